@@ -1,0 +1,61 @@
+/**
+ * What IDunno must know about an ONNX image network to feed it and to read its answer. It lies beside
+ * the `.onnx` file as `NAME.json`, is pinned by every job that uses the model, and decides result bytes:
+ * so every number in it counts, and none has a default here.
+ */
+import { type Static, Type } from "./schema.ts";
+
+/**
+ * How a decoded image becomes the input tensor. Channels come as sRGB bytes `v` (0 to 255);
+ * each becomes `(v * scale - mean[c]) / std[c]` in float32, `c` in the order of `channelOrder`.
+ */
+export const Preprocessing = Type.Object(
+  {
+    /** `fill` stretches to height × width; `fit-left` keeps the aspect ratio, aligns left, pads with 0 *after* normalising. */
+    resize: Type.Union([Type.Literal("fill"), Type.Literal("fit-left")]),
+    channelOrder: Type.Union([Type.Literal("rgb"), Type.Literal("bgr")]),
+    scale: Type.Number(),
+    mean: Type.Tuple([Type.Number(), Type.Number(), Type.Number()]),
+    std: Type.Tuple([Type.Number(), Type.Number(), Type.Number()]),
+  },
+  { additionalProperties: false },
+);
+export type Preprocessing = Static<typeof Preprocessing>;
+
+export const ModelManifest = Type.Object(
+  {
+    format: Type.Literal(1),
+    /** `[a-z0-9][a-z0-9._-]{0,63}` */
+    name: Type.String({ pattern: "^[a-z0-9][a-z0-9._-]{0,63}$" }),
+    /** SHA-256 of the .onnx file, lower-case hex. */
+    sha256: Type.String({ pattern: "^[0-9a-f]{64}$" }),
+    /** Shape is [N, 3, height, width] for `nchw`, [N, height, width, 3] for `nhwc`; float32; N is free. */
+    input: Type.Object(
+      {
+        name: Type.String({ minLength: 1, maxLength: 256 }),
+        layout: Type.Union([Type.Literal("nchw"), Type.Literal("nhwc")]),
+        height: Type.Integer({ minimum: 1, maximum: 4096 }),
+        width: Type.Integer({ minimum: 1, maximum: 4096 }),
+      },
+      { additionalProperties: false },
+    ),
+    /** Shape is [N, classes], float32. `softmax` is applied by IDunno when the network ends in logits. */
+    output: Type.Object(
+      {
+        name: Type.String({ minLength: 1, maxLength: 256 }),
+        classes: Type.Integer({ minimum: 1, maximum: 65_536 }),
+        activation: Type.Union([Type.Literal("none"), Type.Literal("softmax")]),
+      },
+      { additionalProperties: false },
+    ),
+    preprocessing: Preprocessing,
+    /** One label per class, or none: then the class number is the label. */
+    labels: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 65_536 }),
+    /** How many of the best classes a result names. */
+    topK: Type.Integer({ minimum: 1, maximum: 100 }),
+    /** Where the weights come from and under which licence, for people. */
+    source: Type.String({ maxLength: 1024 }),
+  },
+  { additionalProperties: false },
+);
+export type ModelManifest = Static<typeof ModelManifest>;
