@@ -1,0 +1,164 @@
+/**
+ * The command union: all that a log entry may say. Version 1 of every kind; a later version adds a kind or a `v`,
+ * and old ones are decoded for ever.
+ */
+import type { ModelManifest } from "../lib/model-manifest.ts";
+import type { FileVersion, LogTime, NodeId, StoreId } from "../lib/types.ts";
+import type {
+  FileUpload,
+  FinishJob,
+  PruneResults,
+  SetJob,
+  SteerJob,
+  SubmitJob,
+  Work,
+} from "../scheduler/types.ts";
+
+/** A node says who and where it is: at each start, and whenever what it says changes. */
+export interface RegisterMember {
+  readonly kind: "register-member";
+  readonly node: NodeId;
+  /** Random, made with the data directory: a wiped node is another one. */
+  readonly incarnation: string;
+  /** Random, made at each start. */
+  readonly boot: string;
+  readonly store: StoreId;
+  /** host:port of the peer protocol and of HTTP, as others reach them. */
+  readonly peerAddress: string;
+  readonly httpAddress: string;
+  readonly slots: number;
+  /** Failure-domain labels, sorted by key. */
+  readonly labels: readonly (readonly [key: string, value: string])[];
+}
+
+/** The leader's detector says that a boot of a node went down, or is back. Another boot than the recorded one: ignored. */
+export interface MarkMember {
+  readonly kind: "mark-member";
+  readonly node: NodeId;
+  readonly boot: string;
+  readonly state: "up" | "down";
+}
+
+export interface AddModel {
+  readonly kind: "add-model";
+  readonly manifest: ModelManifest;
+  readonly file: { readonly path: string; readonly version: FileVersion };
+}
+
+/** Makes versions visible, all or none. Refused as a whole when one has too few copies or rests on a collected chunk. */
+export interface CommitFiles {
+  readonly kind: "commit-files";
+  readonly files: readonly FileUpload[];
+}
+
+export interface RemoveFile {
+  readonly kind: "remove-file";
+  readonly path: string;
+}
+
+/** Repair made these chunks durable on a store. */
+export interface PlaceChunks {
+  readonly kind: "place-chunks";
+  readonly store: StoreId;
+  readonly chunks: readonly { readonly hash: string; readonly index: number }[];
+}
+
+/** These chunks are not on the store any more: damaged, or the store was lost. At most 500. */
+export interface LoseChunks {
+  readonly kind: "lose-chunks";
+  readonly store: StoreId;
+  readonly chunks: readonly string[];
+}
+
+export type Operation =
+  | RegisterMember
+  | MarkMember
+  | AddModel
+  | SubmitJob
+  | SetJob
+  | SteerJob
+  | Work
+  | FinishJob
+  | PruneResults
+  | CommitFiles
+  | RemoveFile
+  | PlaceChunks
+  | LoseChunks;
+
+/** A log entry's content: an operation, stamped with log time by the leader that proposed it. */
+export interface Command {
+  readonly v: 1;
+  readonly at: LogTime;
+  /** The client's idempotency key, `<log time, ms>-<16 hex digits>`; none for the cluster's own decisions. */
+  readonly key: string | undefined;
+  readonly operation: Operation;
+}
+
+export type MemberState = "up" | "down";
+
+/** `member/<node>` Hot. */
+export interface MemberRecord {
+  readonly node: NodeId;
+  readonly incarnation: string;
+  readonly boot: string;
+  readonly store: StoreId;
+  readonly peerAddress: string;
+  readonly httpAddress: string;
+  readonly slots: number;
+  readonly labels: readonly (readonly [key: string, value: string])[];
+  readonly state: MemberState;
+  /** Log time of the last change of {@link state}. */
+  readonly since: LogTime;
+}
+
+/** `model/<name>` Hot. */
+export interface ModelRecord {
+  readonly name: string;
+  /** From 1; grows when other content is added under the same name. */
+  readonly version: number;
+  readonly manifest: ModelManifest;
+  readonly file: {
+    readonly path: string;
+    readonly version: FileVersion;
+    readonly bytes: number;
+    readonly chunks: readonly { readonly hash: string; readonly bytes: number }[];
+  };
+  readonly addedAt: LogTime;
+}
+
+/** `key/<idempotency key>` Hot. */
+export interface KeyRecord {
+  /** Hash of the request the key was first used for. */
+  readonly request: string;
+  readonly outcome: Outcome;
+}
+
+/** What applying a command answers to whoever proposed it. */
+export type Outcome =
+  | { readonly kind: "ok"; readonly value: OutcomeValue }
+  | { readonly kind: "refused"; readonly code: string; readonly details: Record<string, unknown> };
+
+export type OutcomeValue =
+  | { readonly kind: "none" }
+  | { readonly kind: "job"; readonly job: string }
+  | { readonly kind: "model"; readonly name: string; readonly version: number }
+  | {
+      readonly kind: "files";
+      readonly files: readonly {
+        readonly path: string;
+        readonly version: number;
+        readonly copies: number;
+      }[];
+    }
+  | { readonly kind: "assigned"; readonly assigned: readonly AssignedQuery[] };
+
+/** A query as handed out: what the leader pushes to the worker. */
+export interface AssignedQuery {
+  readonly job: string;
+  readonly query: number;
+  readonly attempt: number;
+  readonly node: string;
+  readonly boot: string;
+  readonly from: number;
+  readonly count: number;
+}

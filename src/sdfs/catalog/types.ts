@@ -1,0 +1,64 @@
+/**
+ * The replicated file catalog: which versions a path has, of which chunks, on which stores. Cold tables:
+ * apply reads single rows by key and never scans.
+ */
+import type { ChunkHash, FileVersion, LogTime, StoreId } from "../../lib/types.ts";
+
+/** Copies of every chunk when enough nodes are up: any three may be lost. */
+export const replicationFactor = 4;
+/** Versions of a path that stay readable by default. */
+export const versionsKept = 5;
+/** A node down for less than this still counts as required for a put, in milliseconds of log time. */
+export const recentlyDownMs = 30_000;
+
+/** `file/<path>` */
+export interface FileRecord {
+  readonly path: string;
+  /** Readable versions, ascending, at most {@link versionsKept}. Empty: the file was removed. */
+  readonly versions: readonly FileVersion[];
+  /** The newest version ever given: numbers are not reused after a removal. */
+  readonly last: FileVersion;
+  /** Size of the newest readable version, for listings. */
+  readonly bytes: number;
+  readonly modifiedAt: LogTime;
+}
+
+/** `version/<path>@<version, 10 digits>` */
+export interface VersionRecord {
+  readonly path: string;
+  readonly version: FileVersion;
+  readonly bytes: number;
+  readonly chunks: readonly { readonly hash: ChunkHash; readonly bytes: number }[];
+  readonly committedAt: LogTime;
+  /** Log index of the commit. */
+  readonly index: number;
+  /** How many copies were durable when it was acknowledged. */
+  readonly copies: number;
+}
+
+/** `chunk/<hash>` */
+export interface ChunkRecord {
+  readonly hash: ChunkHash;
+  readonly bytes: number;
+  /** Stores with a durable copy, ascending. A store that was lost is taken out by `lose-chunks`. */
+  readonly stores: readonly StoreId[];
+  /** Readable and removed-but-pinned versions that name it. */
+  readonly references: number;
+}
+
+/** `held/<store>/<hash>` → bytes: what a store should have, the other way round of {@link ChunkRecord.stores}. */
+export type HeldRecord = number;
+
+/** `removed/<log index, 12 digits>/<n, 4 digits>`: a version taken from the listing, kept until collection may have it. */
+export interface RemovedRecord {
+  readonly path: string;
+  readonly version: FileVersion;
+  readonly chunks: readonly { readonly hash: ChunkHash; readonly bytes: number }[];
+}
+
+/** `store/<id>`: a chunk folder. Hot. A new id in a node's registration makes the old store `lost`. */
+export interface StoreRecord {
+  readonly id: StoreId;
+  readonly node: string;
+  readonly state: "active" | "lost";
+}
