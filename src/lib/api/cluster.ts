@@ -1,0 +1,95 @@
+/** Cluster, members and models over HTTP. The table of routes is in routes.ts. */
+import { ModelManifest } from "../model-manifest.ts";
+import { type Static, Type } from "../schema.ts";
+
+const closed = { additionalProperties: false } as const;
+const Count = Type.Integer({ minimum: 0 });
+
+export const ErrorBody = Type.Object({
+  error: Type.Object({
+    code: Type.String(),
+    message: Type.String(),
+    details: Type.Record(Type.String(), Type.Unknown()),
+  }),
+});
+export type ErrorBody = Static<typeof ErrorBody>;
+
+export const IssuedKey = Type.Object({ key: Type.String() }, closed);
+export type IssuedKey = Static<typeof IssuedKey>;
+
+export const MemberView = Type.Object(
+  {
+    node: Type.String(),
+    state: Type.Union([Type.Literal("joining"), Type.Literal("up"), Type.Literal("down")]),
+    role: Type.Union([Type.Literal("leader"), Type.Literal("voter"), Type.Literal("worker")]),
+    peerAddress: Type.String(),
+    httpAddress: Type.String(),
+    slots: Count,
+    incarnation: Type.String(),
+    boot: Type.String(),
+    store: Type.String(),
+    labels: Type.Record(Type.String(), Type.String()),
+    /** Milliseconds of log time since the state last changed. */
+    sinceMs: Count,
+  },
+  closed,
+);
+export type MemberView = Static<typeof MemberView>;
+
+export const StatusView = Type.Object(
+  {
+    cluster: Type.String(),
+    generation: Count,
+    node: Type.String(),
+    version: Type.String(),
+    role: Type.Union([
+      Type.Literal("leader"),
+      Type.Literal("candidate"),
+      Type.Literal("follower"),
+      Type.Literal("damaged"),
+    ]),
+    leader: Type.Optional(Type.String()),
+    term: Count,
+    commitIndex: Count,
+    appliedIndex: Count,
+    lastIndex: Count,
+    /** Log time in milliseconds. */
+    logTimeMs: Count,
+    /** Whether this node has a leader and has applied what that leader had committed when it was elected. */
+    ready: Type.Boolean(),
+    members: Type.Array(MemberView),
+    jobs: Type.Object({ running: Count, paused: Count, ended: Count }, closed),
+    executor: Type.Object(
+      { slots: Count, running: Count, queued: Count, pid: Type.Optional(Count) },
+      closed,
+    ),
+    /** 99th percentile of the daemon's event-loop delay since start, ms. */
+    loopDelayMsP99: Type.Number(),
+    residentBytes: Count,
+    uptimeMs: Count,
+  },
+  closed,
+);
+export type StatusView = Static<typeof StatusView>;
+
+export const AddModelBody = Type.Object(
+  {
+    manifest: ModelManifest,
+    /** Where the .onnx bytes are in SDFS; they must hash to manifest.sha256. */
+    file: Type.Object({ path: Type.String(), version: Type.Integer({ minimum: 1 }) }, closed),
+  },
+  closed,
+);
+export type AddModelBody = Static<typeof AddModelBody>;
+
+export const ModelView = Type.Object(
+  {
+    name: Type.String(),
+    version: Count,
+    manifest: ModelManifest,
+    file: Type.Object({ path: Type.String(), version: Count, bytes: Count }, closed),
+    addedAtMs: Count,
+  },
+  closed,
+);
+export type ModelView = Static<typeof ModelView>;

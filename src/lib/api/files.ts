@@ -1,0 +1,91 @@
+/** Files and the log over HTTP. The table of routes is in routes.ts. */
+import { type Static, Type } from "../schema.ts";
+
+const closed = { additionalProperties: false } as const;
+const Count = Type.Integer({ minimum: 0 });
+
+export const FileView = Type.Object(
+  {
+    path: Type.String(),
+    version: Count,
+    bytes: Count,
+    chunks: Count,
+    /** Copies durable when the version was acknowledged. */
+    copies: Count,
+    committedAtMs: Count,
+  },
+  closed,
+);
+export type FileView = Static<typeof FileView>;
+
+export const ListView = Type.Object(
+  {
+    files: Type.Array(
+      Type.Object(
+        { path: Type.String(), version: Count, bytes: Count, modifiedAtMs: Count },
+        closed,
+      ),
+    ),
+    /** Give it as `after` for the next page; absent on the last. */
+    next: Type.Optional(Type.String()),
+  },
+  closed,
+);
+export type ListView = Static<typeof ListView>;
+
+export const LocateView = Type.Object(
+  {
+    path: Type.String(),
+    version: Count,
+    bytes: Count,
+    chunks: Type.Array(
+      Type.Object(
+        {
+          hash: Type.String(),
+          bytes: Count,
+          replicas: Type.Array(Type.Object({ node: Type.String(), state: Type.String() }, closed)),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+export type LocateView = Static<typeof LocateView>;
+
+export const StoreView = Type.Object(
+  {
+    node: Type.String(),
+    store: Type.String(),
+    chunks: Type.Array(Type.Object({ hash: Type.String(), bytes: Count }, closed)),
+    next: Type.Optional(Type.String()),
+  },
+  closed,
+);
+export type StoreView = Static<typeof StoreView>;
+
+export const LogEntryView = Type.Object(
+  {
+    index: Count,
+    term: Count,
+    kind: Type.String(),
+    bytes: Count,
+    /** Running hash of the chain up to this entry, hex. */
+    chain: Type.String(),
+    /** The decoded command of a `command` entry, byte strings in hex. */
+    command: Type.Optional(Type.Unknown()),
+  },
+  closed,
+);
+export type LogEntryView = Static<typeof LogEntryView>;
+
+export const LogView = Type.Object(
+  {
+    firstIndex: Count,
+    lastIndex: Count,
+    commitIndex: Count,
+    entries: Type.Array(LogEntryView),
+  },
+  closed,
+);
+export type LogView = Static<typeof LogView>;

@@ -1,0 +1,41 @@
+/**
+ * The HTTP interface, `/v1/…` on every node: the schemas from which the server validates, the client types and
+ * OpenAPI are made. Reads are linearizable unless `?stale=true`. Mutations take an `Idempotency-Key` header (from
+ * `POST /v1/keys`; without one the node mints it) and `Idunno-Timeout-Ms` (default 10,000): repeated with the same
+ * key they happen once. Errors are `{error: {code, message, details}}`.
+ *
+ * | method and path              | body → answer                                                   |
+ * | ---------------------------- | --------------------------------------------------------------- |
+ * | POST /v1/keys                | → IssuedKey                                                     |
+ * | GET /v1/status               | → StatusView (always local: what this node sees)                |
+ * | GET /v1/members              | → MemberView[]                                                  |
+ * | GET /v1/models, /v1/models/N | → ModelView[], ModelView                                        |
+ * | POST /v1/models              | AddModelBody → ModelView                                        |
+ * | POST /v1/jobs                | SubmitJobBody → JobView                                         |
+ * | GET /v1/jobs, /v1/jobs/ID    | → JobView[], JobView                                            |
+ * | PATCH /v1/jobs/ID            | SetJobBody → JobView                                            |
+ * | GET /v1/jobs/ID/results      | → NDJSON of ResultLine in input order; ?follow=true until done  |
+ * | GET /v1/jobs/ID/queries      | → QueryView[] (open ones)                                       |
+ * | GET /v1/assignments          | → AssignmentsView                                               |
+ * | PUT /v1/files/PATH           | bytes → FileView; ?ifVersion=N                                  |
+ * | GET /v1/files/PATH           | → bytes; ?version=N; Range                                      |
+ * | DELETE /v1/files/PATH        | → FileView of what was removed                                  |
+ * | GET /v1/list                 | ?prefix=&after=&limit= → ListView                               |
+ * | GET /v1/stat/PATH            | ?version=N → FileView                                           |
+ * | GET /v1/versions/PATH        | → FileView[], oldest first                                      |
+ * | GET /v1/locate/PATH          | ?version=N → LocateView                                         |
+ * | GET /v1/stores/NODE          | ?after=&limit= → StoreView (NODE `self`: the one asked)         |
+ * | GET /v1/log                  | ?from=&limit= → LogView                                         |
+ */
+export const apiLimits = {
+  /** Bytes of a JSON body: a list of 10,000 input prefixes fits. */
+  bodyBytes: 16 * 1024 * 1024,
+  /** Bytes of a file (design: SDFS). */
+  fileBytes: 64 * 1024 ** 3,
+  /** Rows of one page of a listing. */
+  pageRows: 1_000,
+  /** Inputs of a job. */
+  jobInputs: 10_000_000,
+  /** Default wait for a leader and a commit, in milliseconds. */
+  timeoutMs: 10_000,
+} as const;
