@@ -1,0 +1,137 @@
+/**
+ * The follower's half of replication (§5.3): accept what continues the log, refuse with a hint what does not, and
+ * promise only what is durable (R5).
+ */
+import { assert, LogIndex, type NodeId } from "../lib/types.ts";
+import { lastIndexAtMostTerm } from "./progress.ts";
+import {
+  becomeFollower,
+  commitTo,
+  type RaftState,
+  resetElectionTimer,
+  send,
+  sendWhenDurable,
+} from "./state.ts";
+import type { Append, Entry, Heartbeat } from "./types.ts";
+
+/** A message of the present term from its leader, whatever this node took itself for. */
+export function followLeader(state: RaftState, leader: NodeId): void {
+  assert(state.role.kind !== "leader", "a term has one leader (R2)");
+  if (state.role.kind !== "follower" || state.role.leader !== leader)
+    becomeFollower(state, state.term, leader);
+  state.leaderContact = state.now;
+  state.hinted = false;
+  resetElectionTimer(state);
+}
+
+export function onAppend(state: RaftState, message: Append): void {
+  noteHealIndex(state, message);
+  const { log } = state;
+  // What is committed here is equal in every log (R4): no need to look below it.
+  if (message.prevIndex < state.commitIndex) {
+    const known = message.entries.at(-1)?.index ?? message.prevIndex;
+    if (known <= state.commitIndex) {
+      reply(state, message, { kind: "matched", matchIndex: state.commitIndex });
+      return;
+    }
+  }
+  if (message.prevIndex >= log.base.index && log.term(message.prevIndex) !== message.prevTerm) {
+    refuse(state, message);
+    return;
+  }
+  const lastNew = LogIndex(message.prevIndex + message.entries.length);
+  store(state, message.entries);
+  if (lastNew > state.matchedLeader) state.matchedLeader = lastNew;
+  commitTo(state, LogIndex(Math.min(message.leaderCommit, lastNew)));
+  reply(state, message, { kind: "matched", matchIndex: lastNew });
+}
+
+/** Keeps what agrees, replaces from the first entry that does not (never below the commit index). */
+function store(state: RaftState, entries: readonly Entry[]): void {
+  const { log } = state;
+  const first = entries.findIndex(
+    (entry) => entry.index > log.base.index && log.term(entry.index) !== entry.term,
+  );
+  const added = first < 0 ? [] : entries.slice(first);
+  const [from] = added;
+  if (from === undefined) return;
+  if (from.index <= log.lastIndex) {
+    assert(from.index > state.commitIndex, "committed entries are never replaced (R4)");
+    log.truncateFrom(from.index);
+    state.dirty.truncateFrom = LogIndex(
+      Math.min(state.dirty.truncateFrom ?? from.index, from.index),
+    );
+  }
+  log.append(added);
+  state.dirty.appendFrom = LogIndex(Math.min(state.dirty.appendFrom ?? from.index, from.index));
+}
+
+/** Tells the leader the last entry here whose term is at most its own there: it may skip whole terms. */
+function refuse(state: RaftState, message: Append): void {
+  const { log } = state;
+  const hintIndex = lastIndexAtMostTerm(
+    (index) => log.term(index),
+    LogIndex(Math.min(message.prevIndex, log.lastIndex)),
+    message.prevTerm,
+    log.base.index,
+  );
+  reply(state, message, {
+    kind: "conflict",
+    prevIndex: message.prevIndex,
+    hintIndex,
+    hintTerm: log.term(hintIndex) ?? log.base.term,
+  });
+}
+
+function reply(
+  state: RaftState,
+  message: Append,
+  result:
+    | { readonly kind: "matched"; readonly matchIndex: LogIndex }
+    | {
+        readonly kind: "conflict";
+        readonly prevIndex: LogIndex;
+        readonly hintIndex: LogIndex;
+        readonly hintTerm: Append["prevTerm"];
+      },
+): void {
+  sendWhenDurable(state, {
+    kind: "appendReply",
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    result,
+    damaged: state.damage !== undefined,
+  });
+}
+
+export function onHeartbeat(state: RaftState, message: Heartbeat): void {
+  noteHealIndex(state, message);
+  // The leader caps it at what it knows to match here, so it lies within this log; a damaged log may be shorter.
+  commitTo(state, LogIndex(Math.min(message.commit, state.log.lastIndex)));
+  send(state, {
+    kind: "heartbeatReply",
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    readPosition: message.readPosition,
+    damaged: state.damage !== undefined,
+  });
+}
+
+function noteHealIndex(state: RaftState, message: Append | Heartbeat): void {
+  if (state.damage === undefined || message.healIndex === undefined) return;
+  if (state.damage.byTerm === message.term) return;
+  state.damage.byTerm = message.term;
+  state.damage.healIndex = message.healIndex;
+}
+
+/** Whole again once durable and matching the leader that named the index, up to it (R9). */
+export function healIfWhole(state: RaftState): void {
+  const { damage } = state;
+  if (damage?.healIndex === undefined || damage.byTerm !== state.term) return;
+  const whole = Math.min(state.log.durableIndex, state.matchedLeader);
+  if (whole < damage.healIndex) return;
+  state.damage = undefined;
+  state.healed = true;
+}

@@ -1,0 +1,162 @@
+/**
+ * One node's consensus state, and the few moves that every role shares. The role files (follower, election, leader)
+ * are functions over this; `core.ts` dispatches to them.
+ *
+ * Invariants (checked by the tests and the simulator under these names)
+ *  R1 term never falls; a vote changes only when the term rises (also when a leader steps down in its own term).
+ *  R2 at most one leader per term: one becomes leader only with a quorum of votes, its own durable one among them.
+ *  R3 an entry is committed only by a leader of its own term counting durable copies (§5.4.2).
+ *  R4 commitIndex never falls and never passes what a quorum holds durably.
+ *  R5 vote and append answers leave only when what they promise is durable.
+ *  R6 applyTo ≤ min(commitIndex, durableIndex).
+ *  R7 a read is confirmed only by answers to a heartbeat round begun after it was asked for, by a leader that has
+ *     committed in its own term.
+ *  R8 a node that hears a live leader grants neither a pre-vote nor a vote.
+ *  R9 a damaged node's answers count for nothing until it is durable up to an index that a leader of a term no
+ *     older than its own named after the announcement.
+ */
+import type { Random } from "../lib/random.ts";
+import { LogIndex, type NodeId, type Term } from "../lib/types.ts";
+import type { RaftLog } from "./log.ts";
+import type { Progress } from "./progress.ts";
+import { isVoter } from "./quorum.ts";
+import type { ReadQueue } from "./read-queue.ts";
+import type {
+  Configuration,
+  Message,
+  Outgoing,
+  RaftLimits,
+  RaftTimings,
+  ReadReady,
+} from "./types.ts";
+
+export interface Leadership {
+  readonly kind: "leader";
+  readonly progress: ReadonlyMap<NodeId, Progress>;
+  readonly reads: ReadQueue;
+  /** The entry with which the term began: reads wait for its commit (§6.4 of the dissertation). */
+  readonly noopIndex: LogIndex;
+  heartbeatDue: number;
+  /** A read came: the next heartbeats go out at once. */
+  heartbeatNow: boolean;
+  /** When the quorum is next asked whether it still answers. */
+  quorumCheckDue: number;
+  uncommittedBytes: number;
+}
+
+export type Role =
+  | { readonly kind: "follower"; leader: NodeId | undefined }
+  | { readonly kind: "preCandidate"; readonly votes: Map<NodeId, boolean> }
+  | { readonly kind: "candidate"; readonly votes: Map<NodeId, boolean>; readonly voteWrite: number }
+  | Leadership;
+
+/** Set while this node's log is damaged (R9). */
+export interface Damage {
+  /** Named by a leader; undefined until one has. */
+  healIndex: LogIndex | undefined;
+  /** The term of the leader that named it: another leader names anew. */
+  byTerm: Term | undefined;
+}
+
+export interface RaftState {
+  readonly id: NodeId;
+  readonly timings: RaftTimings;
+  readonly limits: RaftLimits;
+  readonly random: Random;
+  readonly log: RaftLog;
+  configuration: Configuration;
+  now: number;
+  term: Term;
+  vote: NodeId | undefined;
+  role: Role;
+  commitIndex: LogIndex;
+  damage: Damage | undefined;
+  /** Up to here the log matches that of the leader of the present term. */
+  matchedLeader: LogIndex;
+  electionDue: number;
+  /** When this node last heard from a live leader; -Infinity once it has forgotten it. */
+  leaderContact: number;
+  /** The leader's process is known to be dead: retries are short until there is a new one. */
+  hinted: boolean;
+  /** What the next write must carry. */
+  readonly dirty: {
+    hardState: boolean;
+    truncateFrom: LogIndex | undefined;
+    appendFrom: LogIndex | undefined;
+  };
+  /** The number of the next write, and the last one known durable. */
+  nextWrite: number;
+  durableWrite: number;
+  readonly outbox: { readonly message: Message; readonly durableFirst: boolean }[];
+  readonly readsReady: ReadReady[];
+  healed: boolean;
+}
+
+/** A message that may leave at once. */
+export function send(state: RaftState, message: Message): void {
+  state.outbox.push({ message, durableFirst: false });
+}
+
+/** An answer that promises something: it waits for every write so far, the one being gathered included (R5). */
+export function sendWhenDurable(state: RaftState, message: Message): void {
+  state.outbox.push({ message, durableFirst: true });
+}
+
+/** Numbers the gathered messages by the write they wait for. */
+export function drainOutbox(state: RaftState): Outgoing[] {
+  const newest = state.nextWrite - 1;
+  const afterWrite = newest > state.durableWrite ? newest : 0;
+  return state.outbox
+    .splice(0)
+    .map(({ message, durableFirst }) => ({ message, afterWrite: durableFirst ? afterWrite : 0 }));
+}
+
+/** Follows in a term, which may be the present one; a vote given in it is kept (R1; NATS #7698, CCF #8094). */
+export function becomeFollower(state: RaftState, term: Term, leader: NodeId | undefined): void {
+  if (state.role.kind === "leader") failReads(state, state.role);
+  if (term > state.term) {
+    state.term = term;
+    state.vote = undefined;
+    state.dirty.hardState = true;
+    state.matchedLeader = LogIndex(0);
+  }
+  state.role = { kind: "follower", leader };
+  resetElectionTimer(state);
+}
+
+function failReads(state: RaftState, leadership: Leadership): void {
+  for (const id of leadership.reads.drain()) state.readsReady.push({ id, index: undefined });
+}
+
+/** Heard from the leader: the deadline starts anew, with a new random length. */
+export function resetElectionTimer(state: RaftState): void {
+  const { electionMinMs, electionMaxMs } = state.timings;
+  state.electionDue = state.now + state.random.between(electionMinMs, electionMaxMs);
+}
+
+/** Time to the next try of a candidate that has not won. */
+export function resetRetryTimer(state: RaftState): void {
+  const t = state.timings;
+  state.electionDue =
+    state.now +
+    (state.hinted
+      ? state.random.between(t.hintRetryMinMs, t.hintRetryMaxMs)
+      : state.random.between(t.retryMinMs, t.retryMaxMs));
+}
+
+/** Whether a live leader was heard within the shortest election time-out (R8). A leader hears itself. */
+export function hearsLeader(state: RaftState): boolean {
+  return (
+    state.role.kind === "leader" || state.now - state.leaderContact < state.timings.electionMinMs
+  );
+}
+
+/** Whether this node may stand for election. */
+export function isPromotable(state: RaftState): boolean {
+  return state.damage === undefined && isVoter(state.configuration, state.id);
+}
+
+/** Raises the commit index, never lowers it (R4). */
+export function commitTo(state: RaftState, index: LogIndex): void {
+  if (index > state.commitIndex) state.commitIndex = index;
+}
