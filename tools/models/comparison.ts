@@ -14,10 +14,11 @@ export interface Differences {
 }
 
 /**
- * What the differences may be. Both sides compute in float32 and sum in different orders, which costs about
- * 1e-7 of a value in each of a hundred layers. A conversion that is wrong somewhere is off by 1e-3 or more.
+ * What the differences may be. Both sides compute in float32 and sum in different orders. Measured over 20
+ * photos and two networks: at most 2.8e-6 in probabilities and 9.6e-6 in logits of size 7 to 9; the limits
+ * leave room for other CPUs. Doubling one epsilon of MobileNet V2's 52 gives 1e-3 in logits.
  */
-export const limits = { probabilities: 1e-5, logits: 1e-4 } as const;
+export const limits = { probabilities: 1e-5, logits: 5e-5 } as const;
 
 export function withinLimits({ probabilities, logits }: Differences): boolean {
   // Written so that NaN is outside.

