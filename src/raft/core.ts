@@ -33,6 +33,7 @@ import {
   becomeFollower,
   drainOutbox,
   hearsLeader,
+  isDirty,
   type RaftState,
   resetElectionTimer,
   send,
@@ -117,6 +118,19 @@ export class Raft {
     return role.kind === "leader" && commitIndex >= role.noopIndex;
   }
 
+  /** The entry with which the present leadership began; undefined unless leading. */
+  get noopIndex(): LogIndex | undefined {
+    const { role } = this.#state;
+    return role.kind === "leader" ? role.noopIndex : undefined;
+  }
+
+  /** When each peer was last heard, in this process's milliseconds; -Infinity: not in this term. Empty unless leading. */
+  get contacts(): ReadonlyMap<NodeId, number> {
+    const { role } = this.#state;
+    if (role.kind !== "leader") return new Map();
+    return new Map([...role.progress].map(([peer, { lastContact }]) => [peer, lastContact]));
+  }
+
   /** How far each peer's log is known to match; empty unless leading. */
   get matchIndexes(): ReadonlyMap<NodeId, LogIndex> {
     const { role } = this.#state;
@@ -190,8 +204,12 @@ export class Raft {
     }
   }
 
-  /** What is to be done now; the caller does it all, in the order of {@link Ready}'s fields. */
-  takeReady(): Ready {
+  /**
+   * What is to be done now; the caller does it all, in the order of {@link Ready}'s fields.
+   * @param canPersist false while the disk is busy: what must be written gathers for the next write, which is how
+   *   many proposals come to share one sync
+   */
+  takeReady(canPersist = true): Ready {
     const state = this.#state;
     this.#settle();
     if (state.role.kind === "leader") {
@@ -199,7 +217,7 @@ export class Raft {
       replicate(state, state.role);
     }
     healIfWhole(state);
-    const persist = this.#takeWrite();
+    const persist = canPersist ? this.#takeWrite() : undefined;
     const messages = drainOutbox(state);
     const role = this.role;
     const changed =
@@ -221,8 +239,7 @@ export class Raft {
 
   #takeWrite(): PersistWrite | undefined {
     const { dirty, log, term, vote } = this.#state;
-    if (!dirty.hardState && dirty.truncateFrom === undefined && dirty.appendFrom === undefined)
-      return undefined;
+    if (!isDirty(this.#state)) return undefined;
     const write = this.#state.nextWrite;
     this.#state.nextWrite += 1;
     const entries =

@@ -102,9 +102,14 @@ export function sendWhenDurable(state: RaftState, message: Message): void {
   state.outbox.push({ message, durableFirst: true });
 }
 
-/** Numbers the gathered messages by the write they wait for. */
+/** Whether something must be written. */
+export function isDirty({ dirty }: RaftState): boolean {
+  return dirty.hardState || dirty.truncateFrom !== undefined || dirty.appendFrom !== undefined;
+}
+
+/** Numbers the gathered messages by the write they wait for: the last one begun, or the one that is to come. */
 export function drainOutbox(state: RaftState): Outgoing[] {
-  const newest = state.nextWrite - 1;
+  const newest = isDirty(state) ? state.nextWrite : state.nextWrite - 1;
   const afterWrite = newest > state.durableWrite ? newest : 0;
   return state.outbox
     .splice(0)

@@ -71,6 +71,7 @@ export class Cluster {
   /** "a>b" for each directed link that is cut. */
   readonly cut = new Set<string>();
   faults: Faults = calm;
+  oneWriteAtATime = false;
   readonly #queue: Event[] = [];
   #seq = 0;
 
@@ -246,7 +247,8 @@ export class Cluster {
   #drain(node: Node): void {
     const { raft } = node;
     if (raft === undefined) return;
-    const ready = raft.takeReady();
+    // Half of the disks take one write at a time, as the driver does: what comes meanwhile shares the next.
+    const ready = raft.takeReady(!this.oneWriteAtATime || node.writing.length === 0);
     if (ready.role?.kind === "leader") {
       const { term } = ready.role;
       const other = this.leaders.get(term);

@@ -18,6 +18,7 @@ function stir(seed: number): { readonly cluster: Cluster; readonly proposed: num
     diskMs: random.between(0, 60),
   };
   cluster.faults = faults;
+  cluster.oneWriteAtATime = random.chance(1, 2);
   let proposed = 0;
   const down = new Set<string>();
   for (let step = 0; step < 150; step += 1) {
@@ -39,7 +40,7 @@ function stir(seed: number): { readonly cluster: Cluster; readonly proposed: num
     else
       for (let i = random.between(1, 6); i > 0; i -= 1) {
         const target = random.chance(1, 4) ? id : (cluster.leader() ?? id);
-        if (cluster.propose(target, `${seed}/${(proposed += 1)}`)) continue;
+        cluster.propose(target, `${seed}/${(proposed += 1)}`);
       }
   }
   cluster.heal();
