@@ -4,8 +4,9 @@
  */
 import type { ModelManifest } from "../lib/model-manifest.ts";
 import type { FileVersion, LogTime, NodeId, StoreId } from "../lib/types.ts";
+import type { FileUpload, Pin } from "../lib/content.ts";
+import type { AssignedQuery, Outcome, OutcomeValue } from "../lib/outcome.ts";
 import type {
-  FileUpload,
   FinishJob,
   PruneResults,
   SetJob,
@@ -13,6 +14,8 @@ import type {
   SubmitJob,
   Work,
 } from "../scheduler/types.ts";
+
+export type { AssignedQuery, Outcome, OutcomeValue };
 
 /** A node says who and where it is: at each start, and whenever what it says changes. */
 export interface RegisterMember {
@@ -117,48 +120,16 @@ export interface ModelRecord {
   /** From 1; grows when other content is added under the same name. */
   readonly version: number;
   readonly manifest: ModelManifest;
-  readonly file: {
-    readonly path: string;
-    readonly version: FileVersion;
-    readonly bytes: number;
-    readonly chunks: readonly { readonly hash: string; readonly bytes: number }[];
-  };
+  readonly file: Pin;
   readonly addedAt: LogTime;
 }
 
 /** `key/<idempotency key>` Hot. */
 export interface KeyRecord {
+  /** Log index and log time of the command that used it first: keys are forgotten in this order. */
+  readonly index: number;
+  readonly at: LogTime;
   /** Hash of the request the key was first used for. */
   readonly request: string;
   readonly outcome: Outcome;
-}
-
-/** What applying a command answers to whoever proposed it. */
-export type Outcome =
-  | { readonly kind: "ok"; readonly value: OutcomeValue }
-  | { readonly kind: "refused"; readonly code: string; readonly details: Record<string, unknown> };
-
-export type OutcomeValue =
-  | { readonly kind: "none" }
-  | { readonly kind: "job"; readonly job: string }
-  | { readonly kind: "model"; readonly name: string; readonly version: number }
-  | {
-      readonly kind: "files";
-      readonly files: readonly {
-        readonly path: string;
-        readonly version: number;
-        readonly copies: number;
-      }[];
-    }
-  | { readonly kind: "assigned"; readonly assigned: readonly AssignedQuery[] };
-
-/** A query as handed out: what the leader pushes to the worker. */
-export interface AssignedQuery {
-  readonly job: string;
-  readonly query: number;
-  readonly attempt: number;
-  readonly node: string;
-  readonly boot: string;
-  readonly from: number;
-  readonly count: number;
 }

@@ -2,30 +2,12 @@
  * Jobs and queries as they stand in the replicated state, and the commands that change them (design: one
  * command, one decision). Everything here is data: equal on every replica, in a fixed field order.
  */
+import type { ChunkRef, FileUpload, Pin, UploadedChunk } from "../lib/content.ts";
+import type { Histogram } from "../lib/histogram.ts";
 import type { ModelManifest } from "../lib/model-manifest.ts";
-import type {
-  Attempt,
-  ChunkHash,
-  FileVersion,
-  JobId,
-  LogTime,
-  NodeId,
-  QueryNumber,
-} from "../lib/types.ts";
+import type { Attempt, FileVersion, JobId, LogTime, NodeId, QueryNumber } from "../lib/types.ts";
 
-/** A piece of content by name and length. */
-export interface ChunkRef {
-  readonly hash: ChunkHash;
-  readonly bytes: number;
-}
-
-/** Content fixed for ever: a path and version for people, the chunks for machines. A job pins its model and manifest so. */
-export interface Pin {
-  readonly path: string;
-  readonly version: FileVersion;
-  readonly bytes: number;
-  readonly chunks: readonly ChunkRef[];
-}
+export type { ChunkRef, FileUpload, Pin, UploadedChunk };
 
 /** The model a job was submitted with; later changes of the model's name do not matter to it. */
 export interface ModelPin {
@@ -48,30 +30,35 @@ export interface JobStatistics {
   readonly sumMs: number;
   readonly sumSquaredMs: number;
   /** Log-bucket histogram of milliseconds: sparse, [bucket, count] ascending by bucket (lib/histogram.ts). */
-  readonly histogram: readonly (readonly [bucket: number, count: number])[];
-  /** Queries committed in each of the last 11 seconds of log time: [second, count] ascending. */
-  readonly recent: readonly (readonly [second: number, count: number])[];
+  readonly histogram: Histogram;
+  /** What was committed in each of the last 11 seconds of log time, ascending by second. */
+  readonly recent: readonly (readonly [second: number, queries: number, inputs: number])[];
 }
 
-export interface JobRecord {
+/** `job/<id>` Hot. What a submission fixes: large (labels, chunk lists) and written once. */
+export interface JobFixed {
   readonly id: JobId;
   readonly name: string;
-  readonly status: JobStatus;
   readonly submittedAt: LogTime;
-  /** When its first query was handed out, and when it ended. */
-  readonly startedAt: LogTime | undefined;
-  readonly endedAt: LogTime | undefined;
   readonly model: ModelPin;
   /** The list of inputs, fixed at submission (scheduler/manifest.ts). */
   readonly manifest: Pin;
   /** Catalog index at which the inputs were resolved; collection must not pass it while the job runs. */
   readonly catalogIndex: number;
   readonly totalInputs: number;
+  /** The job fails when more inputs than this ended in an error record; undefined: never. */
+  readonly maxErrors: number | undefined;
+}
+
+/** `progress/<id>` Hot. What changes while a job runs: small, since every `work` command writes it. */
+export interface JobProgress {
+  readonly status: JobStatus;
+  /** When its first query was handed out, and when it ended. */
+  readonly startedAt: LogTime | undefined;
+  readonly endedAt: LogTime | undefined;
   /** Inputs per query, for queries carved from now on. The scheduler never changes it. */
   readonly batchSize: number;
   readonly weight: number;
-  /** The job fails when more inputs than this ended in an error record; undefined: never. */
-  readonly maxErrors: number | undefined;
   /** The next input that no query covers yet. */
   readonly cursor: number;
   readonly nextQuery: QueryNumber;
@@ -79,6 +66,7 @@ export interface JobRecord {
   readonly openQueries: number;
   /** Virtual progress of fair time: grows by 1 / weight per query carved; starts at the running minimum. */
   readonly progress: number;
+  /** Inputs of committed queries, those that ended in an error record included. */
   readonly doneInputs: number;
   readonly errorInputs: number;
   readonly doneQueries: number;
@@ -89,7 +77,10 @@ export interface JobRecord {
   readonly statistics: JobStatistics;
 }
 
-/** A query that has been carved and not completed. Inputs [from, from + count) of the job's manifest. */
+/** A job as everybody reads it: both of its rows in one. */
+export interface JobRecord extends JobFixed, JobProgress {}
+
+/** `query/<job>/<query, 10 digits>` Hot. A query that has been carved and not completed. Inputs [from, from + count) of the job's manifest. */
 export interface QueryRecord {
   readonly job: JobId;
   readonly query: QueryNumber;
@@ -109,11 +100,11 @@ export interface QueryAttempt {
   readonly at: LogTime;
 }
 
-/** A committed query's outputs: kept until the job's results file is written. */
+/** `result/<job>/<query, 10 digits>` A committed query's outputs: kept until the job's results file is written. */
 export interface ResultRow {
   readonly from: number;
   readonly count: number;
-  /** One per input, in input order (inference/types.ts, packed by scheduler/outputs.ts). */
+  /** One per input, in input order (packed by scheduler/results.ts). */
   readonly outputs: readonly PackedOutput[];
 }
 
@@ -184,18 +175,4 @@ export interface FinishJob {
 export interface PruneResults {
   readonly kind: "prune-results";
   readonly job: JobId;
-}
-
-/** A file whose chunks are durable on their replicas, ready to become visible. */
-export interface FileUpload {
-  readonly path: string;
-  readonly bytes: number;
-  readonly chunks: readonly UploadedChunk[];
-  /** Refused with CONFLICT unless the newest version is this (0: the file must not exist). */
-  readonly ifVersion: number | undefined;
-}
-
-export interface UploadedChunk extends ChunkRef {
-  /** Who acknowledged it durable, each at which applied catalog index. */
-  readonly replicas: readonly { readonly store: string; readonly index: number }[];
 }

@@ -62,3 +62,6 @@ export interface StoreRecord {
   readonly node: string;
   readonly state: "active" | "lost";
 }
+
+/** `dropped/<store>/<hash>` → log index of the last drop of this chunk from this store. An acknowledgement before it is void. */
+export type DroppedRecord = number;

@@ -1,0 +1,175 @@
+/**
+ * The replicated state machine: commands in, mutations and an outcome out. It owns the hot rows and reads cold ones
+ * through a port; it knows no disk, clock or chance, so every replica that applies the same log has the same state,
+ * and a whole cluster can be simulated in one thread.
+ *
+ * M1 Applying is a function of the state and the command: same outcome, same mutations, on every replica.
+ * M2 A refused command changes nothing but log time and its idempotency key.
+ * M3 A state loaded from the rows that the mutations made behaves like the one that made them.
+ * M4 Log time never goes back.
+ */
+import { type JobId, LogTime, type NodeId, type StoreId } from "../lib/types.ts";
+import { type Outcome, refuse } from "../lib/outcome.ts";
+import type { Stamp } from "../lib/rows.ts";
+import { queries } from "../scheduler/rows.ts";
+import type { JobRecord, QueryRecord } from "../scheduler/types.ts";
+import type { StoreRecord } from "../sdfs/catalog/types.ts";
+import type { Command, MemberRecord, ModelRecord, Operation } from "./commands.ts";
+import { KeyOrder, answerOf, forgetOldKeys, remember, requestHash } from "./keys.ts";
+import { perform } from "./perform.ts";
+import { HotRows, isHot, meta } from "./tables.ts";
+import { ColdReadFailure, type ColdTables, type Mutation, Transaction } from "./transaction.ts";
+
+export type { ColdTables, Mutation };
+
+/** What a command did. The node writes the mutations, in order, with the command's index beside them. */
+export interface Applied {
+  readonly outcome: Outcome;
+  readonly mutations: readonly Mutation[];
+  /** What was thrown, when the outcome is INTERNAL: for this node's log. Not part of the replicated state. */
+  readonly failure?: unknown;
+}
+
+export class Machine {
+  readonly #cold: ColdTables;
+  readonly #hot = new HotRows();
+  readonly #keys = new KeyOrder();
+
+  constructor(ports: { readonly cold: ColdTables }) {
+    this.#cold = ports.cold;
+  }
+
+  /** Whether a row belongs to a hot table, and so must be given to {@link loadRow} at start. */
+  static isHot(key: string): boolean {
+    return isHot(key);
+  }
+
+  /** Takes a hot row as it was read from disk. All of them, in any order, before the first {@link apply}. */
+  loadRow(key: string, value: unknown): void {
+    this.#hot.set(key, value);
+    if (key.startsWith("key/")) this.#keys.added(key.slice("key/".length), true);
+  }
+
+  /**
+   * Applies the command of log index `index`. Never throws for what a command says; it throws only when reading a cold
+   * row failed, with what the port threw: then nothing was applied, and the node must end.
+   */
+  apply(command: Command, index: number): Applied {
+    const tx = new Transaction(this.#hot, this.#cold);
+    const { logTime } = this;
+    const stamp: Stamp = { index, now: command.at > logTime ? command.at : logTime };
+    try {
+      const { outcome, isNew, failure } = this.#once(tx, command, stamp);
+      if (stamp.now !== logTime) meta.table.put(tx, meta.logTime, stamp.now);
+      const size = this.#keys.size + (isNew ? 1 : 0);
+      forgetOldKeys(tx, stamp, { order: this.#keys, hot: this.#hot, size });
+      const mutations = tx.mutations();
+      this.#commit(mutations);
+      return failure === undefined ? { outcome, mutations } : { outcome, mutations, failure };
+    } catch (error) {
+      throw error instanceof ColdReadFailure ? error.cause : error;
+    }
+  }
+
+  readonly members: ReadonlyMap<NodeId, MemberRecord> = this.#view("member");
+  readonly models: ReadonlyMap<string, ModelRecord> = this.#view("model");
+  readonly stores: ReadonlyMap<StoreId, StoreRecord> = this.#view("store");
+  readonly jobs: ReadonlyMap<JobId, JobRecord> = this.#hot.jobs as ReadonlyMap<JobId, JobRecord>;
+
+  /** The open queries of a job; none for a job that has ended or never was. */
+  openQueries(job: JobId): Iterable<QueryRecord> {
+    const open = this.#hot.peek(queries.key(job)) as ReadonlyMap<string, QueryRecord> | undefined;
+    return open?.values() ?? [];
+  }
+
+  /** The last stamp applied; a new leader's log time goes on from it. */
+  get logTime(): LogTime {
+    return LogTime(this.#meta(meta.logTime));
+  }
+
+  /** Idempotency keys of this stamp or an older one may have been forgotten. */
+  get keyFloor(): LogTime {
+    return LogTime(this.#meta(meta.keyFloor));
+  }
+
+  /** Jobs must have been resolved at this catalog index or a later one. */
+  get collectionFloor(): number {
+    return this.#meta(meta.collectionFloor);
+  }
+
+  /** Carries out a keyed command at most once. */
+  #once(
+    tx: Transaction,
+    { v, key, operation }: Command,
+    stamp: Stamp,
+  ): { readonly outcome: Outcome; readonly isNew: boolean; readonly failure?: unknown } {
+    if (key === undefined) return { ...attempt(tx, v, operation, stamp), isNew: false };
+    const request = hashOf(operation);
+    if (request === undefined) return { outcome: malformed, isNew: false };
+    const known = answerOf(tx, key, request, stamp);
+    if (known !== undefined) return { outcome: known, isNew: false };
+    const attempted = attempt(tx, v, operation, stamp);
+    remember(tx, key, { ...stamp, request, outcome: attempted.outcome });
+    return { ...attempted, isNew: true };
+  }
+
+  #commit(mutations: readonly Mutation[]): void {
+    for (const { key, value } of mutations) {
+      if (!isHot(key)) continue;
+      this.#hot.set(key, value);
+      if (!key.startsWith("key/")) continue;
+      if (value === undefined) this.#keys.forgotten();
+      else this.#keys.added(key.slice("key/".length), false);
+    }
+  }
+
+  #meta(id: string): number {
+    return (this.#hot.get(meta.table.key(id)) as number | undefined) ?? 0;
+  }
+
+  #view<Id extends string, Row>(group: string): ReadonlyMap<Id, Row> {
+    return this.#hot.group(group) as ReadonlyMap<Id, Row>;
+  }
+}
+
+/** M2: what a refused operation wrote is dropped, and what one wrote that failed by a fault of ours. */
+function attempt(
+  tx: Transaction,
+  v: number,
+  operation: Operation,
+  stamp: Stamp,
+): { readonly outcome: Outcome; readonly failure?: unknown } {
+  try {
+    const outcome = v === 1 ? perform(tx, operation, stamp) : unknownVersion(v);
+    if (outcome.kind === "refused") tx.rollback();
+    return { outcome };
+  } catch (failure) {
+    if (failure instanceof ColdReadFailure) throw failure;
+    tx.rollback();
+    // M1: a fixed text, since an exception's differs between versions of Node.
+    const message = `a command of kind ${String(operation.kind)} could not be applied`;
+    return { outcome: refuse("INTERNAL", { message }), failure };
+  }
+}
+
+/** undefined when the operation is not even one: then no request can be told from another, and none is carried out. */
+function hashOf(operation: Operation): string | undefined {
+  try {
+    return requestHash(operation);
+  } catch {
+    return undefined;
+  }
+}
+
+const malformed = refuse("MALFORMED", {
+  path: "command/operation",
+  expected: "an operation of version 1 with all its fields",
+});
+
+function unknownVersion(v: number): Outcome {
+  return refuse("INVALID", {
+    what: `a command of version ${String(v)}`,
+    why: "this node knows version 1 only",
+    remedy: "upgrade every node first",
+  });
+}

@@ -1,0 +1,142 @@
+/**
+ * Which part of the state carries out which operation, and what joins them: jobs pin files, finishing a job makes a file
+ * visible, puts need as many copies as there are members.
+ */
+import type { Pin } from "../lib/content.ts";
+import { type Outcome, ok, refuse } from "../lib/outcome.ts";
+import type { Rows, Stamp } from "../lib/rows.ts";
+import { FileVersion } from "../lib/types.ts";
+import {
+  checkFinish,
+  finishJob,
+  pruneResults,
+  setJob,
+  steerJob,
+  submitJob,
+} from "../scheduler/lifecycle.ts";
+import type { FinishJob, SubmitJob } from "../scheduler/types.ts";
+import { applyWork } from "../scheduler/work.ts";
+import { commitFiles } from "../sdfs/catalog/commit.ts";
+import { removeFile } from "../sdfs/catalog/removal.ts";
+import { loseChunks, placeChunks } from "../sdfs/catalog/replicas.ts";
+import { versionId, versions } from "../sdfs/catalog/rows.ts";
+import { orderedOperation } from "./codec.ts";
+import type { AddModel, Operation } from "./commands.ts";
+import { markMember, registerMember, requiredCopies } from "./members.ts";
+import { mayWork, members, meta, models } from "./tables.ts";
+
+/** Models: each is in every node's memory with its labels. */
+const modelsLimit = 1_000;
+
+/** Carries out one operation. What it wrote counts only when the outcome is ok. */
+export function perform(rows: Rows, operation: Operation, stamp: Stamp): Outcome {
+  switch (operation.kind) {
+    case "register-member":
+      return registerMember(rows, operation, stamp);
+    case "mark-member":
+      return markMember(rows, operation, stamp);
+    case "add-model":
+      return addModel(rows, operation, stamp);
+    case "submit-job":
+      return submit(rows, operation, stamp);
+    case "set-job":
+      return setJob(rows, operation);
+    case "steer-job":
+      return steerJob(rows, operation, stamp);
+    case "work":
+      return applyWork(rows, operation, stamp, (node, boot) =>
+        mayWork(members.get(rows, node), boot),
+      );
+    case "finish-job":
+      return finish(rows, operation, stamp);
+    case "prune-results":
+      return pruneResults(rows, operation);
+    case "commit-files":
+      return commitFiles(rows, operation.files, {
+        ...stamp,
+        requiredCopies: requiredCopies(rows, stamp.now),
+      });
+    case "remove-file":
+      return removeFile(rows, operation.path, stamp);
+    case "place-chunks":
+      return placeChunks(rows, operation.store, operation.chunks);
+    case "lose-chunks":
+      return loseChunks(rows, operation.store, operation.chunks);
+    default:
+      return unknownKind(operation);
+  }
+}
+
+/** A newer node's command: the feature level should have kept it out of the log. */
+function unknownKind(operation: never): Outcome {
+  const { kind } = operation as { readonly kind: unknown };
+  return refuse("INVALID", {
+    what: `a command of kind ${String(kind)}`,
+    why: "this version does not know it",
+    remedy: "upgrade every node first",
+  });
+}
+
+function addModel(rows: Rows, command: AddModel, { now }: Stamp): Outcome {
+  const { manifest, file } = orderedOperation(command) as AddModel;
+  const pin = pinOf(rows, file);
+  if (pin === undefined) return noSuchFile(file);
+  const { name } = manifest;
+  const known = models.get(rows, name);
+  if (known === undefined && models.list(rows).length >= modelsLimit)
+    return refuse("BUSY", { what: "the model list", limit: modelsLimit });
+  // Preprocessing and labels decide results as much as weights do: other ones make another version.
+  if (known !== undefined && JSON.stringify(known.manifest) === JSON.stringify(manifest))
+    return ok({ kind: "model", name, version: known.version });
+  const version = (known?.version ?? 0) + 1;
+  models.put(rows, name, { name, version, manifest, file: pin, addedAt: now });
+  return ok({ kind: "model", name, version });
+}
+
+function submit(rows: Rows, command: SubmitJob, stamp: Stamp): Outcome {
+  const model = models.get(rows, command.model);
+  if (model === undefined)
+    return refuse("NOT_FOUND", {
+      kind: "model",
+      name: command.model,
+      remedy: "'idunno model ls' lists them",
+    });
+  const floor = meta.table.get(rows, meta.collectionFloor) ?? 0;
+  if (command.catalogIndex < floor)
+    return refuse("STALE_CATALOG", { index: command.catalogIndex, floor });
+  const manifest = pinOf(rows, command.manifest);
+  if (manifest === undefined) return noSuchFile(command.manifest);
+  const { name, version, file } = model;
+  return submitJob(rows, command, stamp, {
+    model: { name, version, manifest: model.manifest, file },
+    manifest,
+  });
+}
+
+/** The results become visible and the job done in one step, or neither. */
+function finish(rows: Rows, { job, results }: FinishJob, stamp: Stamp): Outcome {
+  const wrong = checkFinish(rows, job);
+  if (wrong !== undefined) return wrong;
+  const committed = commitFiles(rows, [results], {
+    ...stamp,
+    requiredCopies: requiredCopies(rows, stamp.now),
+  });
+  if (committed.kind === "refused" || committed.value.kind !== "files") return committed;
+  const [file] = committed.value.files;
+  const pin = file && pinOf(rows, { path: file.path, version: FileVersion(file.version) });
+  return pin === undefined ? noSuchFile(results) : finishJob(rows, job, pin, stamp);
+}
+
+function pinOf(
+  rows: Rows,
+  { path, version }: { readonly path: string; readonly version: FileVersion },
+): Pin | undefined {
+  const record = versions.get(rows, versionId(path, version));
+  if (record === undefined) return undefined;
+  return { path, version, bytes: record.bytes, chunks: record.chunks };
+}
+
+function noSuchFile(file: { readonly path: string; readonly version?: number }): Outcome {
+  const name = file.version === undefined ? file.path : `${file.path}@${file.version}`;
+  return refuse("NOT_FOUND", { kind: "file", name, remedy: "'idunno sdfs ls' lists them" });
+}

@@ -1,0 +1,156 @@
+/**
+ * Fair-time hand-out: which node gets which job's next query. Whoever has a free place asks the job that is furthest
+ * behind in queries per weight; so query rates are equal by construction, for any number of jobs and any ratio of
+ * their costs. A plan is a proposal only: apply checks every assignment again.
+ *
+ * F1 A new query goes to a running job with inputs left whose progress is least, each one counted before the next is
+ *    chosen; of equals, to the one submitted first. Queries that lost their nodes go first: they are counted already.
+ * F2 A node gets work only while it has fewer than 2 queries per slot, or fewer than 64 and less than 250 ms per slot.
+ * F3 Of the nodes with room the one with the least predicted time per slot is served first.
+ */
+import { Heap } from "../lib/heap.ts";
+import type { JobId, NodeId, QueryNumber } from "../lib/types.ts";
+import { advanced, hasEnded, nextCount } from "./rows.ts";
+import type { Assign, JobRecord, QueryRecord } from "./types.ts";
+
+/** A node that may be given work: up, this boot, and so many inference threads. */
+export interface NodeCapacity {
+  readonly node: NodeId;
+  readonly boot: string;
+  readonly slots: number;
+}
+
+export interface PlanInput {
+  /** Any order; only running ones get work, but paused ones may still occupy nodes. */
+  readonly jobs: Iterable<JobRecord>;
+  readonly openQueries: (job: JobId) => Iterable<QueryRecord>;
+  readonly nodes: readonly NodeCapacity[];
+  /** Milliseconds that this many inputs will take there; undefined when unknown (scheduler/prediction.ts). */
+  readonly predictedMs: (job: JobId, node: NodeId, inputs: number) => number | undefined;
+}
+
+/** Work per slot in predicted milliseconds: neither a round trip nor an election (150 ms) leaves a slot idle. */
+export const aheadMs = 250;
+/** One running and one that waits: the next is there when the slot asks. */
+export const leastPerSlot = 2;
+/** Beyond this a node's death would throw back too much, and no model is so fast that 250 ms need more. */
+export const mostPerSlot = 64;
+/** Assignments of one plan: a command of some 200 KB. The next plan goes on where this one ended. */
+export const assignsPerPlan = 2_048;
+
+/** What a node has in hand, as the plan goes on. */
+interface Load extends NodeCapacity {
+  queries: number;
+  ms: number;
+}
+
+/** A job as the plan goes on: what apply will make of it. */
+interface Standing {
+  readonly id: JobId;
+  readonly totalInputs: number;
+  readonly batchSize: number;
+  readonly weight: number;
+  cursor: number;
+  progress: number;
+}
+
+/** Plans what to hand out now. Deterministic; costs the open queries plus a logarithm per assignment. */
+export function planAssignments(input: PlanInput): readonly Assign[] {
+  const loads = new Map<NodeId, Load>();
+  for (const node of input.nodes)
+    if (node.slots > 0) loads.set(node.node, { ...node, queries: 0, ms: 0 });
+  const standings = new Heap<Standing>(isFurtherBehind);
+  const unattended: QueryRecord[] = [];
+  const unfinished = [...input.jobs].filter((job) => !hasEnded(job.status));
+  for (const job of unfinished.toSorted((a, b) => (isFurtherBehind(a, b) ? -1 : 1))) {
+    for (const query of input.openQueries(job.id)) {
+      if (query.attempts.length === 0 && job.status.kind === "running") unattended.push(query);
+      else countAttempts(loads, query, input.predictedMs);
+    }
+    if (job.status.kind === "running" && nextCount(job) > 0) standings.push(standingOf(job));
+  }
+  const idlest = new Heap(isIdler);
+  for (const load of loads.values()) if (hasRoom(load)) idlest.push(load);
+  return handOut(idlest, unattended, standings, input.predictedMs);
+}
+
+function handOut(
+  idlest: Heap<Load>,
+  unattended: readonly QueryRecord[],
+  standings: Heap<Standing>,
+  predictedMs: PlanInput["predictedMs"],
+): readonly Assign[] {
+  const assigns: Assign[] = [];
+  let nextUnattended = 0;
+  while (assigns.length < assignsPerPlan) {
+    const load = idlest.pop();
+    if (load === undefined) break;
+    const lost = unattended[nextUnattended];
+    const work = lost === undefined ? carveNext(standings) : lost;
+    if (work === undefined) break;
+    nextUnattended += 1;
+    const { node, boot } = load;
+    assigns.push({ job: work.job, node, boot, query: work.query });
+    load.queries += 1;
+    load.ms += predictedMs(work.job, node, work.count) ?? aheadMs;
+    if (hasRoom(load)) idlest.push(load);
+  }
+  return assigns;
+}
+
+/** F1, as apply will do it. */
+function carveNext(
+  standings: Heap<Standing>,
+):
+  | { readonly job: JobId; readonly query: QueryNumber | undefined; readonly count: number }
+  | undefined {
+  const job = standings.pop();
+  if (job === undefined) return undefined;
+  const count = nextCount(job);
+  job.cursor += count;
+  job.progress = advanced(job.progress, job.weight);
+  if (nextCount(job) > 0) standings.push(job);
+  return { job: job.id, query: undefined, count };
+}
+
+/** A query counts for every node that works on it; of unknown cost, as a slot's full share: so such nodes get 2 a slot. */
+function countAttempts(
+  loads: ReadonlyMap<NodeId, Load>,
+  query: QueryRecord,
+  predictedMs: PlanInput["predictedMs"],
+): void {
+  for (const { node, boot } of query.attempts) {
+    const load = loads.get(node);
+    if (load === undefined || load.boot !== boot) continue;
+    load.queries += 1;
+    load.ms += predictedMs(query.job, node, query.count) ?? aheadMs;
+  }
+}
+
+function standingOf(job: JobRecord): Standing {
+  const { id, totalInputs, batchSize, weight, cursor, progress } = job;
+  return { id, totalInputs, batchSize, weight, cursor, progress };
+}
+
+/** F2. */
+function hasRoom({ queries, ms, slots }: Load): boolean {
+  if (queries < leastPerSlot * slots) return true;
+  return queries < mostPerSlot * slots && ms < aheadMs * slots;
+}
+
+/** F3; of equals the one with fewer queries, then by name. */
+function isIdler(a: Load, b: Load): boolean {
+  const ms = a.ms / a.slots - b.ms / b.slots;
+  if (ms !== 0) return ms < 0;
+  const queries = a.queries / a.slots - b.queries / b.slots;
+  return queries === 0 ? a.node < b.node : queries < 0;
+}
+
+/** Ids are `j` and a log index: a shorter one is the earlier. */
+function isFurtherBehind(
+  a: Pick<Standing, "id" | "progress">,
+  b: Pick<Standing, "id" | "progress">,
+): boolean {
+  if (a.progress !== b.progress) return a.progress < b.progress;
+  return a.id.length === b.id.length ? a.id < b.id : a.id.length < b.id.length;
+}

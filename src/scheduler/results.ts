@@ -1,0 +1,80 @@
+/**
+ * One input's outcome, from the packed form that the log carries to the line that people read. Result bytes may depend
+ * on nothing but input, model and preprocessing (promise P2): so scores are whole millionths, printed from their
+ * digits, and an error's text comes from a fixed table, without node, time or attempt.
+ */
+import type { PackedOutput } from "./types.ts";
+
+/** Why an input has no classes, as it stands in results for ever. Codes and texts are never changed or reused. */
+export const inputErrors = {
+  unreadable: "the file is not an image that can be decoded",
+  too_large: "the file or the image in it is larger than the limit",
+  unsupported: "the image is of a kind that is not supported",
+  wrong_output: "the model's output is not what its manifest says",
+  killed_executor: "inference on this input alone ended the executor twice",
+  timed_out: "inference on this input alone did not end in time twice",
+  missing: "the file's content could not be read from any replica",
+} as const;
+
+export type InputErrorCode = keyof typeof inputErrors;
+
+/** Classes of one result: `topK` is at most 100 (lib/model-manifest.ts). */
+const classesLimit = 100;
+/** Largest score in millionths: 15 digits, all of which a double carries exactly. Probabilities need 7. */
+const millionthsLimit = 1e15 - 1;
+
+/** Packs the best classes, best first. A score that is no number, or absurd, is the model's fault: `wrong_output`. */
+export function packTop(
+  top: readonly { readonly label: number; readonly score: number }[],
+): PackedOutput {
+  const packed: number[] = [];
+  for (const { label, score } of top) {
+    const millionths = Math.round(score * 1e6) + 0; // + 0 turns -0 into 0
+    if (!(Math.abs(millionths) <= millionthsLimit)) return "wrong_output";
+    packed.push(label, millionths);
+  }
+  return packed;
+}
+
+/** Whether a worker's output is one that a model of `classes` classes may have, or an error of the table. */
+export function isPackedOutput(output: PackedOutput, classes: number): boolean {
+  if (typeof output === "string") return Object.hasOwn(inputErrors, output);
+  if (output.length === 0 || output.length % 2 !== 0 || output.length > 2 * classesLimit)
+    return false;
+  for (let i = 0; i < output.length; i += 2) {
+    const label = output[i] ?? -1;
+    const millionths = output[i + 1] ?? NaN;
+    if (!Number.isInteger(label) || label < 0 || label >= classes) return false;
+    if (!Number.isInteger(millionths) || Math.abs(millionths) > millionthsLimit) return false;
+  }
+  return true;
+}
+
+/**
+ * An input's line of `results.ndjson`, without its line end. The same bytes that `JSON.stringify` gives for the parsed
+ * line, so that tools which rewrite it do not change it.
+ * @param labels the model's labels; a class without one is called by its number
+ */
+export function resultLine(input: string, output: PackedOutput, labels: readonly string[]): string {
+  const head = `{"input":${JSON.stringify(input)}`;
+  if (typeof output === "string") {
+    const message = Object.hasOwn(inputErrors, output)
+      ? inputErrors[output as InputErrorCode]
+      : "unknown error";
+    return `${head},"error":${JSON.stringify(output)},"message":${JSON.stringify(message)}}`;
+  }
+  const top: string[] = [];
+  for (let i = 0; i + 1 < output.length; i += 2) {
+    const label = labels[output[i] ?? -1] ?? String(output[i]);
+    top.push(`{"label":${JSON.stringify(label)},"score":${decimal(output[i + 1] ?? 0)}}`);
+  }
+  return `${head},"top":[${top.join(",")}]}`;
+}
+
+/** Millionths as a decimal number, from the digits: 912345 is 0.912345, 500000 is 0.5, 1000000 is 1. */
+function decimal(millionths: number): string {
+  const digits = String(Math.abs(millionths)).padStart(7, "0");
+  const fraction = digits.slice(-6).replace(/0+$/, "");
+  const sign = millionths < 0 ? "-" : "";
+  return `${sign}${digits.slice(0, -6)}${fraction === "" ? "" : `.${fraction}`}`;
+}

@@ -1,0 +1,99 @@
+/**
+ * The scheduler's tables and how a job is read from and written to its two rows: what a submission fixes is large and
+ * written once, what changes is small and written by every `work` command.
+ */
+import { type Rows, Table, padded } from "../lib/rows.ts";
+import type { JobId, NodeId, QueryNumber } from "../lib/types.ts";
+import type { JobFixed, JobProgress, JobRecord, QueryRecord, ResultRow } from "./types.ts";
+
+/** Hot. */
+export const jobs = new Table<JobFixed>("job");
+/** Hot. */
+export const progresses = new Table<JobProgress>("progress");
+/** Hot; the open queries of a job are the part `<job>`. */
+export const queries = new Table<QueryRecord>("query");
+/** Cold. */
+export const results = new Table<ResultRow>("result");
+
+/** The id of a query's row, open or result: `j42/0000000007`. */
+export function queryId(job: JobId, query: QueryNumber): string {
+  return `${job}/${padded(query, 10)}`;
+}
+
+export function joinJob(fixed: JobFixed, progress: JobProgress): JobRecord {
+  return { ...fixed, ...progress };
+}
+
+export function readJob(rows: Rows, id: JobId): JobRecord | undefined {
+  const fixed = jobs.get(rows, id);
+  const progress = progresses.get(rows, id);
+  return fixed === undefined || progress === undefined ? undefined : joinJob(fixed, progress);
+}
+
+/** Writes what changes of a job. Its fixed row is written at submission only. */
+export function writeProgress(rows: Rows, job: JobRecord): void {
+  const progress: JobProgress = {
+    status: job.status,
+    startedAt: job.startedAt,
+    endedAt: job.endedAt,
+    batchSize: job.batchSize,
+    weight: job.weight,
+    cursor: job.cursor,
+    nextQuery: job.nextQuery,
+    openQueries: job.openQueries,
+    progress: job.progress,
+    doneInputs: job.doneInputs,
+    errorInputs: job.errorInputs,
+    doneQueries: job.doneQueries,
+    retries: job.retries,
+    prunedQueries: job.prunedQueries,
+    statistics: job.statistics,
+  };
+  progresses.put(rows, job.id, progress);
+}
+
+export function hasEnded(status: JobProgress["status"]): boolean {
+  return status.kind !== "running" && status.kind !== "paused";
+}
+
+/** Where a job that starts or resumes begins: the least progress of the running ones, 0 when none runs. */
+export function runningMinimum(rows: Rows): number {
+  let least = Infinity;
+  for (const [, { status, progress }] of progresses.list(rows))
+    if (status.kind === "running" && progress < least) least = progress;
+  return least === Infinity ? 0 : least;
+}
+
+/** A job's progress after one more query was carved. Apply and the policy's simulation must agree to the last bit. */
+export function advanced(progress: number, weight: number): number {
+  return progress + 1 / weight;
+}
+
+/** Inputs of the next query of a job; 0 when every input is covered. */
+export function nextCount(job: {
+  readonly cursor: number;
+  readonly totalInputs: number;
+  readonly batchSize: number;
+}): number {
+  return Math.min(job.batchSize, job.totalInputs - job.cursor);
+}
+
+/** Forgets what a job still had open: it ended early. */
+export function dropOpenQueries(rows: Rows, job: JobId): void {
+  for (const [id] of queries.list(rows, job)) queries.delete(rows, `${job}/${id}`);
+}
+
+/**
+ * Takes a node's attempts from all open queries, but those of the boot `but`: it went down, or has forgotten them.
+ * Queries that nobody works on any more stay open, to be handed out again.
+ */
+export function releaseAttempts(rows: Rows, node: NodeId, but?: string): void {
+  for (const [job, { openQueries }] of progresses.list(rows)) {
+    if (openQueries === 0) continue;
+    for (const [id, query] of queries.list(rows, job)) {
+      const kept = query.attempts.filter((a) => a.node !== node || a.boot === but);
+      if (kept.length < query.attempts.length)
+        queries.put(rows, `${job}/${id}`, { ...query, attempts: kept });
+    }
+  }
+}

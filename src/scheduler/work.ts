@@ -1,0 +1,189 @@
+/**
+ * The `work` command: results in, queries out. It is the system's hot path, and the whole of "every input exactly once"
+ * rests on the few lines here, whatever workers and leaders repeat, lose or reorder.
+ *
+ * S1 Queries of a job, open and done, have numbers 0 to nextQuery - 1 and cover [0, cursor) without gap or overlap.
+ * S2 A query is open (a query row) or done (a result row), never both, and never open again once done.
+ * S3 openQueries counts the query rows, doneQueries the result rows, doneInputs the inputs of the latter.
+ * S4 A job that has ended has no open query, and nothing but pruning changes it.
+ * S5 Attempt numbers of a query only grow; a node has at most one attempt of it at a time.
+ */
+import type { AssignedQuery, Outcome } from "../lib/outcome.ts";
+import { ok } from "../lib/outcome.ts";
+import type { Rows, Stamp } from "../lib/rows.ts";
+import { Attempt, type JobId, type NodeId, QueryNumber } from "../lib/types.ts";
+import {
+  advanced,
+  dropOpenQueries,
+  hasEnded,
+  nextCount,
+  queries,
+  queryId,
+  readJob,
+  results,
+  writeProgress,
+} from "./rows.ts";
+import { isPackedOutput } from "./results.ts";
+import { withQuery } from "./statistics.ts";
+import type { Assign, Completion, JobRecord, QueryRecord, Work } from "./types.ts";
+
+/** Whether this boot of a node may be given work: the machine's member list answers. */
+export type MayWork = (node: NodeId, boot: string) => boolean;
+
+/** Applies completions, then assignments. What does not fit the state is skipped: whoever sent it looks again. */
+export function applyWork(rows: Rows, command: Work, stamp: Stamp, mayWork: MayWork): Outcome {
+  const jobs = new TouchedJobs(rows);
+  for (const completion of command.complete) complete(rows, jobs, completion, stamp);
+  const assigned: AssignedQuery[] = [];
+  for (const assign of command.assign) {
+    if (!mayWork(assign.node, assign.boot)) continue;
+    const query = handOut(rows, jobs, assign, stamp);
+    if (query !== undefined) assigned.push(query);
+  }
+  jobs.write();
+  return ok({ kind: "assigned", assigned });
+}
+
+/** The jobs of one command: each is read once and written once, however many of its queries the command has. */
+class TouchedJobs {
+  readonly #rows: Rows;
+  readonly #read = new Map<JobId, JobRecord | undefined>();
+  readonly #changed = new Set<JobId>();
+
+  constructor(rows: Rows) {
+    this.#rows = rows;
+  }
+
+  get(id: JobId): JobRecord | undefined {
+    if (!this.#read.has(id)) this.#read.set(id, readJob(this.#rows, id));
+    return this.#read.get(id);
+  }
+
+  set(job: JobRecord): void {
+    this.#read.set(job.id, job);
+    this.#changed.add(job.id);
+  }
+
+  write(): void {
+    for (const id of this.#changed) {
+      const job = this.#read.get(id);
+      if (job !== undefined) writeProgress(this.#rows, job);
+    }
+  }
+}
+
+/** S2: the first result wins, whatever its attempt; what comes later finds no open query and is ignored. */
+function complete(rows: Rows, jobs: TouchedJobs, completion: Completion, stamp: Stamp): void {
+  const { query: number, outputs, elapsedMs } = completion;
+  const job = jobs.get(completion.job);
+  if (job === undefined || hasEnded(job.status)) return;
+  const id = queryId(job.id, number);
+  const query = queries.get(rows, id);
+  if (query === undefined) return;
+  const { classes } = job.model.manifest.output;
+  if (outputs.length !== query.count || !outputs.every((o) => isPackedOutput(o, classes))) {
+    reject(rows, query, completion);
+    return;
+  }
+  const errors = outputs.filter((output) => typeof output === "string").length;
+  queries.delete(rows, id);
+  results.put(rows, id, { from: query.from, count: query.count, outputs });
+  jobs.set(
+    failedPastLimit(rows, stamp, {
+      ...job,
+      openQueries: job.openQueries - 1,
+      doneInputs: job.doneInputs + query.count,
+      errorInputs: job.errorInputs + errors,
+      doneQueries: job.doneQueries + 1,
+      statistics: withQuery(job.statistics, { elapsedMs, inputs: query.count, now: stamp.now }),
+    }),
+  );
+}
+
+/** A worker that answers nonsense counts as one that gave up: else the query would wait for it for ever. */
+function reject(rows: Rows, query: QueryRecord, { node, attempt }: Completion): void {
+  const attempts = query.attempts.filter((a) => a.node !== node || a.attempt !== attempt);
+  if (attempts.length < query.attempts.length)
+    queries.put(rows, queryId(query.job, query.query), { ...query, attempts });
+}
+
+function failedPastLimit(rows: Rows, stamp: Stamp, job: JobRecord): JobRecord {
+  const { maxErrors, errorInputs } = job;
+  if (maxErrors === undefined || errorInputs <= maxErrors) return job;
+  dropOpenQueries(rows, job.id);
+  const why = `${errorInputs} inputs ended in an error; at most ${maxErrors} may`;
+  return { ...job, status: { kind: "failed", why }, endedAt: stamp.now, openQueries: 0 };
+}
+
+function handOut(
+  rows: Rows,
+  jobs: TouchedJobs,
+  assign: Assign,
+  stamp: Stamp,
+): AssignedQuery | undefined {
+  const job = jobs.get(assign.job);
+  if (job?.status.kind !== "running") return undefined;
+  const query =
+    assign.query === undefined
+      ? carve(rows, jobs, job, assign, stamp)
+      : tryAgain(rows, jobs, job, assign.query, assign, stamp);
+  if (query === undefined) return undefined;
+  const { node, boot } = assign;
+  const { from, count, lastAttempt: attempt } = query;
+  return { job: job.id, query: query.query, attempt, node, boot, from, count };
+}
+
+/** S1: the next query begins where the last one ended, with the batch size of this moment. */
+function carve(
+  rows: Rows,
+  jobs: TouchedJobs,
+  job: JobRecord,
+  { node, boot }: Assign,
+  { now }: Stamp,
+): QueryRecord | undefined {
+  const count = nextCount(job);
+  if (count <= 0) return undefined;
+  const attempt = Attempt(1);
+  const query: QueryRecord = {
+    job: job.id,
+    query: job.nextQuery,
+    from: job.cursor,
+    count,
+    lastAttempt: attempt,
+    attempts: [{ attempt, node, boot, at: now }],
+  };
+  queries.put(rows, queryId(job.id, query.query), query);
+  jobs.set({
+    ...job,
+    startedAt: job.startedAt ?? now,
+    cursor: job.cursor + count,
+    nextQuery: QueryNumber(job.nextQuery + 1),
+    openQueries: job.openQueries + 1,
+    progress: advanced(job.progress, job.weight),
+  });
+  return query;
+}
+
+/** S5: a further attempt, on this node instead of its earlier one; other nodes' attempts may still win. */
+function tryAgain(
+  rows: Rows,
+  jobs: TouchedJobs,
+  job: JobRecord,
+  number: QueryNumber,
+  { node, boot }: Assign,
+  { now }: Stamp,
+): QueryRecord | undefined {
+  const id = queryId(job.id, number);
+  const open = queries.get(rows, id);
+  if (open === undefined) return undefined;
+  const attempt = Attempt(open.lastAttempt + 1);
+  const others = open.attempts.filter((a) => a.node !== node);
+  const query = {
+    ...open,
+    lastAttempt: attempt,
+    attempts: [...others, { attempt, node, boot, at: now }],
+  };
+  queries.put(rows, id, query);
+  jobs.set({ ...job, retries: job.retries + 1 });
+  return query;
+}

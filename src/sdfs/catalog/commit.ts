@@ -1,0 +1,153 @@
+/**
+ * Making uploaded files visible, all of a command or none. The chunks are already durable on their replicas; here it is
+ * decided, once and alike on every replica of the log, whether they are enough and which version number they become.
+ *
+ * C1 A store is in a chunk's `stores` exactly when `held/<store>/<hash>` exists, with the chunk's length.
+ * C2 A chunk's `references` is the number of versions and removed versions that name it.
+ * C3 A file's versions are ascending, at most `versionsKept`, each with its row; `last` is never given again.
+ * C4 A visible version had its required copies on active stores, none of them dropped since it was acknowledged.
+ */
+import { type FileUpload, type UploadedChunk, chunkBytes } from "../../lib/content.ts";
+import { type Outcome, ok, refuse } from "../../lib/outcome.ts";
+import type { Rows, Stamp } from "../../lib/rows.ts";
+import { type ChunkHash, FileVersion, StoreId } from "../../lib/types.ts";
+import { checkPath } from "./paths.ts";
+import { removeVersion } from "./removal.ts";
+import { chunks, files, lastDrop, stores, versionId, versions, withStores } from "./rows.ts";
+import { type FileRecord, type VersionRecord, versionsKept } from "./types.ts";
+
+/** Files of one command: a bulk put's group. Larger ones make an apply that heartbeats wait for. */
+export const filesPerCommit = 1_000;
+/** Chunks of all files of one command: one file of 64 GiB, the largest, has 16,384. */
+export const chunksPerCommit = 16_384;
+
+/** What a commit rests on besides the catalog: how many copies the members of this moment require. */
+export interface CommitContext extends Stamp {
+  readonly requiredCopies: number;
+}
+
+/** Commits the uploads in order; a later one sees the earlier ones. Refused as a whole when one is. */
+export function commitFiles(
+  rows: Rows,
+  uploads: readonly FileUpload[],
+  context: CommitContext,
+): Outcome {
+  const size = uploads.reduce((sum, upload) => sum + upload.chunks.length, 0);
+  if (uploads.length > filesPerCommit)
+    return refuse("TOO_LARGE", {
+      what: "the list of files",
+      size: uploads.length,
+      limit: filesPerCommit,
+    });
+  if (size > chunksPerCommit)
+    return refuse("TOO_LARGE", { what: "the list of chunks", size, limit: chunksPerCommit });
+  const committed: { path: string; version: number; copies: number }[] = [];
+  for (const [n, upload] of uploads.entries()) {
+    const wrong = checkShape(upload) ?? checkVersion(rows, upload) ?? checkReplicas(rows, upload);
+    if (wrong !== undefined) return wrong;
+    const copies = copiesOf(rows, upload, context.requiredCopies);
+    if (copies < context.requiredCopies)
+      return refuse("TOO_FEW_COPIES", {
+        path: upload.path,
+        have: copies,
+        need: context.requiredCopies,
+      });
+    const wrongChunk = addChunks(rows, upload);
+    if (wrongChunk !== undefined) return wrongChunk;
+    const version = addVersion(rows, upload, { ...context, n, copies });
+    committed.push({ path: upload.path, version, copies });
+  }
+  return ok({ kind: "files", files: committed });
+}
+
+function checkShape({ path, bytes, chunks: list }: FileUpload): Outcome | undefined {
+  const wrong = checkPath(path);
+  if (wrong !== undefined) return refuse("INVALID", { what: JSON.stringify(path), ...wrong });
+  let sum = 0;
+  for (const chunk of list) {
+    if (!(chunk.bytes >= 1 && chunk.bytes <= chunkBytes))
+      return invalid(path, `a chunk has ${chunk.bytes} bytes`, `cut it into 1 to ${chunkBytes}`);
+    sum += chunk.bytes;
+  }
+  if (sum !== bytes)
+    return invalid(path, `it has ${bytes} bytes but its chunks ${sum}`, "upload it again");
+  return undefined;
+}
+
+function checkVersion(rows: Rows, { path, ifVersion }: FileUpload): Outcome | undefined {
+  if (ifVersion === undefined) return undefined;
+  const newest = files.get(rows, path)?.versions.at(-1) ?? 0;
+  if (newest === ifVersion) return undefined;
+  const is = newest === 0 ? "it does not exist" : `its newest version is ${newest}`;
+  return refuse("CONFLICT", { what: path, why: `${is}, not ${ifVersion} as required` });
+}
+
+/** C4: an acknowledgement from before a drop is void. */
+function checkReplicas(rows: Rows, { chunks: list }: FileUpload): Outcome | undefined {
+  for (const { hash, replicas } of list)
+    for (const { store, index } of replicas) {
+      const floor = lastDrop(rows, StoreId(store), hash);
+      if (floor > index) return refuse("STALE_CATALOG", { index, floor });
+    }
+  return undefined;
+}
+
+/** The copies of the chunk that has fewest; of an empty file, which rests on the log alone, the required ones. */
+function copiesOf(rows: Rows, { chunks: list }: FileUpload, required: number): number {
+  let least = Infinity;
+  for (const chunk of list) least = Math.min(least, activeStores(rows, chunk).length);
+  return least === Infinity ? required : least;
+}
+
+function activeStores(rows: Rows, { replicas }: UploadedChunk): readonly StoreId[] {
+  const named = new Set(replicas.map(({ store }) => StoreId(store)));
+  return [...named].filter((store) => stores.get(rows, store)?.state === "active");
+}
+
+/** C1, C2: each chunk once, however often the file repeats it. */
+function addChunks(rows: Rows, { path, chunks: list }: FileUpload): Outcome | undefined {
+  const seen = new Map<ChunkHash, number>();
+  for (const chunk of list) {
+    const { hash, bytes } = chunk;
+    const known = chunks.get(rows, hash) ?? { hash, bytes, stores: [], references: 0 };
+    if (known.bytes !== bytes)
+      return invalid(path, `chunk ${hash} has ${known.bytes} bytes, not ${bytes}`, "upload again");
+    const references = known.references + (seen.has(hash) ? 0 : 1);
+    seen.set(hash, bytes);
+    const merged = withStores(rows, known, activeStores(rows, chunk));
+    chunks.put(rows, hash, { ...merged, references });
+  }
+  return undefined;
+}
+
+/** C3. */
+function addVersion(
+  rows: Rows,
+  upload: FileUpload,
+  commit: Stamp & { readonly n: number; readonly copies: number },
+): FileVersion {
+  const { path, bytes } = upload;
+  const { index, now, n, copies } = commit;
+  const known = files.get(rows, path);
+  const version = FileVersion((known?.last ?? 0) + 1);
+  const readable = [...(known?.versions ?? []), version];
+  const excess = readable.length > versionsKept ? readable.shift() : undefined;
+  if (excess !== undefined) removeVersion(rows, { path, version: excess, index, n });
+  const record: VersionRecord = {
+    path,
+    version,
+    bytes,
+    chunks: upload.chunks.map((chunk) => ({ hash: chunk.hash, bytes: chunk.bytes })),
+    committedAt: now,
+    index,
+    copies,
+  };
+  versions.put(rows, versionId(path, version), record);
+  const file: FileRecord = { path, versions: readable, last: version, bytes, modifiedAt: now };
+  files.put(rows, path, file);
+  return version;
+}
+
+function invalid(what: string, why: string, remedy: string): Outcome {
+  return refuse("INVALID", { what, why, remedy });
+}

@@ -1,0 +1,61 @@
+/**
+ * What repair should copy: a pure comparison of what the catalog says with which stores live. A copy on a store that is
+ * down does not count, but is not forgotten: when the store returns, so does the copy.
+ *
+ * R1 A copy is planned only from a live holder to a live store on a node that has none.
+ * R2 No chunk gets more live copies than wanted.
+ * R3 A chunk with fewer live copies comes before one with more.
+ */
+import type { ChunkHash, StoreId } from "../../lib/types.ts";
+import { type Candidate, placeMore } from "./placement.ts";
+import type { ChunkRecord } from "./types.ts";
+
+export interface StoreStatus extends Candidate {
+  /** Its node is up, and what it holds was verified since. */
+  readonly live: boolean;
+}
+
+/** One copy to make: read from any of `from`, write to `to`. */
+export interface RepairCopy {
+  readonly hash: ChunkHash;
+  readonly bytes: number;
+  readonly from: readonly StoreId[];
+  readonly to: StoreId;
+}
+
+/**
+ * The copies to make, most endangered chunk first.
+ * @param plan.copies copies wanted where there are so many live nodes
+ * @param plan.limit copies planned at most: what bandwidth allows until the next plan
+ */
+export function planRepair(
+  chunks: Iterable<ChunkRecord>,
+  stores: readonly StoreStatus[],
+  plan: { readonly copies: number; readonly limit: number },
+): readonly RepairCopy[] {
+  const live = new Map(stores.filter((s) => s.live).map((s) => [s.store, s]));
+  const candidates = [...live.values()];
+  const endangered: { readonly chunk: ChunkRecord; readonly holders: readonly StoreStatus[] }[] =
+    [];
+  for (const chunk of chunks) {
+    const holders = chunk.stores.flatMap((store) => live.get(store) ?? []);
+    const copies = new Set(holders.map(({ node }) => node)).size;
+    if (chunk.references > 0 && copies > 0 && copies < plan.copies)
+      endangered.push({ chunk, holders });
+  }
+  endangered.sort(
+    (a, b) =>
+      a.holders.length - b.holders.length ||
+      (a.chunk.hash < b.chunk.hash ? -1 : a.chunk.hash > b.chunk.hash ? 1 : 0),
+  );
+  const copies: RepairCopy[] = [];
+  for (const { chunk, holders } of endangered) {
+    if (copies.length >= plan.limit) break;
+    const { hash, bytes } = chunk;
+    const from = holders.map(({ store }) => store);
+    const more = plan.copies - new Set(holders.map(({ node }) => node)).size;
+    for (const to of placeMore(hash, candidates, { holders, more }))
+      copies.push({ hash, bytes, from, to });
+  }
+  return copies.slice(0, plan.limit);
+}
