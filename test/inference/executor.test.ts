@@ -25,9 +25,14 @@ const images = [
   await photo("allium-oreophilum"),
 ];
 const inputs = await Promise.all(images.map((bytes) => folder.input(bytes)));
+/** For tests that leave it as it is. */
+const shared = await Executor.start({ slots: 1 });
 const white = await folder.input(await plain(255));
 
-test.after.always(() => folder[Symbol.asyncDispose]());
+test.after.always(async () => {
+  await shared.close();
+  await folder[Symbol.asyncDispose]();
+});
 
 /** What a loop around onnxruntime answers, one image at a time, written without the code under test. */
 async function expected(of: LocalModel, bytes: Uint8Array): Promise<InputOutput> {
@@ -78,10 +83,9 @@ async function runSplit(
 }
 
 test("results equal a plain loop around onnxruntime", async (t) => {
-  await using executor = await Executor.start({ slots: 1 });
-  const { loadMs } = await executor.load(model);
+  const { loadMs } = await shared.load(model);
   t.true(loadMs > 0);
-  const result = await executor.run({ id: "q", model, inputs, timeoutMs: noLimitMs });
+  const result = await shared.run({ id: "plain", model, inputs, timeoutMs: noLimitMs });
   const wanted: InputOutput[] = [];
   for (const bytes of images) wanted.push(await expected(model, bytes));
   t.deepEqual(outputs(result), wanted);
@@ -90,20 +94,18 @@ test("results equal a plain loop around onnxruntime", async (t) => {
 test("results do not depend on slots or on how inputs are split into queries", async (t) => {
   const many = [...inputs, ...inputs, ...inputs, ...inputs];
   const seen = new Set<string>();
-  for (const slots of [1, 3]) {
-    await using executor = await Executor.start({ slots });
-    for (const size of [1, 5, 48]) seen.add(await runSplit(executor, many, size));
-  }
+  await using executor = await Executor.start({ slots: 3 });
+  for (const size of [1, 5, 48])
+    for (const one of [shared, executor]) seen.add(await runSplit(one, many, size));
   t.is(seen.size, 1);
 });
 
 test("a file that is cut into chunks anywhere is one image", async (t) => {
-  await using executor = await Executor.start({ slots: 1 });
   const [bytes] = images;
   const whole = await folder.input(bytes!);
   const cut = await folder.input(bytes!, 1, 5, 1000);
-  const result = await executor.run({
-    id: "q",
+  const result = await shared.run({
+    id: "cut",
     model,
     inputs: [whole, cut],
     timeoutMs: noLimitMs,
@@ -113,10 +115,9 @@ test("a file that is cut into chunks anywhere is one image", async (t) => {
 });
 
 test("progress counts up to the number of inputs", async (t) => {
-  await using executor = await Executor.start({ slots: 1 });
   const seen: number[] = [];
-  const request = { id: "q", model, inputs, timeoutMs: noLimitMs };
-  const result = await executor.run(request, { onProgress: (done) => seen.push(done) });
+  const request = { id: "progress", model, inputs, timeoutMs: noLimitMs };
+  const result = await shared.run(request, { onProgress: (done) => seen.push(done) });
   t.is(seen.at(-1), inputs.length);
   t.deepEqual(
     seen,
@@ -126,9 +127,8 @@ test("progress counts up to the number of inputs", async (t) => {
 });
 
 test("a query without inputs is done at once", async (t) => {
-  await using executor = await Executor.start({ slots: 1 });
   t.deepEqual(
-    outputs(await executor.run({ id: "q", model, inputs: [], timeoutMs: noLimitMs })),
+    outputs(await shared.run({ id: "empty", model, inputs: [], timeoutMs: noLimitMs })),
     [],
   );
 });
