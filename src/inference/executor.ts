@@ -1,0 +1,207 @@
+/**
+ * Image inference in a process of its own: queries go in, results come out, and whatever a network does to
+ * that process, the daemon lives on. Several queries run at a time, one per slot; the rest wait here.
+ */
+import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
+import { cancelled, Dispatcher } from "./dispatcher.ts";
+import { ModelTable } from "./model-table.ts";
+import { closed, Supervisor } from "./supervisor.ts";
+import { Ticket } from "./ticket.ts";
+import type { LocalModel, LogLine, QueryRequest, QueryResult } from "./types.ts";
+import { Validator } from "./validator.ts";
+
+/** Requests under way, waiting included. The scheduler hands out at most 64 ahead per slot. */
+export const MAX_REQUESTS = 1024;
+/** How long `close` lets queries that run finish. */
+export const DRAIN_MS = 10_000;
+
+export interface ExecutorOptions {
+  /** Queries run at a time: one thread and one core each. From 1. */
+  readonly slots: number;
+  /** Default: nothing is logged. */
+  readonly log?: (line: LogLine) => void;
+  /** Default {@link MAX_REQUESTS}. */
+  readonly maxRequests?: number;
+}
+
+export interface RunOptions {
+  /** Called as inputs are done, at each micro-batch, never with a smaller number than before. */
+  readonly onProgress?: (inputsDone: number) => void;
+  /** Aborting is a {@link Executor.cancel}. */
+  readonly signal?: AbortSignal;
+}
+
+export class Executor implements AsyncDisposable {
+  readonly slots: number;
+  readonly #maxRequests: number;
+  readonly #supervisor: Supervisor;
+  readonly #validator: Validator;
+  readonly #models: ModelTable;
+  readonly #dispatcher: Dispatcher;
+  #order = 0;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Starts the process. Ready when all its threads have answered.
+   * @throws IDunnoError EXECUTOR_FAILED when it does not start, CLOSED when `signal` is aborted
+   */
+  static async start(
+    options: ExecutorOptions,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<Executor> {
+    if (signal?.aborted) throw closed();
+    const executor = new Executor(options);
+    // Never rejects: it ends what `whenReady` waits for.
+    const abort = (): void => void executor.destroy();
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      await executor.#supervisor.whenReady();
+      return executor;
+    } catch (error) {
+      await executor.destroy();
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  private constructor({
+    slots,
+    log = () => undefined,
+    maxRequests = MAX_REQUESTS,
+  }: ExecutorOptions) {
+    this.slots = slots;
+    this.#maxRequests = maxRequests;
+    const dispatcher = new Dispatcher(slots, () => this.#supervisor.live);
+    this.#dispatcher = dispatcher;
+    this.#validator = new Validator(log);
+    this.#models = new ModelTable((plan) =>
+      dispatcher.duringLoad(() => this.#supervisor.load(plan)),
+    );
+    this.#supervisor = new Supervisor(
+      { slots },
+      {
+        log,
+        onAnswer: (slot, answer) => dispatcher.onAnswer(slot, answer),
+        onReady: () => dispatcher.pump(),
+        onDown: (blame) => dispatcher.onDown(blame),
+        onModelLost: (lost, error) => {
+          this.#models.forget(({ key }) => key === lost.key);
+          dispatcher.rejectWhere(({ plan }) => plan?.key === lost.key, error);
+        },
+        onGivenUp: (error) => dispatcher.rejectWhere(() => true, error),
+      },
+    );
+  }
+
+  /** The executor process; undefined while there is none. */
+  get pid(): number | undefined {
+    return this.#supervisor.pid;
+  }
+
+  /** Queries that threads run now. */
+  get running(): number {
+    return this.#dispatcher.running;
+  }
+
+  /** Queries accepted but not begun. */
+  get queued(): number {
+    return this.#dispatcher.size - this.running;
+  }
+
+  /**
+   * Opens the model in every thread and runs it once there. It is loaded again whenever the process is replaced.
+   * A model that is loaded already answers at once, with the time its loading took.
+   * @throws IDunnoError BAD_MODEL, EXECUTOR_FAILED, BUSY (too many models), CLOSED
+   */
+  async load(model: LocalModel): Promise<{ readonly loadMs: number }> {
+    this.#refuseIfClosing();
+    return this.#models.entry(model).loading;
+  }
+
+  /** Later processes do without the models of this file; the present one keeps its memory. */
+  unload(sha256: string): void {
+    for (const key of this.#models.forget((plan) => plan.sha256 === sha256))
+      this.#supervisor.forget(key);
+  }
+
+  /**
+   * Tries a model in a process of its own, harming nobody.
+   * @throws IDunnoError BAD_MODEL saying what does not fit; EXECUTOR_FAILED, BUSY, CLOSED
+   */
+  async validate(model: LocalModel): Promise<void> {
+    this.#refuseIfClosing();
+    await this.#validator.validate(model);
+  }
+
+  /**
+   * Runs a query; its model is loaded if need be.
+   * @throws IDunnoError EXECUTOR_FAILED when the process died, or was killed for this query's time-out, while a
+   *   thread ran it, or the network threw; CLOSED when it was cancelled or the executor closed; BUSY when too many
+   *   are under way; CONFLICT when its id is; BAD_MODEL
+   */
+  async run(
+    request: QueryRequest,
+    { onProgress = () => undefined, signal }: RunOptions = {},
+  ): Promise<QueryResult> {
+    this.#refuseIfClosing();
+    if (signal?.aborted) throw cancelled(request.id);
+    const { givenUp } = this.#supervisor;
+    if (givenUp !== undefined) throw givenUp;
+    if (this.#dispatcher.has(request.id))
+      throw new IDunnoError("CONFLICT", { what: `query ${request.id}`, why: "it is under way" });
+    if (this.#dispatcher.size >= this.#maxRequests)
+      throw new IDunnoError("BUSY", { what: "the executor's queue", limit: this.#maxRequests });
+    const entry = this.#models.entry(request.model);
+    const ticket = new Ticket(this.#order, request, onProgress);
+    this.#order += 1;
+    const dispatcher = this.#dispatcher;
+    dispatcher.accept(ticket);
+    if (entry.loaded) dispatcher.place(ticket, entry.plan);
+    else
+      entry.loading.then(
+        () => dispatcher.place(ticket, entry.plan),
+        (error: unknown) => dispatcher.reject(ticket, asIDunnoError(error)),
+      );
+    const abort = (): void => this.cancel(request.id);
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      return await ticket.answer;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /** Stops a query after the micro-batch in hand; its `run()` rejects with CLOSED. Unknown ids are ignored. */
+  cancel(id: string): void {
+    this.#dispatcher.cancel(id);
+  }
+
+  /** Finishes the queries that run, for at most {@link DRAIN_MS}; the others reject with CLOSED. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** SIGKILLs the process; all that is under way rejects with CLOSED. Idempotent. */
+  async destroy(): Promise<void> {
+    this.#closing ??= Promise.resolve();
+    await Promise.all([this.#supervisor.destroy(), this.#validator.destroy()]);
+    this.#dispatcher.rejectWhere(() => true, closed());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#dispatcher.drain(DRAIN_MS);
+    await this.#validator.destroy();
+    if (this.#dispatcher.size === 0) await this.#supervisor.close();
+    await this.destroy();
+  }
+
+  #refuseIfClosing(): void {
+    if (this.#closing !== undefined) throw closed();
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The one door to sharp: an image file's bytes become sRGB bytes of the size the network wants.
+ *
+ * What is decided here decides result bytes:
+ * - the EXIF orientation is applied; of an animation the first page counts
+ * - grey, CMYK, palette and 16-bit images become 8-bit sRGB; embedded profiles of RGB images are ignored, as
+ *   the tools that networks are trained with (PIL, TensorFlow) ignore them, which also halves the cost
+ * - transparency is dropped, not laid over a background (again as PIL does)
+ * - sharp's Lanczos-3 resampling, after shrinking inside the JPEG decoder: a function of the sizes alone
+ */
+import sharp from "sharp";
+import { imageFormat } from "./image-format.ts";
+import type { InputErrorCode } from "./types.ts";
+
+// Every thread decodes several images at once on libuv's pool; a second level of threads would only contend.
+sharp.concurrency(1);
+// No input is decoded twice in a row, so a cache would only hold memory.
+sharp.cache(false);
+
+/** An encoded file above this is refused unread: it is held in memory while decoding. */
+export const MAX_IMAGE_BYTES = 128 * 1024 * 1024;
+
+/** 100 Mpixel: above any camera's, and 300 MB when decoded whole. */
+export const MAX_IMAGE_PIXELS = 100_000_000;
+
+export interface Target {
+  readonly width: number;
+  readonly height: number;
+  readonly resize: "fill" | "fit-left";
+}
+
+export type DecodedImage =
+  | {
+      readonly kind: "pixels";
+      /** width × height × 3 bytes, row by row, red green blue. */
+      readonly rgb: Uint8Array;
+      readonly width: number;
+      readonly height: number;
+    }
+  | { readonly kind: "error"; readonly code: InputErrorCode };
+
+/**
+ * Decodes on libuv's pool, in one task, so that it goes on while the calling thread is inside the network.
+ * With `fit-left` the result may be smaller than the target in one direction.
+ * @throws Error when the machine, not the image, is at fault (out of memory)
+ */
+export async function decodeImage(bytes: Uint8Array, target: Target): Promise<DecodedImage> {
+  if (bytes.length === 0) return { kind: "error", code: "unreadable" };
+  if (imageFormat(bytes) === undefined) return { kind: "error", code: "unsupported" };
+  try {
+    const { data, info } = await sharp(bytes, {
+      autoOrient: true,
+      ignoreIcc: true,
+      // Cut-short and broken data is refused; mere warnings, such as bytes after the image, are not.
+      failOn: "error",
+      limitInputPixels: MAX_IMAGE_PIXELS,
+    })
+      .resize(target.width, target.height, {
+        fit: target.resize === "fill" ? "fill" : "inside",
+      })
+      .removeAlpha()
+      .toColourspace("srgb")
+      .raw({ depth: "uchar" })
+      .toBuffer({ resolveWithObject: true });
+    if (info.channels !== 3) return { kind: "error", code: "unsupported" };
+    return { kind: "pixels", rgb: data, width: info.width, height: info.height };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    // Not a fact about the image, so it must not become a result.
+    if (/out of memory|unable to allocate|failed to allocate/i.test(message)) throw error;
+    return {
+      kind: "error",
+      code: /exceeds pixel limit/.test(message) ? "too_large" : "unreadable",
+    };
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * The one door to onnxruntime: a network's file becomes a function from a batch of images to scores.
+ * It is checked against its manifest when opened, so that a wrong one is refused before any job uses it.
+ */
+import { readFileSync } from "node:fs";
+import { InferenceSession, Tensor } from "onnxruntime-node";
+import { sha256 } from "./input-file.ts";
+import { checkSignature, type Signature, type TensorSignature } from "./model-signature.ts";
+import type { ModelPlan } from "./protocol.ts";
+
+/** Why a model cannot be used; its message is for the person who added it. */
+export class Unusable extends Error {
+  override readonly name = "Unusable";
+}
+
+/** An open network. Never released: releasing and making sessions again leaks memory in onnxruntime. */
+export class OnnxModel {
+  readonly #session: InferenceSession;
+  readonly #plan: ModelPlan;
+  /** How many images one run may take: 1 if the network was exported for one only. */
+  readonly maxBatch: number | undefined;
+
+  private constructor(session: InferenceSession, plan: ModelPlan, maxBatch: number | undefined) {
+    this.#session = session;
+    this.#plan = plan;
+    this.maxBatch = maxBatch;
+  }
+
+  /**
+   * Reads, checks and warms the network: the first run is slow, and it shows what shapes alone cannot.
+   * Blocks the thread.
+   * @throws Unusable naming what does not fit
+   */
+  static async open(plan: ModelPlan, shape: readonly number[]): Promise<OnnxModel> {
+    const bytes = readModel(plan);
+    let session: InferenceSession;
+    try {
+      session = await InferenceSession.create(bytes, {
+        executionProviders: ["cpu"],
+        // One thread a slot: onnxruntime's own threads would oversubscribe the machine and spin.
+        intraOpNumThreads: 1,
+        interOpNumThreads: 1,
+        // Errors only: its warnings about a user's model are of no use to an operator.
+        logSeverityLevel: 3,
+      });
+    } catch (cause) {
+      throw new Unusable(`onnxruntime cannot load the file: ${text(cause)}`, { cause });
+    }
+    const { maxBatch } = checkSignature(plan, signatureOf(session));
+    const model = new OnnxModel(session, plan, maxBatch);
+    await model.#warm(shape);
+    return model;
+  }
+
+  /**
+   * Scores of each image of the batch, one row per image, as a view that is valid until kept elsewhere.
+   * @throws Error from onnxruntime, or when the answer has another size than the manifest says
+   */
+  async run(batch: Float32Array, shape: readonly number[]): Promise<Float32Array[]> {
+    const { input, output } = this.#plan;
+    const feeds = { [input.name]: new Tensor("float32", batch, shape) };
+    const answer = (await this.#session.run(feeds, [output.name]))[output.name];
+    const [n = 0] = shape;
+    const data = answer?.data;
+    if (!(data instanceof Float32Array) || data.length !== n * output.classes)
+      throw new Unusable(
+        `output ${output.name} has ${data?.length ?? 0} values of ${answer?.type ?? "no type"} for ${n} image(s); ` +
+          `the manifest says ${output.classes} float32 each`,
+      );
+    return Array.from({ length: n }, (_, i) =>
+      data.subarray(i * output.classes, (i + 1) * output.classes),
+    );
+  }
+
+  async #warm(shape: readonly number[]): Promise<void> {
+    const zeros = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    let rows: Float32Array[];
+    try {
+      rows = await this.run(zeros, shape);
+    } catch (cause) {
+      if (cause instanceof Unusable) throw cause;
+      throw new Unusable(`it fails on an image of zeros: ${text(cause)}`, { cause });
+    }
+    if (!rows.every((row) => row.every(Number.isFinite)))
+      throw new Unusable("its answer to an image of zeros is not finite");
+  }
+}
+
+function readModel({ path, sha256: expected }: ModelPlan): Uint8Array {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(path);
+  } catch (cause) {
+    throw new Unusable(`its file cannot be read: ${text(cause)}`, { cause });
+  }
+  const actual = sha256(bytes);
+  if (actual !== expected)
+    throw new Unusable(`${path} hashes to ${actual}, not to ${expected}: fetch it again`);
+  return bytes;
+}
+
+function signatureOf(session: InferenceSession): Signature {
+  const tensor = (value: InferenceSession.ValueMetadata): TensorSignature =>
+    value.isTensor
+      ? { name: value.name, type: value.type, shape: value.shape }
+      : { name: value.name, type: "no tensor", shape: [] };
+  return {
+    inputs: session.inputMetadata.map(tensor),
+    outputs: session.outputMetadata.map(tensor),
+  };
+}
+
+export function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,77 @@
+/**
+ * The messages between the daemon and a thread of the executor. The child's main thread only routes them,
+ * by slot. Image bytes never cross: paths do.
+ */
+import type { ModelManifest } from "../lib/model-manifest.ts";
+import type { ChunkHash } from "../lib/types.ts";
+import type { InputFile, InputOutput, LocalModel, QueryTimings } from "./types.ts";
+
+/** What a thread must know of a model: the manifest without what is for people (labels can be a megabyte). */
+export interface ModelPlan extends Pick<
+  ModelManifest,
+  "name" | "input" | "output" | "preprocessing" | "topK"
+> {
+  /** The executor's number for this plan. */
+  readonly key: number;
+  readonly sha256: string;
+  readonly path: string;
+}
+
+export function planOf({ sha256, path, manifest }: LocalModel, key: number): ModelPlan {
+  const { name, input, output, preprocessing, topK } = manifest;
+  return { key, sha256, path, name, input, output, preprocessing, topK };
+}
+
+/** Times the thread knows; waiting is the daemon's to measure. */
+export type ThreadTimings = Omit<QueryTimings, "waitMs">;
+
+export type ToThread =
+  | { readonly kind: "load"; readonly plan: ModelPlan }
+  | {
+      readonly kind: "run";
+      readonly id: string;
+      readonly model: number;
+      readonly inputs: readonly InputFile[];
+    }
+  /** Stop after the micro-batch in hand. */
+  | { readonly kind: "cancel"; readonly id: string }
+  /** Give the query back if it has not begun; otherwise ignore this. */
+  | { readonly kind: "recall"; readonly id: string }
+  /** Nothing is under way: end. */
+  | { readonly kind: "close" };
+
+export type FromThread =
+  | { readonly kind: "up" }
+  | { readonly kind: "loaded"; readonly model: number }
+  | { readonly kind: "refused"; readonly model: number; readonly why: string }
+  | { readonly kind: "progress"; readonly id: string; readonly inputsDone: number }
+  | {
+      readonly kind: "done";
+      readonly id: string;
+      readonly outputs: readonly InputOutput[];
+      readonly timings: ThreadTimings;
+    }
+  | {
+      readonly kind: "damaged";
+      readonly id: string;
+      readonly hash: ChunkHash;
+      readonly why: string;
+    }
+  | { readonly kind: "failed"; readonly id: string; readonly why: string }
+  | { readonly kind: "cancelled"; readonly id: string }
+  | { readonly kind: "recalled"; readonly id: string };
+
+/** What concerns one query. */
+export type QueryAnswer = Extract<FromThread, { readonly id: string }>;
+
+/** Daemon to child. */
+export interface Downward {
+  readonly slot: number;
+  readonly message: ToThread;
+}
+
+/** Child to daemon. */
+export interface Upward {
+  readonly slot: number;
+  readonly message: FromThread;
+}

@@ -1,0 +1,86 @@
+/**
+ * A query inside a thread: its inputs are read and decoded some way ahead of the network, in order.
+ * Decoding runs on libuv's pool, so it goes on while the network blocks the thread; and since the next
+ * query's first inputs are decoded during the last of this one, it overlaps between queries too.
+ */
+import type { ChunkHash } from "../lib/types.ts";
+import { type DecodedImage, decodeImage, MAX_IMAGE_BYTES, type Target } from "./image.ts";
+import { readInput } from "./input-file.ts";
+import { text } from "./onnx.ts";
+import type { InputFile } from "./types.ts";
+
+export type ReadyInput =
+  | DecodedImage
+  | { readonly kind: "damaged"; readonly hash: ChunkHash; readonly why: string }
+  /** The machine's fault, not the image's. */
+  | { readonly kind: "failed"; readonly why: string };
+
+export class ThreadQuery {
+  readonly id: string;
+  readonly model: number;
+  readonly inputs: readonly InputFile[];
+  /** Set by a cancel; seen between micro-batches. */
+  cancelled = false;
+  readonly #target: Target;
+  readonly #ready: Promise<ReadyInput>[] = [];
+  #taken = 0;
+
+  constructor(
+    {
+      id,
+      model,
+      inputs,
+    }: { readonly id: string; readonly model: number; readonly inputs: readonly InputFile[] },
+    target: Target,
+  ) {
+    this.id = id;
+    this.model = model;
+    this.inputs = inputs;
+    this.#target = target;
+  }
+
+  /** Inputs decoded or being decoded that nobody has taken yet. */
+  get ahead(): number {
+    return this.#ready.length - this.#taken;
+  }
+
+  get wholly(): boolean {
+    return this.#ready.length === this.inputs.length;
+  }
+
+  /** Starts on the next input. */
+  decodeNext(): void {
+    const input = this.inputs[this.#ready.length];
+    if (input === undefined) return;
+    this.#ready.push(prepare(input, this.#target));
+  }
+
+  /** The next input in order, or undefined after the last. {@link decodeNext} must have been called for it. */
+  async take(): Promise<ReadyInput | undefined> {
+    const ready = await this.#ready[this.#taken];
+    this.#taken += 1;
+    return ready;
+  }
+}
+
+/**
+ * Keeps `limit` inputs ahead of the network, over the queries in their order.
+ */
+export function decodeAhead(queries: readonly ThreadQuery[], limit: number): void {
+  let ahead = queries.reduce((sum, query) => sum + query.ahead, 0);
+  for (const query of queries)
+    for (; ahead < limit && !query.wholly && !query.cancelled; ahead += 1) query.decodeNext();
+}
+
+/** Never rejects: what goes wrong is a value, since it may be awaited much later. */
+async function prepare(input: InputFile, target: Target): Promise<ReadyInput> {
+  if (input.parts.reduce((sum, part) => sum + part.bytes, 0) > MAX_IMAGE_BYTES)
+    return { kind: "error", code: "too_large" };
+  const read = readInput(input);
+  if (read.kind === "damaged") return read;
+  try {
+    return await decodeImage(read.bytes, target);
+  } catch (error) {
+    return { kind: "failed", why: `decoding failed: ${text(error)}` };
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * A slot's worker thread: loads models, and runs queries one after the other in the order in which they came.
+ * It holds the query it runs and those sent ahead of time, whose images it decodes meanwhile.
+ */
+import { parentPort } from "node:worker_threads";
+import { assert, assertNever } from "../lib/types.ts";
+import { OnnxModel, text } from "./onnx.ts";
+import { Packer } from "./preprocess.ts";
+import type { FromThread, ModelPlan, ToThread } from "./protocol.ts";
+import { runQuery, ThreadModel } from "./query-runner.ts";
+import { decodeAhead, ThreadQuery } from "./thread-query.ts";
+
+/** Two micro-batches, so that one is ready when the other is done, and for small ones what the pool can take. */
+const MIN_AHEAD = 4;
+/** Decoded pixels held per thread; matters only for networks with huge inputs. */
+const MAX_AHEAD_BYTES = 64 * 1024 * 1024;
+
+class SlotThread {
+  readonly #send: (message: FromThread) => void;
+  readonly #models = new Map<number, ThreadModel>();
+  /** The first is the one that runs. */
+  readonly #queries: ThreadQuery[] = [];
+  #busy = false;
+
+  constructor(send: (message: FromThread) => void) {
+    this.#send = send;
+  }
+
+  /** Handles everything but `close`. */
+  receive(message: Exclude<ToThread, { kind: "close" }>): void {
+    switch (message.kind) {
+      case "load":
+        // Never rejects: what goes wrong is answered.
+        void this.#load(message.plan);
+        return;
+      case "run": {
+        const model = this.#models.get(message.model);
+        if (model === undefined) {
+          // Unloaded between the request and its turn, in a process that never had it.
+          this.#send({ kind: "failed", id: message.id, why: "its model is not loaded" });
+          return;
+        }
+        const { width, height } = model.plan.input;
+        const { resize } = model.plan.preprocessing;
+        this.#queries.push(new ThreadQuery(message, { width, height, resize }));
+        this.#refill();
+        // Never rejects: what goes wrong is answered.
+        if (!this.#busy) void this.#work();
+        return;
+      }
+      case "cancel":
+        for (const query of this.#queries) if (query.id === message.id) query.cancelled = true;
+        return;
+      case "recall": {
+        const at = this.#queries.findIndex(({ id }) => id === message.id);
+        if (at < 1) return; // It has begun, or is done: its answer is on its way.
+        this.#queries.splice(at, 1);
+        this.#send({ kind: "recalled", id: message.id });
+        return;
+      }
+      default:
+        assertNever(message, "message to a thread");
+    }
+  }
+
+  async #load(plan: ModelPlan): Promise<void> {
+    try {
+      const identity = networkOf(plan);
+      const known = [...this.#models.values()].find((model) => networkOf(model.plan) === identity);
+      const onnx = known?.onnx ?? (await OnnxModel.open(plan, new Packer(plan).shape(1)));
+      this.#models.set(plan.key, new ThreadModel(plan, onnx));
+      this.#send({ kind: "loaded", model: plan.key });
+    } catch (error) {
+      this.#send({ kind: "refused", model: plan.key, why: text(error) });
+    }
+  }
+
+  async #work(): Promise<void> {
+    this.#busy = true;
+    for (let query = this.#queries[0]; query !== undefined; query = this.#queries[0]) {
+      const message = await this.#run(query);
+      this.#queries.shift();
+      this.#send(message);
+    }
+    this.#busy = false;
+  }
+
+  async #run(query: ThreadQuery): Promise<FromThread> {
+    const { id } = query;
+    try {
+      const end = await runQuery(query, this.#model(query.model), {
+        refill: () => this.#refill(),
+        onProgress: (inputsDone) => this.#send({ kind: "progress", id, inputsDone }),
+      });
+      return { ...end, id };
+    } catch (error) {
+      return { kind: "failed", id, why: text(error) };
+    }
+  }
+
+  #refill(): void {
+    const [running] = this.#queries;
+    if (running === undefined) return;
+    const { micro, packer } = this.#model(running.model);
+    const fitting = Math.floor(MAX_AHEAD_BYTES / packer.imageFloats);
+    decodeAhead(this.#queries, Math.max(1, Math.min(fitting, Math.max(MIN_AHEAD, 2 * micro.size))));
+  }
+
+  #model(key: number): ThreadModel {
+    const model = this.#models.get(key);
+    assert(model !== undefined, `model ${key} is loaded before it is used`);
+    return model;
+  }
+}
+
+/** Plans that differ only in preprocessing or `topK` share one network. */
+function networkOf({ sha256, input, output }: ModelPlan): string {
+  return JSON.stringify([sha256, input, output]);
+}
+
+const port = parentPort;
+assert(port !== null, "thread.ts runs in a worker thread");
+const slot = new SlotThread((message) => port.postMessage(message));
+port.on("message", (message: ToThread) => {
+  // Sent only when nothing is under way; without its port the thread ends by itself.
+  if (message.kind === "close") port.close();
+  else slot.receive(message);
+});
+port.postMessage({ kind: "up" } satisfies FromThread);

@@ -1,0 +1,93 @@
+/**
+ * One `run()` from the call to its answer, and the clock of its time-out, which runs only while a thread runs it.
+ */
+import type { IDunnoError } from "../lib/errors.ts";
+import type { ModelPlan } from "./protocol.ts";
+import type { QueryRequest, QueryResult } from "./types.ts";
+
+/** What `setTimeout` can hold; longer would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export class Ticket {
+  /** The order of arrival. */
+  readonly order: number;
+  readonly request: QueryRequest;
+  /** Settles as `run()` does. */
+  readonly answer: Promise<QueryResult>;
+  /** Set once the model is loaded. */
+  plan: ModelPlan | undefined;
+  cancelled = false;
+  /** It has been asked back from a thread that had not begun it. */
+  recalled = false;
+  readonly #onProgress: (inputsDone: number) => void;
+  readonly #askedAt = performance.now();
+  #startedAt: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #inputsDone = 0;
+  #graceMs = 0;
+  resolve: (result: QueryResult) => void = () => undefined;
+  reject: (error: IDunnoError) => void = () => undefined;
+
+  constructor(order: number, request: QueryRequest, onProgress: (inputsDone: number) => void) {
+    this.order = order;
+    this.request = request;
+    this.#onProgress = onProgress;
+    this.answer = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+
+  get started(): boolean {
+    return this.#startedAt !== undefined;
+  }
+
+  /** From the call until a thread began it, the last time it was begun. */
+  get waitMs(): number {
+    return (this.#startedAt ?? performance.now()) - this.#askedAt;
+  }
+
+  /**
+   * A thread runs it from now on.
+   * @param onExpired called when its time is up; may return how many ms more it is to have
+   */
+  start(onExpired: () => number | undefined): void {
+    this.#startedAt = performance.now();
+    this.recalled = false;
+    this.#arm(this.request.timeoutMs, onExpired);
+  }
+
+  /** Gives back what of the last `ms` its thread may have spent on something else, such as loading a model. */
+  grant(ms: number): void {
+    if (this.#startedAt !== undefined)
+      this.#graceMs += Math.min(ms, performance.now() - this.#startedAt);
+  }
+
+  /** No thread runs it any more. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#startedAt = undefined;
+    this.recalled = false;
+    this.#graceMs = 0;
+  }
+
+  /** Never goes back, though a query that is begun anew does. */
+  progress(inputsDone: number): void {
+    if (inputsDone <= this.#inputsDone) return;
+    this.#inputsDone = inputsDone;
+    this.#onProgress(inputsDone);
+  }
+
+  #arm(ms: number, onExpired: () => number | undefined): void {
+    const expire = (): void => {
+      if (this.#timer !== timer) return;
+      const moreMs = this.#graceMs > 0 ? this.#graceMs : onExpired();
+      this.#graceMs = 0;
+      if (moreMs !== undefined) this.#arm(moreMs, onExpired);
+    };
+    // If this process was stopped or busy, the answer may lie unread: one turn of the loop reads it first.
+    const timer = setTimeout(() => setImmediate(expire), Math.min(ms, MAX_TIMER_MS));
+    this.#timer = timer;
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * What the daemon and the executor tell each other: which model, which files, what came out. An input's
+ * outcome is part of a job's result bytes, so nothing in it may depend on the node, the time or the attempt.
+ */
+import type { ModelManifest } from "../lib/model-manifest.ts";
+import type { ChunkHash } from "../lib/types.ts";
+
+/** A model whose file is on this machine. */
+export interface LocalModel {
+  /** SHA-256 of the file, lower-case hex; checked against the bytes at each load. */
+  readonly sha256: string;
+  /** Absolute path of the `.onnx` file. */
+  readonly path: string;
+  readonly manifest: ModelManifest;
+}
+
+/** A chunk on this machine's disk. */
+export interface ChunkFile {
+  readonly hash: ChunkHash;
+  /** Absolute path. */
+  readonly path: string;
+  readonly bytes: number;
+}
+
+/** One image file: the concatenation of its parts. */
+export interface InputFile {
+  readonly parts: readonly ChunkFile[];
+  /** Of the whole file. */
+  readonly bytes: number;
+}
+
+/** A batch of inputs for one model: the unit that is assigned, timed and committed. */
+export interface QueryRequest {
+  /** Unique among the requests under way: made of the query and its attempt. */
+  readonly id: string;
+  readonly model: LocalModel;
+  readonly inputs: readonly InputFile[];
+  /** Counted from when a thread starts it, not while it waits. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * Why an input has no classes. A fixed table, since it is part of result bytes:
+ * - `unreadable`: of a known image format, but broken, cut short or empty
+ * - `unsupported`: not JPEG, PNG, WebP, GIF, TIFF or AVIF
+ * - `too_large`: more bytes or pixels than the limits in image.ts
+ * - `wrong_output`: the network answered with a value that is no finite number, or out of range
+ * - `killed_executor`, `timed_out`: written by the scheduler, when the input alone did that; never by the executor
+ */
+export type InputErrorCode =
+  "unreadable" | "too_large" | "unsupported" | "wrong_output" | "killed_executor" | "timed_out";
+
+/** A class and its score, rounded to 6 decimals, as an integer of millionths. */
+export type ClassScore = readonly [classIndex: number, scoreMicros: number];
+
+export type InputOutput =
+  | {
+      readonly kind: "classes";
+      /** The manifest's `topK` best, by score descending, ties by class index ascending. */
+      readonly top: readonly ClassScore[];
+    }
+  | { readonly kind: "error"; readonly code: InputErrorCode };
+
+/** Where a query's time went. */
+export interface QueryTimings {
+  /** From `run()` until a thread started it. */
+  readonly waitMs: number;
+  /** The thread reading files, or idle for want of a decoded image; decoding that overlaps inference is not in it. */
+  readonly decodeMs: number;
+  /** Inside the network. */
+  readonly inferMs: number;
+  /** From the thread's start to its last result: the slot time the query cost. */
+  readonly totalMs: number;
+}
+
+export type QueryResult =
+  | {
+      readonly kind: "done";
+      /** One per input, in order. */
+      readonly outputs: readonly InputOutput[];
+      readonly timings: QueryTimings;
+    }
+  /** A part is missing or does not hash to its name: fetch it again, then ask again. */
+  | { readonly kind: "damaged"; readonly hash: ChunkHash; readonly why: string };
+
+/** A line for the daemon's log. */
+export interface LogLine {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly event: string;
+  readonly [field: string]: unknown;
+}

@@ -1,0 +1,170 @@
+/**
+ * Tiny ONNX networks for tests, written with onnx-proto. All take [N, 3, side, side] and begin with a linear
+ * layer over the pixels; some then do on bright images what no network should.
+ */
+import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import proto from "onnx-proto";
+import type { LocalModel } from "../../src/inference/types.ts";
+import type { ModelManifest } from "../../src/lib/model-manifest.ts";
+import { Random } from "../../src/lib/random.ts";
+
+const { AttributeProto, ModelProto, TensorProto } = proto.onnx;
+type Node = proto.onnx.INodeProto;
+type Tensor = proto.onnx.ITensorProto;
+
+export const SIDE = 16;
+export const CLASSES = 7;
+
+/** What a network does on an image with a white pixel: nothing special, loop for ever, or divide by 0. */
+export type Behaviour = "plain" | "hangs-on-white" | "infinite-on-white";
+
+const int = (name: string, i: number): proto.onnx.IAttributeProto => ({
+  name,
+  i,
+  type: AttributeProto.AttributeType.INT,
+});
+
+function floats(name: string, dims: readonly number[], values: Float32Array): Tensor {
+  const rawData = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { name, dims: [...dims], dataType: TensorProto.DataType.FLOAT, rawData };
+}
+
+function value(
+  name: string,
+  shape: readonly (number | string)[],
+  elemType: number = TensorProto.DataType.FLOAT,
+): proto.onnx.IValueInfoProto {
+  const dim = shape.map((d) => (typeof d === "string" ? { dimParam: d } : { dimValue: d }));
+  return { name, type: { tensorType: { elemType, shape: { dim } } } };
+}
+
+function weights(seed: number, count: number): Float32Array {
+  const random = new Random(seed);
+  return Float32Array.from({ length: count }, () => random.between(-1000, 1000) / 4000);
+}
+
+/** For each image whether its brightest value is above 0.99: a white pixel. [N, 1] */
+const isWhite: readonly Node[] = [
+  {
+    opType: "ReduceMax",
+    input: ["flat"],
+    output: ["brightest"],
+    attribute: [{ name: "axes", ints: [1], type: AttributeProto.AttributeType.INTS }],
+  },
+  { opType: "Greater", input: ["brightest", "threshold"], output: ["white"] },
+];
+
+const behaviours: Readonly<Record<Behaviour, readonly Node[]>> = {
+  plain: [{ opType: "Identity", input: ["logits"], output: ["scores"] }],
+  "infinite-on-white": [
+    ...isWhite,
+    { opType: "Not", input: ["white"], output: ["dark"] },
+    { opType: "Cast", input: ["dark"], output: ["divisor"], attribute: [int("to", 1)] },
+    { opType: "Div", input: ["logits", "divisor"], output: ["scores"] },
+  ],
+  "hangs-on-white": [
+    ...isWhite,
+    { opType: "Cast", input: ["white"], output: ["one"], attribute: [int("to", 7)] },
+    { opType: "ReduceMax", input: ["one"], output: ["any"], attribute: [int("keepdims", 0)] },
+    { opType: "Mul", input: ["any", "huge"], output: ["trips"] },
+    {
+      opType: "Loop",
+      input: ["trips", "", "logits"],
+      output: ["scores"],
+      attribute: [
+        {
+          name: "body",
+          type: AttributeProto.AttributeType.GRAPH,
+          g: {
+            name: "body",
+            input: [
+              value("i", [], TensorProto.DataType.INT64),
+              value("goOn", [], TensorProto.DataType.BOOL),
+              value("before", ["N", CLASSES]),
+            ],
+            node: [
+              { opType: "Identity", input: ["goOn"], output: ["goOnStill"] },
+              { opType: "Identity", input: ["before"], output: ["after"] },
+            ],
+            output: [
+              value("goOnStill", [], TensorProto.DataType.BOOL),
+              value("after", ["N", CLASSES]),
+            ],
+          },
+        },
+      ],
+    },
+  ],
+};
+
+export function encodeModel({
+  behaviour = "plain",
+  seed = 1,
+  batch = "N",
+}: {
+  readonly behaviour?: Behaviour;
+  readonly seed?: number;
+  readonly batch?: string | number;
+} = {}): Uint8Array {
+  const pixels = 3 * SIDE * SIDE;
+  return ModelProto.encode({
+    irVersion: 8,
+    opsetImport: [{ domain: "", version: 13 }],
+    graph: {
+      name: "tiny",
+      input: [value("image", [batch, 3, SIDE, SIDE])],
+      output: [value("scores", [batch, CLASSES])],
+      initializer: [
+        floats("w", [pixels, CLASSES], weights(seed, pixels * CLASSES)),
+        floats("b", [CLASSES], weights(seed + 1, CLASSES)),
+        floats("threshold", [], Float32Array.of(0.99)),
+        {
+          name: "huge",
+          dims: [],
+          dataType: TensorProto.DataType.INT64,
+          rawData: new Uint8Array(BigInt64Array.of(2n ** 50n).buffer),
+        },
+      ],
+      node: [
+        { opType: "Flatten", input: ["image"], output: ["flat"], attribute: [int("axis", 1)] },
+        { opType: "Gemm", input: ["flat", "w", "b"], output: ["logits"] },
+        ...behaviours[behaviour],
+      ],
+    },
+  }).finish();
+}
+
+export function manifestOf(bytes: Uint8Array, change: Partial<ModelManifest> = {}): ModelManifest {
+  return {
+    format: 1,
+    name: "tiny",
+    sha256: createHash("sha256").update(bytes).digest("hex"),
+    input: { name: "image", layout: "nchw", height: SIDE, width: SIDE },
+    output: { name: "scores", classes: CLASSES, activation: "softmax" },
+    preprocessing: {
+      resize: "fill",
+      channelOrder: "rgb",
+      scale: 1 / 255,
+      mean: [0, 0, 0],
+      std: [1, 1, 1],
+    },
+    labels: [],
+    topK: 3,
+    source: "made by a test",
+    ...change,
+  };
+}
+
+/** Writes a network into a folder. */
+export async function writeModel(
+  folder: string,
+  bytes: Uint8Array,
+  change: Partial<ModelManifest> = {},
+): Promise<LocalModel> {
+  const manifest = manifestOf(bytes, change);
+  const path = join(folder, `${manifest.sha256}.onnx`);
+  await writeFile(path, bytes);
+  return { sha256: manifest.sha256, path, manifest };
+}
