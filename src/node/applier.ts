@@ -1,0 +1,167 @@
+/**
+ * Applies committed entries to the machine, in order, a slice of time at a time, and tells those who wait: for the
+ * outcome of their own command, or for the state to have reached an index.
+ */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { IDunnoError } from "../lib/errors.ts";
+import type { Outcome } from "../lib/outcome.ts";
+import { assert, LogIndex, type Term } from "../lib/types.ts";
+import { decodeCommand } from "../machine/codec.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Entry } from "../raft/types.ts";
+import type { Logger } from "./log.ts";
+import type { LogClock } from "./log-clock.ts";
+import type { StateStore } from "./stores/state-store.ts";
+
+/** Time that applying may hold the loop, in milliseconds: well under a heartbeat, and design section 4's 10 ms. */
+const sliceMs = 6;
+/** Bytes of entries read at once. */
+const sliceBytes = 512 * 1024;
+
+export interface ApplierPorts {
+  readonly machine: Machine;
+  readonly state: StateStore;
+  readonly logClock: LogClock;
+  readonly log: Logger;
+  /** Committed entries from an index on. */
+  readonly entries: (from: LogIndex, maxBytes: number) => readonly Entry[];
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** Somebody who waits for the outcome of the command at an index, if it is still theirs when it is applied. */
+export interface Expectation {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (error: IDunnoError) => void;
+}
+
+export class Applier {
+  readonly #ports: ApplierPorts;
+  readonly #expected = new Map<LogIndex, Expectation>();
+  #waiting: { readonly index: number; readonly resolve: () => void }[] = [];
+  readonly #listeners = new Set<() => void>();
+  #target: LogIndex;
+  #applied: LogIndex;
+  #running: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(ports: ApplierPorts) {
+    this.#ports = ports;
+    this.#applied = LogIndex(ports.state.appliedIndex);
+    this.#target = this.#applied;
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.#applied;
+  }
+
+  /** Calls after every slice that was applied. */
+  onApplied(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  applyTo(index: LogIndex): void {
+    if (index <= this.#target || this.#stopped) return;
+    this.#target = index;
+    this.#running ??= this.#run();
+  }
+
+  expect(expectation: Expectation): void {
+    this.#expected.set(expectation.index, expectation);
+  }
+
+  /** This node leads no more: its commands may or may not survive, so nobody may wait for them here. */
+  abandon(leader: string | undefined): void {
+    for (const { reject } of this.#expected.values())
+      reject(new IDunnoError("NOT_LEADER", { leader }));
+    this.#expected.clear();
+  }
+
+  /** Resolves when the state has reached an index. The caller bounds the wait. */
+  async reached(index: LogIndex, signal: AbortSignal): Promise<void> {
+    if (this.#applied >= index) return;
+    signal.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const abort = (): void => {
+        this.#waiting = this.#waiting.filter((each) => each !== waiter);
+        reject(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
+      };
+      const waiter = {
+        index,
+        resolve: () => {
+          signal.removeEventListener("abort", abort);
+          resolve();
+        },
+      };
+      signal.addEventListener("abort", abort, { once: true });
+      this.#waiting.push(waiter);
+    });
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#applied < this.#target && !this.#stopped) {
+        this.#slice();
+        this.#announce();
+        if (this.#applied < this.#target) await nextTurn();
+      }
+    } catch (error) {
+      this.#stopped = true;
+      this.#ports.onFatal(error);
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  #slice(): void {
+    const end = performance.now() + sliceMs;
+    while (this.#applied < this.#target && performance.now() < end) {
+      const entries = this.#ports.entries(LogIndex(this.#applied + 1), sliceBytes);
+      assert(entries.length > 0, "what is committed can be read");
+      for (const entry of entries) {
+        if (entry.index > this.#target) break;
+        this.#apply(entry);
+        if (performance.now() >= end) break;
+      }
+    }
+  }
+
+  #apply(entry: Entry): void {
+    assert(entry.index === this.#applied + 1, "entries are applied in order");
+    const { machine, state, log, logClock } = this.#ports;
+    const expectation = this.#expected.get(entry.index);
+    this.#expected.delete(entry.index);
+    if (entry.kind === "command") {
+      const command = decodeCommand(entry.data);
+      const applied = machine.apply(command, entry.index);
+      state.commit(entry.index, applied.mutations);
+      logClock.observe(machine.logTime);
+      if (applied.failure !== undefined)
+        log.error("apply-failed", {
+          index: entry.index,
+          kind: command.operation.kind,
+          error: String(applied.failure),
+        });
+      if (expectation?.term === entry.term) expectation.resolve(applied.outcome);
+    } else state.commit(entry.index, []);
+    if (expectation !== undefined && expectation.term !== entry.term)
+      expectation.reject(new IDunnoError("NOT_LEADER", { leader: undefined }));
+    this.#applied = entry.index;
+  }
+
+  #announce(): void {
+    const ready = this.#waiting.filter(({ index }) => index <= this.#applied);
+    if (ready.length > 0) {
+      this.#waiting = this.#waiting.filter(({ index }) => index > this.#applied);
+      for (const { resolve } of ready) resolve();
+    }
+    for (const listener of this.#listeners) listener();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.abandon(undefined);
+    await this.#running;
+  }
+}

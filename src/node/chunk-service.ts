@@ -1,0 +1,192 @@
+/**
+ * Chunks across the cluster: read from the nearest replica that can prove them, made durable on several at once.
+ * Every byte that leaves here hashes to its name, whoever sent it.
+ */
+import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
+import type { UploadedChunk } from "../lib/content.ts";
+import { ChunkHash, type NodeId, type StoreId } from "../lib/types.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { PeerNetwork } from "../net/peers.ts";
+import { type Candidate, place } from "../sdfs/catalog/placement.ts";
+import { replicationFactor } from "../sdfs/catalog/types.ts";
+import type { ChunkCache, ChunkLease } from "../sdfs/chunks/chunk-cache.ts";
+import type { ChunkStore } from "../sdfs/chunks/chunk-store.ts";
+import { hashOf } from "../sdfs/chunks/hash.ts";
+import type { Applier } from "./applier.ts";
+import { parseDurable, parseFound } from "./control.ts";
+import type { Logger } from "./log.ts";
+import type { StateStore } from "./stores/state-store.ts";
+
+/** How long one replica may take over one chunk (4 MiB), in ms; then another is asked. */
+const transferMs = 15_000;
+
+export interface ChunkServicePorts {
+  readonly self: NodeId;
+  readonly machine: Machine;
+  readonly state: StateStore;
+  readonly applier: Applier;
+  readonly peers: PeerNetwork;
+  readonly store: ChunkStore;
+  readonly cache: ChunkCache;
+  readonly log: Logger;
+}
+
+export class ChunkService {
+  readonly #ports: ChunkServicePorts;
+
+  constructor(ports: ChunkServicePorts) {
+    this.#ports = ports;
+  }
+
+  /** Nodes that should have a chunk, as this node's state says: those that are up first. */
+  holders(hash: ChunkHash): NodeId[] {
+    const { machine, state } = this.#ports;
+    const record = state.get(`chunk/${hash}`) as
+      { readonly stores: readonly StoreId[] } | undefined;
+    const stores = new Set(record?.stores ?? []);
+    return [...machine.members.values()]
+      .filter(({ store }) => stores.has(store))
+      .toSorted((a, b) => Number(b.state === "up") - Number(a.state === "up"))
+      .map(({ node }) => node);
+  }
+
+  /**
+   * A chunk's verified bytes, from here or from the first replica that has them whole.
+   * @throws IDunnoError CHUNK_UNAVAILABLE
+   */
+  async read(hash: ChunkHash, signal: AbortSignal): Promise<Uint8Array> {
+    const local = await this.#ports.store.get(hash);
+    return local ?? this.#fetch(hash, signal);
+  }
+
+  /** A chunk as a file on this machine, kept until released. */
+  async acquire(hash: ChunkHash, signal: AbortSignal): Promise<ChunkLease> {
+    const { store, cache } = this.#ports;
+    if (await store.has(hash)) return { path: store.path(hash), release: () => undefined };
+    return cache.acquire(hash, async () => this.#fetch(hash, signal));
+  }
+
+  /** A local copy turned out to be damaged: the next acquire fetches it anew. */
+  async discard(hash: ChunkHash): Promise<void> {
+    // Reading verifies, and sets a bad file aside.
+    await this.#ports.store.get(hash);
+    await this.#ports.cache.discard(hash);
+  }
+
+  async #fetch(hash: ChunkHash, signal: AbortSignal): Promise<Uint8Array> {
+    const tried: string[] = [];
+    const nodes = this.holders(hash).filter((node) => node !== this.#ports.self);
+    // Start anywhere, so that many readers of one chunk spread over its replicas.
+    const start = Number.parseInt(hash.slice(-4), 16) + this.#ports.self.length;
+    for (let i = 0; i < nodes.length; i += 1) {
+      signal.throwIfAborted();
+      const node = nodes[(start + i) % nodes.length];
+      if (node === undefined || !this.#ports.peers.isConnected(node)) continue;
+      tried.push(node);
+      const bytes = await this.#fetchFrom(node, hash, signal);
+      if (bytes !== undefined) return bytes;
+    }
+    throw new IDunnoError("CHUNK_UNAVAILABLE", { hash, tried });
+  }
+
+  async #fetchFrom(
+    node: NodeId,
+    hash: ChunkHash,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
+    const { peers, log } = this.#ports;
+    try {
+      const { head, body } = await peers.request(
+        node,
+        "bulk",
+        { kind: "getChunk", hash },
+        { timeoutMs: transferMs, signal },
+      );
+      if (!parseFound(head).found) return undefined;
+      if ((await hashOf(body)) === hash) return body;
+      log.warn("chunk-corrupt-in-transit", { hash, from: node });
+    } catch (error) {
+      if (signal.aborted) throw error;
+      log.debug("chunk-fetch-failed", { hash, from: node, error: String(error) });
+    }
+    return undefined;
+  }
+
+  /**
+   * Makes a chunk durable on R nodes, or on as many as are up, all at once; where one fails the next in the chunk's
+   * own order takes its place.
+   */
+  async replicate(hash: ChunkHash, bytes: Uint8Array, signal: AbortSignal): Promise<UploadedChunk> {
+    const order = place(hash, this.candidates(), Number.MAX_SAFE_INTEGER);
+    const spare = order.slice(replicationFactor);
+    const putSomewhere = async (first: StoreId) => {
+      for (let store: StoreId | undefined = first; store !== undefined; store = spare.shift()) {
+        const index = await this.#put(store, hash, bytes, signal);
+        if (index !== undefined) return { store, index };
+      }
+      return undefined;
+    };
+    const replicas = await Promise.all(order.slice(0, replicationFactor).map(putSomewhere));
+    return { hash, bytes: bytes.length, replicas: replicas.filter((r) => r !== undefined) };
+  }
+
+  /** Stores whose node is up. */
+  candidates(): Candidate[] {
+    return [...this.#ports.machine.members.values()]
+      .filter(({ state }) => state === "up")
+      .map(({ node, store, labels }) => ({
+        node,
+        store,
+        weight: 1,
+        domain: labels.find(([key]) => key === "zone")?.[1],
+      }));
+  }
+
+  /** Durable on one store: the applied index at its acknowledgement; undefined when that failed. */
+  async #put(
+    store: StoreId,
+    hash: ChunkHash,
+    bytes: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { machine, peers, log } = this.#ports;
+    if (store === this.#ports.store.id) return this.putHere(hash, bytes);
+    const node = [...machine.members.values()].find((member) => member.store === store)?.node;
+    if (node === undefined) return undefined;
+    try {
+      const options = { timeoutMs: transferMs, signal };
+      // A chunk that is there already need not travel; the replica says so only after it has hashed it.
+      const has = await peers.request(node, "bulk", { kind: "hasChunk", hash }, options);
+      const known = parseDurable(has.head);
+      if (known.found && known.store === store) return known.index;
+      const put = await peers.request(
+        node,
+        "bulk",
+        { kind: "putChunk", hash },
+        { ...options, body: bytes },
+      );
+      const answer = parseDurable(put.head);
+      return answer.store === store ? answer.index : undefined;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      log.debug("chunk-put-failed", { hash, to: node, error: String(asIDunnoError(error).code) });
+      return undefined;
+    }
+  }
+
+  /** Durable in this node's own store. */
+  async putHere(hash: ChunkHash, bytes: Uint8Array): Promise<number> {
+    await this.#ports.store.put(hash, bytes);
+    return this.#ports.applier.appliedIndex;
+  }
+
+  /** As a repair target: make a chunk local and durable from one of these nodes. */
+  async copyHere(hash: ChunkHash, from: readonly NodeId[], signal: AbortSignal): Promise<number> {
+    if (await this.#ports.store.has(hash)) return this.#ports.applier.appliedIndex;
+    for (const node of from) {
+      const bytes = await this.#fetchFrom(node, ChunkHash(hash), signal);
+      if (bytes !== undefined) return this.putHere(hash, bytes);
+    }
+    throw new IDunnoError("CHUNK_UNAVAILABLE", { hash, tried: from });
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * What nodes ask of each other on the control and bulk lanes: a union on `kind`, checked where it arrives. Chunk bytes
+ * and encoded commands travel as the frame's body.
+ */
+import { parser, type Static, Type } from "../lib/schema.ts";
+
+const closed = { additionalProperties: false } as const;
+const Count = Type.Integer({ minimum: 0 });
+const Hash = Type.String({ pattern: "^[0-9a-f]{64}$" });
+
+/** A query as a worker is told of it. */
+const PushedQuery = Type.Object(
+  {
+    job: Type.String({ maxLength: 32 }),
+    query: Count,
+    attempt: Count,
+    node: Type.String({ maxLength: 64 }),
+    boot: Type.String({ maxLength: 64 }),
+    from: Count,
+    count: Count,
+  },
+  closed,
+);
+
+/** The leader hands out work. A hint: it may come twice, and what a worker does not know yet it looks up. */
+export const AssignRequest = Type.Object(
+  { kind: Type.Literal("assign"), queries: Type.Array(PushedQuery, { maxItems: 10_000 }) },
+  closed,
+);
+export type AssignRequest = Static<typeof AssignRequest>;
+
+/** A worker hands in results; answered when they are committed. */
+export const CompleteRequest = Type.Object(
+  {
+    kind: Type.Literal("complete"),
+    completions: Type.Array(
+      Type.Object(
+        {
+          job: Type.String({ maxLength: 32 }),
+          query: Count,
+          attempt: Count,
+          node: Type.String({ maxLength: 64 }),
+          elapsedMs: Count,
+          outputs: Type.Array(Type.Union([Type.Array(Count), Type.String({ maxLength: 64 })])),
+        },
+        closed,
+      ),
+      { maxItems: 1_024 },
+    ),
+  },
+  closed,
+);
+export type CompleteRequest = Static<typeof CompleteRequest>;
+
+const requests = {
+  /** Body: an encoded command, stamped anew by the leader. Answer: its outcome. */
+  propose: Type.Object({ kind: Type.Literal("propose") }, closed),
+  /** Answer: the index that makes a read linearizable. */
+  readIndex: Type.Object({ kind: Type.Literal("readIndex") }, closed),
+  assign: AssignRequest,
+  complete: CompleteRequest,
+  /** Make a chunk local and durable, from one of these nodes. Answer: the applied index then. */
+  copyChunk: Type.Object(
+    { kind: Type.Literal("copyChunk"), hash: Hash, from: Type.Array(Type.String()) },
+    closed,
+  ),
+  /** Body: the chunk. Answer: store id and applied index, once durable. */
+  putChunk: Type.Object({ kind: Type.Literal("putChunk"), hash: Hash }, closed),
+  /** Answer's body: the chunk; `found: false` when it is not here or damaged. */
+  getChunk: Type.Object({ kind: Type.Literal("getChunk"), hash: Hash }, closed),
+  /** "Have it already" is answered by the replica itself, after it hashed it. Answer as for putChunk, or found: false. */
+  hasChunk: Type.Object({ kind: Type.Literal("hasChunk"), hash: Hash }, closed),
+} as const;
+
+export type ControlRequest = {
+  [K in keyof typeof requests]: Static<(typeof requests)[K]>;
+}[keyof typeof requests];
+
+const kindOf = parser(
+  Type.Object({ kind: Type.Union(Object.keys(requests).map((kind) => Type.Literal(kind))) }),
+  "request",
+);
+const parsers = new Map(
+  Object.entries(requests).map(([kind, schema]) => [kind, parser(schema, `request ${kind}`)]),
+);
+
+/** @throws IDunnoError MALFORMED */
+export function parseRequest(value: unknown): ControlRequest {
+  const parse = parsers.get((kindOf(value) as { kind: string }).kind);
+  return parse?.(value) as ControlRequest;
+}
+
+/** The answers, likewise checked by whoever asked. */
+export const parseDurable = parser(
+  Type.Object({ found: Type.Boolean(), store: Type.String(), index: Count }, closed),
+  "answer",
+);
+export const parseIndex = parser(Type.Object({ index: Count }, closed), "answer");
+export const parseFound = parser(Type.Object({ found: Type.Boolean() }, closed), "answer");
+export const parseOutcome = parser(
+  Type.Union([
+    Type.Object({ kind: Type.Literal("ok"), value: Type.Object({ kind: Type.String() }) }),
+    Type.Object({
+      kind: Type.Literal("refused"),
+      code: Type.String(),
+      details: Type.Record(Type.String(), Type.Unknown()),
+    }),
+  ]),
+  "outcome",
+);

@@ -1,0 +1,168 @@
+/**
+ * How any node gets a decision or a linearizable read: from itself when it leads, else from the leader, again and
+ * again until the deadline. A command repeated under its idempotency key is carried out once (machine/keys.ts), so a
+ * lost answer costs a retry and nothing else.
+ */
+import { randomBytes } from "node:crypto";
+import { asIDunnoError, fromWire, IDunnoError, type ErrorCode } from "../lib/errors.ts";
+import type { Outcome, OutcomeValue } from "../lib/outcome.ts";
+import { LogIndex, LogTime, type NodeId } from "../lib/types.ts";
+import { decodeCommand, encodeCommand } from "../machine/codec.ts";
+import type { Operation } from "../machine/commands.ts";
+import type { PeerNetwork } from "../net/peers.ts";
+import type { RoleView } from "../raft/types.ts";
+import type { Applier } from "./applier.ts";
+import { parseIndex, parseOutcome } from "./control.ts";
+import { abortable, deadline, pause } from "./deadline.ts";
+import type { LogClock } from "./log-clock.ts";
+import type { RaftDriver } from "./raft-driver.ts";
+
+/** Pause before asking again when the leader is known but refused, in ms: about two round trips. */
+const retryPauseMs = 10;
+/** A leader that has not answered for this long is asked again, or its successor, in ms. */
+const tryMs = 2_000;
+
+/** Failures after which the same command may be asked for again: nothing was decided, or the key guards it. */
+const retryable: ReadonlySet<ErrorCode> = new Set([
+  "NOT_LEADER",
+  "UNREACHABLE",
+  "CLOSED",
+  "BUSY",
+  "TIMED_OUT",
+]);
+
+export interface CoordinationPorts {
+  readonly self: NodeId;
+  readonly driver: RaftDriver;
+  readonly applier: Applier;
+  readonly logClock: LogClock;
+  readonly peers: PeerNetwork;
+}
+
+export class Coordination {
+  readonly #ports: CoordinationPorts;
+  /** Aborted and replaced whenever the leader changes: what was asked of the old one is asked again. */
+  #leaderChange = new AbortController();
+  #leader: NodeId | undefined;
+
+  constructor(ports: CoordinationPorts) {
+    this.#ports = ports;
+  }
+
+  get leader(): NodeId | undefined {
+    return this.#leader;
+  }
+
+  onRole(role: RoleView): void {
+    if (role.leader === this.#leader) return;
+    this.#leader = role.leader;
+    const changed = this.#leaderChange;
+    this.#leaderChange = new AbortController();
+    changed.abort();
+  }
+
+  /** A fresh idempotency key, stamped with log time. */
+  mintKey(): string {
+    return `${this.#ports.logClock.now()}-${randomBytes(8).toString("hex")}`;
+  }
+
+  /**
+   * Has an operation decided. Without a key it may be decided twice when an answer is lost: only for operations that
+   * do not mind.
+   * @throws IDunnoError what the machine refused it with; NO_LEADER when nobody could decide before the signal aborts
+   */
+  async decide(
+    operation: Operation,
+    options: { readonly key: string | undefined; readonly signal: AbortSignal },
+  ): Promise<OutcomeValue> {
+    const outcome = await this.#retry(
+      options.signal,
+      async () => this.proposeHere(operation, options.key),
+      async (leader, signal) => {
+        const body = encodeCommand({ v: 1, at: LogTime(0), key: options.key, operation });
+        const reply = await this.#ports.peers.request(
+          leader,
+          "control",
+          { kind: "propose" },
+          { body, timeoutMs: tryMs, signal },
+        );
+        return parseOutcome(reply.head) as Outcome;
+      },
+    );
+    if (outcome.kind === "refused") throw fromWire(outcome);
+    return outcome.value;
+  }
+
+  /** Brings this node's state up to everything acknowledged before the call. */
+  async linearize(signal: AbortSignal): Promise<void> {
+    const index = await this.#retry(
+      signal,
+      async () => this.#ports.driver.readIndex(),
+      async (leader, trySignal) => {
+        const reply = await this.#ports.peers.request(
+          leader,
+          "control",
+          { kind: "readIndex" },
+          { timeoutMs: tryMs, signal: trySignal },
+        );
+        return LogIndex(parseIndex(reply.head).index);
+      },
+    );
+    await this.#ports.applier.reached(index, signal);
+  }
+
+  /** Proposes at this node, which must lead. Also serves the requests of others. */
+  async proposeHere(operation: Operation, key: string | undefined): Promise<Outcome> {
+    const at = this.#ports.logClock.now();
+    return this.#ports.driver.propose(encodeCommand({ v: 1, at, key, operation }));
+  }
+
+  /** A command that another node forwarded: checked, stamped with this leader's time. */
+  async proposeForwarded(body: Uint8Array): Promise<Outcome> {
+    const { key, operation } = decodeCommand(body);
+    return this.proposeHere(operation, key);
+  }
+
+  async #retry<T>(
+    signal: AbortSignal,
+    here: () => Promise<T>,
+    there: (leader: NodeId, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const start = performance.now();
+    while (!signal.aborted) {
+      const changed = this.#leaderChange.signal;
+      const leader = this.#leader;
+      if (leader === undefined) {
+        await untilAborted(changed, signal);
+        continue;
+      }
+      const trying = AbortSignal.any([signal, changed]);
+      try {
+        return await (leader === this.#ports.self
+          ? abortable(here(), signal)
+          : there(leader, trying));
+      } catch (error) {
+        if (signal.aborted) break;
+        if (changed.aborted) continue;
+        if (!retryable.has(asIDunnoError(error).code)) throw error;
+        await pause(retryPauseMs, trying);
+      }
+    }
+    if (this.#leader === undefined)
+      throw new IDunnoError("NO_LEADER", { waitedMs: Math.round(performance.now() - start) });
+    throw signal.reason instanceof Error
+      ? signal.reason
+      : new IDunnoError("CLOSED", { what: "the request" });
+  }
+}
+
+/** Resolves when either aborts. */
+async function untilAborted(...signals: AbortSignal[]): Promise<void> {
+  const any = AbortSignal.any(signals);
+  if (any.aborted) return;
+  await new Promise<void>((resolve) =>
+    any.addEventListener("abort", () => resolve(), { once: true }),
+  );
+}
+
+export { deadline };

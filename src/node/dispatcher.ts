@@ -1,0 +1,147 @@
+/**
+ * The leader's scheduler: takes completions in, hands queries out. One `work` command is under way at a time; what
+ * comes meanwhile goes with the next, so the log sees few large commands under load and small quick ones without.
+ *
+ * A push to a worker is a hint after the commit. A new leader pushes all open assignments again; a worker drops what it
+ * has already by (job, query, attempt).
+ */
+import { IDunnoError } from "../lib/errors.ts";
+import { groupBy } from "../lib/group-by.ts";
+import type { AssignedQuery } from "../lib/outcome.ts";
+import { type JobId, NodeId } from "../lib/types.ts";
+import type { Machine } from "../machine/machine.ts";
+import { planAssignments } from "../scheduler/policy.ts";
+import { Predictor } from "../scheduler/prediction.ts";
+import type { Completion } from "../scheduler/types.ts";
+import type { Coordination } from "./coordination.ts";
+import { LeaderDuty } from "./leader-duty.ts";
+import type { Logger } from "./log.ts";
+import type { RaftDriver } from "./raft-driver.ts";
+
+/** Completions waiting to be committed: far above what all slots of a cluster can finish in one commit. */
+const completionsWaiting = 20_000;
+/** Completions in one command: with 1,024 inputs each at some 50 bytes, well under the limit of a command. */
+const completionsPerCommand = 128;
+
+export interface DispatcherPorts {
+  readonly machine: Machine;
+  readonly driver: RaftDriver;
+  readonly coordination: Coordination;
+  /** Tells a worker of its queries; may fail, may repeat. */
+  readonly push: (node: NodeId, queries: readonly AssignedQuery[]) => void;
+  readonly log: Logger;
+}
+
+interface Waiting {
+  readonly completion: Completion;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Dispatcher {
+  readonly #ports: DispatcherPorts;
+  readonly #duty: LeaderDuty;
+  #predictor = new Predictor();
+  #waiting: Waiting[] = [];
+
+  constructor(ports: DispatcherPorts) {
+    this.#ports = ports;
+    this.#duty = new LeaderDuty(
+      { name: "dispatch" },
+      { leads: () => ports.driver.isReadyLeader, work: async () => this.#work(), log: ports.log },
+    );
+  }
+
+  /** Something happened that may leave a place free or make work. */
+  nudge(): void {
+    this.#duty.nudge();
+  }
+
+  /** Takes results; resolves when they are committed, or known to be of no use. */
+  async complete(completions: readonly Completion[]): Promise<void> {
+    if (!this.#ports.driver.isReadyLeader)
+      throw new IDunnoError("NOT_LEADER", { leader: this.#ports.coordination.leader });
+    if (this.#waiting.length + completions.length > completionsWaiting)
+      throw new IDunnoError("BUSY", { what: "the completion queue", limit: completionsWaiting });
+    await Promise.all(
+      completions.map(
+        async (completion) =>
+          new Promise<void>((resolve, reject) => {
+            this.#waiting.push({ completion, resolve, reject });
+            this.#duty.nudge();
+          }),
+      ),
+    );
+  }
+
+  /** This node has become the leader: every worker hears again what it has in hand. */
+  takeOver(): void {
+    const { machine } = this.#ports;
+    this.#predictor = new Predictor();
+    const byNode = new Map<NodeId, AssignedQuery[]>();
+    for (const job of machine.jobs.keys())
+      for (const { query, from, count, attempts } of machine.openQueries(job))
+        for (const { attempt, node, boot } of attempts) {
+          const list = byNode.get(node) ?? [];
+          list.push({ job, query, attempt, node, boot, from, count });
+          byNode.set(node, list);
+        }
+    for (const [node, queries] of byNode) this.#ports.push(node, queries);
+    this.nudge();
+  }
+
+  /** This node leads no more: whoever waits asks the next leader. */
+  resign(): void {
+    const error = new IDunnoError("NOT_LEADER", { leader: this.#ports.coordination.leader });
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
+  }
+
+  async #work(): Promise<void> {
+    const taken = this.#waiting.splice(0, completionsPerCommand);
+    try {
+      const complete = taken.map(({ completion }) => completion);
+      const assign = this.#plan();
+      if (complete.length === 0 && assign.length === 0) return;
+      const outcome = await this.#ports.coordination.proposeHere(
+        { kind: "work", complete, assign },
+        undefined,
+      );
+      for (const completion of complete) this.#learn(completion);
+      for (const { resolve } of taken) resolve();
+      if (outcome.kind === "ok" && outcome.value.kind === "assigned")
+        this.#pushAll(outcome.value.assigned);
+      // What this one completed leaves places free.
+      this.#duty.nudge();
+    } catch (error) {
+      for (const { reject } of taken) reject(error);
+      throw error;
+    }
+  }
+
+  #plan(): ReturnType<typeof planAssignments> {
+    const { machine } = this.#ports;
+    return planAssignments({
+      jobs: machine.jobs.values(),
+      openQueries: (job) => machine.openQueries(job),
+      nodes: [...machine.members.values()]
+        .filter(({ state }) => state === "up")
+        .map(({ node, boot, slots }) => ({ node, boot, slots })),
+      predictedMs: (job: JobId, node: NodeId, inputs: number) =>
+        this.#predictor.predictMs(job, node, inputs),
+    });
+  }
+
+  #learn({ job, node, elapsedMs, outputs }: Completion): void {
+    this.#predictor.observe({ job, node, inputs: outputs.length, elapsedMs });
+  }
+
+  #pushAll(assigned: readonly AssignedQuery[]): void {
+    const byNode = groupBy(assigned, ({ node }) => node);
+    for (const [node, queries] of byNode) this.#ports.push(NodeId(node), queries);
+  }
+
+  async close(): Promise<void> {
+    this.resign();
+    await this.#duty.close();
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * Files through this node: a stream is cut and hashed here, its chunks made durable on their replicas, then one
+ * command makes the version visible. Reading resolves the version in the state and streams verified chunks.
+ */
+import { type FileUpload, type Pin, type UploadedChunk } from "../lib/content.ts";
+import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
+import type { ChunkHash, FileVersion } from "../lib/types.ts";
+import { checkPath } from "../sdfs/catalog/paths.ts";
+import { versionId } from "../sdfs/catalog/rows.ts";
+import type { FileRecord, VersionRecord } from "../sdfs/catalog/types.ts";
+import { cutChunks } from "../sdfs/chunks/cut.ts";
+import type { ChunkService } from "./chunk-service.ts";
+import type { Coordination } from "./coordination.ts";
+import { pause } from "./deadline.ts";
+import type { StateStore } from "./stores/state-store.ts";
+
+/** Chunks of one upload on their way at once: 4 × 4 MiB in memory for each put, which is the bound on its memory. */
+const uploadAhead = 4;
+/** Chunks fetched ahead of a reader. */
+const readAhead = 2;
+/** Pause before a put that found too few nodes tries for more copies, in ms. */
+const copiesPauseMs = 250;
+
+export interface FilesPorts {
+  readonly state: StateStore;
+  readonly chunks: ChunkService;
+  readonly coordination: Coordination;
+}
+
+export class Files {
+  readonly #ports: FilesPorts;
+
+  constructor(ports: FilesPorts) {
+    this.#ports = ports;
+  }
+
+  /** Stores a stream as the next version of a path. Visible, and in R copies, when it returns. */
+  async put(
+    path: string,
+    content: AsyncIterable<Uint8Array>,
+    options: {
+      readonly key: string;
+      readonly ifVersion: number | undefined;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<VersionRecord> {
+    checkPath(path);
+    const { signal, key, ifVersion } = options;
+    const pieces = cutChunks(content);
+    let file = { ...(await this.upload(path, pieces, signal)), ifVersion };
+    for (;;) {
+      try {
+        const value = await this.#ports.coordination.decide(
+          { kind: "commit-files", files: [file] },
+          { key, signal },
+        );
+        const version = value.kind === "files" ? value.files[0]?.version : undefined;
+        return await this.#committed(path, version, signal);
+      } catch (error) {
+        if (asIDunnoError(error).code !== "TOO_FEW_COPIES" || signal.aborted) throw error;
+        // A node that just went down still counts as required: wait for it, or for its absence to be lasting.
+        await pause(copiesPauseMs, signal);
+        if (signal.aborted) throw error;
+        file = { ...(await this.#replicateAgain(file, signal)), ifVersion };
+      }
+    }
+  }
+
+  /** Makes the chunks of a file durable on their replicas; nothing is visible yet. */
+  async upload(
+    path: string,
+    pieces: AsyncIterable<{ readonly hash: ChunkHash; readonly bytes: Uint8Array }>,
+    signal: AbortSignal,
+  ): Promise<Omit<FileUpload, "ifVersion">> {
+    const chunks: Promise<UploadedChunk>[] = [];
+    let bytes = 0;
+    for await (const piece of pieces) {
+      bytes += piece.bytes.length;
+      const uploading = this.#ports.chunks.replicate(piece.hash, piece.bytes, signal);
+      uploading.catch(() => undefined); // awaited below; without this an early failure would count as unhandled
+      chunks.push(uploading);
+      if (chunks.length >= uploadAhead) await chunks[chunks.length - uploadAhead];
+    }
+    return { path, bytes, chunks: await Promise.all(chunks) };
+  }
+
+  async #replicateAgain(
+    file: Omit<FileUpload, "ifVersion">,
+    signal: AbortSignal,
+  ): Promise<Omit<FileUpload, "ifVersion">> {
+    const chunks: UploadedChunk[] = [];
+    for (const { hash } of file.chunks) {
+      const bytes = await this.#ports.chunks.read(hash, signal);
+      chunks.push(await this.#ports.chunks.replicate(hash, bytes, signal));
+    }
+    return { path: file.path, bytes: file.bytes, chunks };
+  }
+
+  async #committed(
+    path: string,
+    version: number | undefined,
+    signal: AbortSignal,
+  ): Promise<VersionRecord> {
+    await this.#ports.coordination.linearize(signal);
+    return this.stat(path, version);
+  }
+
+  /** @throws IDunnoError NOT_FOUND */
+  stat(path: string, version?: number): VersionRecord {
+    const { state } = this.#ports;
+    const file = state.get(`file/${path}`) as FileRecord | undefined;
+    const wanted = version ?? file?.versions.at(-1);
+    const record =
+      wanted !== undefined && file?.versions.includes(wanted as FileVersion) === true
+        ? (state.get(`version/${versionId(path, wanted as FileVersion)}`) as
+            VersionRecord | undefined)
+        : undefined;
+    if (record === undefined)
+      throw new IDunnoError("NOT_FOUND", {
+        kind: "file",
+        name: version === undefined ? path : `${path}@${version}`,
+        remedy:
+          file === undefined || file.versions.length === 0
+            ? "see 'idunno sdfs ls -r'"
+            : `versions ${file.versions.join(", ")} are kept`,
+      });
+    return record;
+  }
+
+  /** All kept versions, oldest first. */
+  versions(path: string): VersionRecord[] {
+    const newest = this.stat(path);
+    const file = this.#ports.state.get(`file/${path}`) as FileRecord;
+    return file.versions.map((version) =>
+      version === newest.version ? newest : this.stat(path, version),
+    );
+  }
+
+  /** The bytes of pinned content, from `start` to before `end`, each verified before it is handed out. */
+  async *read(
+    pin: Pick<Pin, "chunks">,
+    signal: AbortSignal,
+    range: { readonly start: number; readonly end: number } = { start: 0, end: Infinity },
+  ): AsyncGenerator<Uint8Array> {
+    let offset = 0;
+    const wanted = pin.chunks
+      .map((chunk) => {
+        const from = offset;
+        offset += chunk.bytes;
+        return { ...chunk, from };
+      })
+      .filter(({ from, bytes }) => from < range.end && from + bytes > range.start);
+    const ahead: Promise<Uint8Array>[] = [];
+    for (const [i, chunk] of wanted.entries()) {
+      while (ahead.length <= i + readAhead && ahead.length < wanted.length) {
+        const hash = wanted[ahead.length]?.hash;
+        if (hash === undefined) break;
+        const reading = this.#ports.chunks.read(hash, signal);
+        reading.catch(() => undefined); // awaited in its turn
+        ahead.push(reading);
+      }
+      const bytes = await ahead[i];
+      if (bytes === undefined) break;
+      yield bytes.subarray(
+        Math.max(0, range.start - chunk.from),
+        Math.min(bytes.length, range.end - chunk.from),
+      );
+      // Handed out: its memory is the reader's now.
+      ahead[i] = Promise.resolve(new Uint8Array(0));
+    }
+  }
+
+  /** Files under a prefix, in path order, after `after`. */
+  async *list(prefix: string, after = ""): AsyncGenerator<FileRecord> {
+    const from = after === "" ? "" : `file/${after}`;
+    for await (const [, value] of this.#ports.state.rows(`file/${prefix}`, from)) {
+      const file = value as FileRecord;
+      if (file.versions.length > 0) yield file;
+    }
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * Ends jobs, as the leader: when every input has its result, writes them in input order as a file into SDFS and makes
+ * it visible together with "done", in one command; then deletes the rows that the file replaces, 500 at a time.
+ *
+ * The file's bytes follow from the manifest and the committed outputs alone, so whoever writes it, and however often,
+ * writes the same.
+ */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { FileUpload } from "../lib/content.ts";
+import { asIDunnoError } from "../lib/errors.ts";
+import type { JobId } from "../lib/types.ts";
+import type { Machine } from "../machine/machine.ts";
+import { resultLine } from "../scheduler/results.ts";
+import type { JobRecord, ResultRow } from "../scheduler/types.ts";
+import { cutChunks } from "../sdfs/chunks/cut.ts";
+import type { Coordination } from "./coordination.ts";
+import { deadline, pause } from "./deadline.ts";
+import type { Files } from "./files.ts";
+import type { Inputs } from "./inputs.ts";
+import { LeaderDuty } from "./leader-duty.ts";
+import type { Logger } from "./log.ts";
+import type { RaftDriver } from "./raft-driver.ts";
+import type { StateStore } from "./stores/state-store.ts";
+
+/** How long writing one results file may take, in ms; then it is begun again. */
+const finishMs = 120_000;
+/** Pause before trying again, in ms. */
+const againMs = 200;
+/** Bytes of lines gathered before they are handed on. */
+const blockBytes = 64 * 1024;
+
+export interface FinisherPorts {
+  readonly machine: Machine;
+  readonly state: StateStore;
+  readonly files: Files;
+  readonly inputs: Inputs;
+  readonly coordination: Coordination;
+  readonly driver: RaftDriver;
+  readonly log: Logger;
+}
+
+export class Finisher {
+  readonly #ports: FinisherPorts;
+  readonly #duty: LeaderDuty;
+  readonly #closing = new AbortController();
+
+  constructor(ports: FinisherPorts) {
+    this.#ports = ports;
+    this.#duty = new LeaderDuty(
+      { name: "finish" },
+      { leads: () => ports.driver.isReadyLeader, work: async () => this.#work(), log: ports.log },
+    );
+  }
+
+  nudge(): void {
+    if (this.#due().length > 0) this.#duty.nudge();
+  }
+
+  #due(): JobRecord[] {
+    return [...this.#ports.machine.jobs.values()].filter(
+      (job) => isComplete(job) || (hasEnded(job) && job.prunedQueries < job.nextQuery),
+    );
+  }
+
+  async #work(): Promise<void> {
+    for (const job of this.#due()) {
+      try {
+        if (isComplete(job)) await this.#finish(job);
+        else await this.#prune(job.id);
+      } catch (error) {
+        if (this.#closing.signal.aborted) return;
+        this.#ports.log.warn("finish-failed", { job: job.id, error: String(error) });
+        await pause(againMs, this.#closing.signal);
+      }
+    }
+    this.nudge();
+  }
+
+  async #finish(job: JobRecord): Promise<void> {
+    const { files, coordination, log } = this.#ports;
+    using limit = deadline(`the results of ${job.id}`, finishMs, this.#closing.signal);
+    const lines = resultLines(job, this.#ports, limit);
+    const uploaded = await files.upload(`jobs/${job.id}/results.ndjson`, cutChunks(lines), limit);
+    const results: FileUpload = { ...uploaded, ifVersion: undefined };
+    const outcome = await coordination.proposeHere(
+      { kind: "finish-job", job: job.id, results },
+      undefined,
+    );
+    if (outcome.kind === "ok")
+      log.info("job-done", { job: job.id, inputs: job.totalInputs, bytes: results.bytes });
+    else if (outcome.code === "TOO_FEW_COPIES") {
+      log.info("job-waits-for-copies", { job: job.id, ...outcome.details });
+      await pause(againMs, limit);
+    } else log.debug("job-not-finished", { job: job.id, code: outcome.code });
+  }
+
+  async #prune(job: JobId): Promise<void> {
+    await this.#ports.coordination.proposeHere({ kind: "prune-results", job }, undefined);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(asIDunnoError(new Error("closing")));
+    await this.#duty.close();
+  }
+}
+
+function isComplete(job: JobRecord): boolean {
+  return (
+    (job.status.kind === "running" || job.status.kind === "paused") &&
+    job.cursor === job.totalInputs &&
+    job.openQueries === 0
+  );
+}
+
+function hasEnded({ status }: JobRecord): boolean {
+  return status.kind !== "running" && status.kind !== "paused";
+}
+
+/** What is committed of a job, as NDJSON in input order, up to the first gap. */
+export async function* resultLines(
+  job: JobRecord,
+  ports: Pick<FinisherPorts, "state" | "inputs">,
+  signal: AbortSignal,
+  fromInput = 0,
+): AsyncGenerator<Uint8Array> {
+  const { labels } = job.model.manifest;
+  let next = fromInput;
+  let block: string[] = [];
+  let size = 0;
+  for await (const [, value] of ports.state.rows(`result/${job.id}/`)) {
+    const row = value as ResultRow;
+    if (row.from < next) continue;
+    if (row.from > next) break;
+    const inputs = await ports.inputs.range(job.manifest, row, signal);
+    for (const [i, output] of row.outputs.entries()) {
+      const line = `${resultLine(inputs[i]?.path ?? "", output, labels)}\n`;
+      block.push(line);
+      size += line.length;
+    }
+    next = row.from + row.count;
+    if (size < blockBytes) continue;
+    yield Buffer.from(block.join(""));
+    block = [];
+    size = 0;
+    await nextTurn();
+  }
+  if (block.length > 0) yield Buffer.from(block.join(""));
+}

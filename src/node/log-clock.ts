@@ -1,0 +1,42 @@
+/**
+ * Log time: the last stamp plus the monotonic time that passed since it was seen. It never goes back, stands still
+ * while nobody decides anything, and starts at the wall clock of the cluster's first stamp, for the eye only.
+ */
+import { LogTime } from "../lib/types.ts";
+
+export interface MonotonicClock {
+  /** Milliseconds since some fixed moment; never goes back. */
+  now(): number;
+}
+
+export class LogClock {
+  readonly #clock: MonotonicClock;
+  #stamp: number;
+  #seenAt: number;
+
+  /** @param last the newest stamp in the state; 0 when there is none */
+  constructor(clock: MonotonicClock, last: LogTime, wallMs: number) {
+    this.#clock = clock;
+    this.#stamp = last === 0 ? wallMs : last;
+    this.#seenAt = clock.now();
+  }
+
+  /** The present log time, as this node knows it. */
+  now(): LogTime {
+    return LogTime(Math.floor(this.#stamp + this.#clock.now() - this.#seenAt));
+  }
+
+  /** A stamp was applied: never behind it. */
+  observe(stamp: LogTime): void {
+    if (stamp <= this.now()) return;
+    this.#stamp = stamp;
+    this.#seenAt = this.#clock.now();
+  }
+
+  /** This node stops leading: only stamps of others move its time faster than the clock now. */
+  settle(applied: LogTime): void {
+    if (applied === 0) return;
+    this.#stamp = applied;
+    this.#seenAt = this.#clock.now();
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * Membership as it is lived: this node registers itself at each start, and the leader marks others down and up.
+ *
+ * A process that died is known by its port refusing (peers.ts says `refused`): marked down at once. Anything else is
+ * judged by silence of the raft lane. A new boot registers itself, which frees what its last boot had in hand.
+ */
+import { type Outcome } from "../lib/outcome.ts";
+import { NodeId } from "../lib/types.ts";
+import type { MemberRecord, RegisterMember } from "../machine/commands.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Raft } from "../raft/core.ts";
+import type { Coordination } from "./coordination.ts";
+import { deadline, pause } from "./deadline.ts";
+import type { Logger } from "./log.ts";
+import type { MonotonicClock } from "./log-clock.ts";
+import type { RaftDriver } from "./raft-driver.ts";
+
+/** A member silent for this long is down, in ms: beyond any election time-out, so that a new leader hears it first. */
+export const downAfterMs = 1_000;
+/** A member that was down and is heard again within this is up, in ms: four heartbeats. */
+const upWithinMs = 200;
+/** How often the leader looks, in ms. */
+const sweepMs = 100;
+/** How long one try to register may take, in ms; then it is tried again. */
+const registerMs = 5_000;
+
+export interface MembersPorts {
+  readonly self: RegisterMember;
+  readonly machine: Machine;
+  readonly raft: Raft;
+  readonly driver: RaftDriver;
+  readonly coordination: Coordination;
+  readonly clock: MonotonicClock;
+  readonly log: Logger;
+}
+
+export class Members {
+  readonly #ports: MembersPorts;
+  readonly #closing = new AbortController();
+  /** Peers whose port refused, by the boot that died. */
+  readonly #dead = new Map<NodeId, string | undefined>();
+  /** The boot with which each peer is connected now. */
+  readonly #boots = new Map<NodeId, string>();
+  readonly #marking = new Set<NodeId>();
+  #timer: NodeJS.Timeout | undefined;
+  #leadingSince = 0;
+  #registering: Promise<void> | undefined;
+
+  constructor(ports: MembersPorts) {
+    this.#ports = ports;
+  }
+
+  start(): void {
+    this.#registering = this.#register();
+    this.#timer = setInterval(() => this.sweep(), sweepMs);
+  }
+
+  connected(peer: NodeId, boot: string): void {
+    this.#boots.set(peer, boot);
+    this.#dead.delete(peer);
+  }
+
+  /** The peer's process is dead. */
+  refused(peer: NodeId): void {
+    this.#dead.set(peer, this.#boots.get(peer));
+    this.#boots.delete(peer);
+    this.sweep();
+  }
+
+  /** This node became the leader, or ceased to be. */
+  onLeadership(leads: boolean): void {
+    this.#leadingSince = leads ? this.#ports.clock.now() : 0;
+  }
+
+  /** As the leader: marks whoever died, fell silent or came back. */
+  sweep(): void {
+    const { driver, machine, self } = this.#ports;
+    if (!driver.isReadyLeader) return;
+    for (const member of machine.members.values()) {
+      if (member.node === self.node || this.#marking.has(member.node)) continue;
+      const state = this.#judge(member);
+      if (state !== undefined) void this.#mark(member, state); // failures are logged there
+    }
+  }
+
+  #judge(member: MemberRecord): "up" | "down" | undefined {
+    const { raft, clock } = this.#ports;
+    const heard = raft.contacts.get(member.node) ?? Number.NEGATIVE_INFINITY;
+    const silentMs = clock.now() - Math.max(heard, this.#leadingSince);
+    const diedBoot = this.#dead.get(member.node);
+    const died =
+      this.#dead.has(member.node) && (diedBoot === undefined || diedBoot === member.boot);
+    if (member.state === "up") return died || silentMs > downAfterMs ? "down" : undefined;
+    const back = this.#boots.get(member.node) === member.boot && clock.now() - heard < upWithinMs;
+    return back && !died ? "up" : undefined;
+  }
+
+  async #mark({ node, boot }: MemberRecord, state: "up" | "down"): Promise<void> {
+    const { coordination, log } = this.#ports;
+    this.#marking.add(node);
+    try {
+      const outcome: Outcome = await coordination.proposeHere(
+        { kind: "mark-member", node, boot, state },
+        undefined,
+      );
+      log.info("member-marked", { member: node, boot, state, outcome: outcome.kind });
+    } catch (error) {
+      // No longer the leader: the next one judges anew.
+      log.debug("member-mark-failed", { member: node, error: String(error) });
+    } finally {
+      this.#marking.delete(node);
+    }
+  }
+
+  /** Says who we are until the state says so too, at every start. */
+  async #register(): Promise<void> {
+    const { coordination, machine, self, log } = this.#ports;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      using limit = deadline("registering", registerMs, signal);
+      try {
+        await coordination.decide(self, { key: undefined, signal: limit });
+        await coordination.linearize(limit);
+        if (machine.members.get(NodeId(self.node))?.boot === self.boot) {
+          log.info("registered", { boot: self.boot });
+          return;
+        }
+      } catch (error) {
+        if (!signal.aborted) log.debug("register-failed", { error: String(error) });
+      }
+      await pause(50, signal);
+    }
+  }
+
+  /** Whether this start of the node is in the member list. */
+  get isRegistered(): boolean {
+    const { machine, self } = this.#ports;
+    return machine.members.get(NodeId(self.node))?.boot === self.boot;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#closing.abort();
+    await this.#registering;
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Models on this machine: pinned chunks joined into one `.onnx` file, verified by its SHA-256, and loaded into the
+ * executor's threads before a query needs them.
+ */
+import { createHash } from "node:crypto";
+import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { IDunnoError } from "../lib/errors.ts";
+import type { Executor } from "../inference/executor.ts";
+import type { LocalModel } from "../inference/types.ts";
+import type { ModelPin } from "../scheduler/types.ts";
+import type { Files } from "./files.ts";
+
+export type WantedModel = Pick<ModelPin, "manifest" | "file">;
+
+export class Models {
+  readonly #directory: string;
+  readonly #files: Files;
+  readonly #executor: Executor;
+  readonly #ready = new Map<string, Promise<LocalModel>>();
+
+  constructor(directory: string, ports: { readonly files: Files; readonly executor: Executor }) {
+    this.#directory = directory;
+    this.#files = ports.files;
+    this.#executor = ports.executor;
+  }
+
+  /** The model's file on this machine. Many may ask at once; it is fetched once. */
+  async local(model: WantedModel, signal: AbortSignal): Promise<LocalModel> {
+    const path = join(this.#directory, `${model.manifest.sha256}.onnx`);
+    const found = await stat(path).catch(() => undefined);
+    if (found?.size !== model.file.bytes) await this.#fetch(model, path, signal);
+    return { sha256: model.manifest.sha256, path, manifest: model.manifest };
+  }
+
+  /** Fetched and loaded in every thread. */
+  async ready(model: WantedModel, signal: AbortSignal): Promise<LocalModel> {
+    // Two manifests may use one file, so both count.
+    const key = createHash("sha256").update(JSON.stringify(model.manifest)).digest("hex");
+    const known = this.#ready.get(key);
+    if (known !== undefined) return known;
+    const loading = this.#load(model, signal);
+    this.#ready.set(key, loading);
+    try {
+      return await loading;
+    } catch (error) {
+      this.#ready.delete(key);
+      throw error;
+    }
+  }
+
+  async #load(model: WantedModel, signal: AbortSignal): Promise<LocalModel> {
+    const local = await this.local(model, signal);
+    await this.#executor.load(local);
+    return local;
+  }
+
+  /** @throws IDunnoError BAD_MODEL when the bytes do not hash to what the manifest says */
+  async #fetch({ manifest, file }: WantedModel, path: string, signal: AbortSignal): Promise<void> {
+    await mkdir(this.#directory, { recursive: true });
+    const aside = `${path}.${process.pid}.${Math.floor(performance.now() * 1000)}`;
+    const hash = createHash("sha256");
+    const handle = await open(aside, "w");
+    try {
+      for await (const bytes of this.#files.read(file, signal)) {
+        hash.update(bytes);
+        await handle.write(bytes);
+      }
+    } catch (error) {
+      await rm(aside, { force: true });
+      throw error;
+    } finally {
+      await handle.close();
+    }
+    const digest = hash.digest("hex");
+    if (digest !== manifest.sha256) {
+      await rm(aside, { force: true });
+      throw new IDunnoError("BAD_MODEL", {
+        model: manifest.name,
+        why: `the file hashes to ${digest}, its manifest says ${manifest.sha256}: the two do not belong together`,
+      });
+    }
+    await rename(aside, path);
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * Drives the consensus core: turns of the event loop in, one synced write at a time out. A turn gathers every
+ * proposal and message that came, takes one {@link Ready}, starts the write if the disk is free, sends what may go,
+ * and holds back what waits for the disk. While a write runs, the next one gathers: so many proposals share a sync.
+ */
+import { IDunnoError } from "../lib/errors.ts";
+import type { Outcome } from "../lib/outcome.ts";
+import { LogIndex, type NodeId, type Term } from "../lib/types.ts";
+import type { Raft } from "../raft/core.ts";
+import type { Message, PersistWrite, Ready, RoleView } from "../raft/types.ts";
+import type { Applier } from "./applier.ts";
+import type { MonotonicClock } from "./log-clock.ts";
+import type { LogStore } from "./stores/log-store.ts";
+
+export const driverLimits = {
+  /** Bytes of one command: a batch of results or files; far above any that the node makes. */
+  commandBytes: 8 * 1024 * 1024,
+  /** Proposals waiting for their turn or their commit. */
+  proposals: 20_000,
+} as const;
+
+export interface DriverPorts {
+  readonly raft: Raft;
+  readonly store: LogStore;
+  readonly applier: Applier;
+  readonly clock: MonotonicClock;
+  /** Sends a message; false when it could not even be queued. */
+  readonly send: (message: Message) => boolean;
+  readonly onRole: (role: RoleView) => void;
+  /** The node cannot go on: its disk failed or an invariant broke. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+interface Proposal {
+  readonly data: Uint8Array;
+  readonly accepted: (index: LogIndex, term: Term) => void;
+  readonly refused: (error: IDunnoError) => void;
+}
+
+export class RaftDriver {
+  readonly #ports: DriverPorts;
+  #proposals: Proposal[] = [];
+  readonly #held: { readonly afterWrite: number; readonly message: Message }[] = [];
+  readonly #reads = new Map<number, (index: LogIndex | undefined) => void>();
+  #nextRead = 1;
+  #durableWrite = 0;
+  #writing = false;
+  #scheduled = false;
+  #timer: { readonly handle: NodeJS.Timeout; readonly due: number } | undefined;
+  #stopped = false;
+  #idle: (() => void) | undefined;
+
+  constructor(ports: DriverPorts) {
+    this.#ports = ports;
+  }
+
+  start(): void {
+    this.#schedule();
+  }
+
+  get role(): RoleView {
+    return this.#ports.raft.role;
+  }
+
+  /** Whether this node leads and its state holds all that was ever acknowledged. */
+  get isReadyLeader(): boolean {
+    const { raft, applier } = this.#ports;
+    return raft.noopIndex !== undefined && applier.appliedIndex >= raft.noopIndex;
+  }
+
+  /**
+   * Puts a command into the log and waits until it is applied here.
+   * @throws IDunnoError NOT_LEADER when this node does not lead, or ceased to while it waited: then the command may
+   *   still come to be committed, so ask again under the same key; BUSY, TOO_LARGE, CLOSED
+   */
+  async propose(data: Uint8Array): Promise<Outcome> {
+    if (this.#stopped) throw new IDunnoError("CLOSED", { what: "the node" });
+    if (data.length > driverLimits.commandBytes)
+      throw new IDunnoError("TOO_LARGE", {
+        what: "a command",
+        size: data.length,
+        limit: driverLimits.commandBytes,
+      });
+    if (this.#proposals.length >= driverLimits.proposals)
+      throw new IDunnoError("BUSY", { what: "the proposal queue", limit: driverLimits.proposals });
+    return new Promise((resolve, refused) => {
+      this.#proposals.push({
+        data,
+        // At once, so that neither the commit nor a lost leadership can come before anybody waits for it.
+        accepted: (index, term) =>
+          this.#ports.applier.expect({ index, term, resolve, reject: refused }),
+        refused,
+      });
+      this.#schedule();
+    });
+  }
+
+  /**
+   * An index that, once applied, makes a local read linearizable.
+   * @throws IDunnoError NOT_LEADER
+   */
+  async readIndex(): Promise<LogIndex> {
+    if (this.#stopped) throw new IDunnoError("CLOSED", { what: "the node" });
+    const id = this.#nextRead;
+    this.#nextRead += 1;
+    const index = await new Promise<LogIndex | undefined>((resolve) => {
+      this.#reads.set(id, resolve);
+      this.#ports.raft.read(id, this.#ports.clock.now());
+      this.#schedule();
+    });
+    if (index === undefined)
+      throw new IDunnoError("NOT_LEADER", { leader: this.#ports.raft.role.leader });
+    return index;
+  }
+
+  receive(message: Message): void {
+    this.#step({ kind: "message", message });
+  }
+
+  unreachable(peer: NodeId): void {
+    this.#step({ kind: "unreachable", peer });
+  }
+
+  /** A peer's process is dead, as far as its port tells. */
+  peerDied(peer: NodeId): void {
+    this.#step({ kind: "unreachable", peer });
+    this.#step({ kind: "peerDied", peer });
+  }
+
+  #step(event: Parameters<Raft["step"]>[0]): void {
+    if (this.#stopped) return;
+    this.#guard(() => this.#ports.raft.step(event, this.#ports.clock.now()));
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (!this.#stopped) this.#guard(() => this.#turn());
+    });
+  }
+
+  /** A broken invariant in the core ends the node: it must not answer from a state that it cannot trust. */
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#ports.onFatal(error);
+      this.#halt();
+    }
+  }
+
+  #turn(): void {
+    this.#flushProposals();
+    this.#perform(this.#ports.raft.takeReady(!this.#writing));
+    this.#arm();
+  }
+
+  #flushProposals(): void {
+    if (this.#proposals.length === 0) return;
+    const proposals = this.#proposals;
+    this.#proposals = [];
+    const result = this.#ports.raft.propose(
+      proposals.map(({ data }) => data),
+      this.#ports.clock.now(),
+    );
+    for (const [i, { accepted, refused }] of proposals.entries()) {
+      if (result.kind === "accepted") accepted(LogIndex(result.firstIndex + i), result.term);
+      else if (result.kind === "busy")
+        refused(
+          new IDunnoError("BUSY", { what: "the log's uncommitted tail", limit: result.limitBytes }),
+        );
+      else refused(new IDunnoError("NOT_LEADER", { leader: result.leader }));
+    }
+  }
+
+  #perform(ready: Ready): void {
+    const { applier, onRole } = this.#ports;
+    if (ready.role !== undefined) {
+      if (ready.role.kind !== "leader") applier.abandon(ready.role.leader);
+      onRole(ready.role);
+    }
+    if (ready.persist !== undefined) void this.#write(ready.persist); // failures reach onFatal
+    for (const { message, afterWrite } of ready.messages) {
+      if (afterWrite > this.#durableWrite) this.#held.push({ message, afterWrite });
+      else this.#send(message);
+    }
+    for (const { id, index } of ready.reads) {
+      this.#reads.get(id)?.(index);
+      this.#reads.delete(id);
+    }
+    if (ready.healed) void this.#remark(); // failures reach onFatal
+    applier.applyTo(ready.applyTo);
+  }
+
+  async #write(persist: PersistWrite): Promise<void> {
+    const { store, raft, clock, onFatal } = this.#ports;
+    this.#writing = true;
+    try {
+      await store.write(persist);
+      this.#writing = false;
+      if (this.#stopped) return;
+      this.#durableWrite = persist.write;
+      raft.step({ kind: "persisted", write: persist.write }, clock.now());
+      while (this.#held[0] !== undefined && this.#held[0].afterWrite <= persist.write) {
+        const held = this.#held.shift();
+        if (held !== undefined) this.#send(held.message);
+      }
+      this.#schedule();
+    } catch (error) {
+      this.#writing = false;
+      onFatal(error);
+      this.#halt();
+    } finally {
+      this.#idle?.();
+    }
+  }
+
+  async #remark(): Promise<void> {
+    try {
+      await this.#ports.store.remark();
+    } catch (error) {
+      this.#ports.onFatal(error);
+    }
+  }
+
+  #send(message: Message): void {
+    // What could not be sent is lost: the leader probes that peer again.
+    if (!this.#ports.send(message) && message.kind === "append")
+      this.#ports.raft.step({ kind: "unreachable", peer: message.to }, this.#ports.clock.now());
+  }
+
+  /** Keeps one timer at or before the core's deadline. */
+  #arm(): void {
+    const due = this.#ports.raft.deadline;
+    if (this.#timer !== undefined && this.#timer.due <= due) return;
+    clearTimeout(this.#timer?.handle);
+    const handle = setTimeout(
+      () => {
+        this.#timer = undefined;
+        // After a stall the timer fires before the sockets are read: let them speak first, or a pause of this
+        // process would look like the leader's silence.
+        setImmediate(() => {
+          if (this.#stopped) return;
+          if (this.#ports.raft.deadline <= this.#ports.clock.now()) this.#step({ kind: "tick" });
+          else this.#arm();
+        });
+      },
+      Math.max(0, due - this.#ports.clock.now()),
+    );
+    this.#timer = { handle, due };
+  }
+
+  #halt(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer?.handle);
+    const closed = new IDunnoError("CLOSED", { what: "the node" });
+    for (const { refused } of this.#proposals.splice(0)) refused(closed);
+    for (const answer of this.#reads.values()) answer(undefined);
+    this.#reads.clear();
+  }
+
+  /** Stops taking part; returns when the write under way has ended. */
+  async stop(): Promise<void> {
+    this.#halt();
+    while (this.#writing)
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+  }
+}

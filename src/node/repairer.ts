@@ -1,0 +1,197 @@
+/**
+ * Re-replication, as the leader: chunks of a store whose node has been down for a while, or that was lost for good, get
+ * new copies elsewhere, the most endangered first. And, as any node after a start: whatever this store should hold
+ * and does not have is told to the cluster, so that it is made again.
+ */
+import type { StoreId } from "../lib/types.ts";
+import { ChunkHash, type NodeId } from "../lib/types.ts";
+import { groupBy } from "../lib/group-by.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { PeerNetwork } from "../net/peers.ts";
+import { planRepair, type RepairCopy, type StoreStatus } from "../sdfs/catalog/repair.ts";
+import { type ChunkRecord, replicationFactor } from "../sdfs/catalog/types.ts";
+import type { ChunkStore } from "../sdfs/chunks/chunk-store.ts";
+import type { ChunkService } from "./chunk-service.ts";
+import { parseIndex } from "./control.ts";
+import type { Coordination } from "./coordination.ts";
+import { deadline } from "./deadline.ts";
+import { LeaderDuty } from "./leader-duty.ts";
+import type { Logger } from "./log.ts";
+import type { LogClock } from "./log-clock.ts";
+import type { RaftDriver } from "./raft-driver.ts";
+import type { StateStore } from "./stores/state-store.ts";
+
+/** A node down for this long has its chunks copied elsewhere, in ms of log time: most restarts are over by then. */
+const repairAfterMs = 10_000;
+/** How often the leader looks, in ms. */
+const sweepMs = 1_000;
+/** Chunks looked at, and copies planned, in one sweep; the next goes on. */
+const chunksPerSweep = 5_000;
+const copiesPerSweep = 256;
+/** Copies under way at once over the whole cluster: with 4 MiB each, well below what a disk and a network give. */
+const copiesAtOnce = 8;
+/** How long one copy may take, in ms. */
+const copyMs = 30_000;
+/** Chunks named in one command. */
+const chunksPerCommand = 500;
+
+export interface RepairerPorts {
+  readonly self: NodeId;
+  readonly machine: Machine;
+  readonly state: StateStore;
+  readonly store: ChunkStore;
+  readonly chunks: ChunkService;
+  readonly peers: PeerNetwork;
+  readonly coordination: Coordination;
+  readonly driver: RaftDriver;
+  readonly logClock: LogClock;
+  readonly log: Logger;
+}
+
+export class Repairer {
+  readonly #ports: RepairerPorts;
+  readonly #duty: LeaderDuty;
+  readonly #closing = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  /** Absent stores whose chunks were all found to have enough copies, until the members change. */
+  readonly #settled = new Set<string>();
+  #membersSeen = "";
+
+  constructor(ports: RepairerPorts) {
+    this.#ports = ports;
+    this.#duty = new LeaderDuty(
+      { name: "repair" },
+      { leads: () => ports.driver.isReadyLeader, work: async () => this.#work(), log: ports.log },
+    );
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#duty.nudge(), sweepMs);
+  }
+
+  async #work(): Promise<void> {
+    const stores = this.#storeStatuses();
+    const seen = stores.map(({ store, live }) => `${store}${live ? "+" : "-"}`).join();
+    if (seen !== this.#membersSeen) {
+      this.#membersSeen = seen;
+      this.#settled.clear();
+    }
+    for (const { store, live } of stores) {
+      if (live || this.#settled.has(store)) continue;
+      const { scanned, copies } = await this.#plan(store, stores);
+      if (copies.length > 0) await this.#carryOut(copies);
+      else if (scanned < chunksPerSweep) this.#settled.add(store);
+    }
+  }
+
+  /** A store is live when its node is up, or has been down only briefly. */
+  #storeStatuses(): StoreStatus[] {
+    const { machine, logClock } = this.#ports;
+    const members = new Map([...machine.members.values()].map((m) => [m.store, m]));
+    return [...machine.stores.values()].map(({ id, node }) => {
+      const member = members.get(id);
+      const live =
+        member !== undefined &&
+        (member.state === "up" || logClock.now() - member.since < repairAfterMs);
+      return { store: id, node, weight: live ? 1 : 0, live };
+    });
+  }
+
+  async #plan(
+    absent: StoreId,
+    stores: readonly StoreStatus[],
+  ): Promise<{ readonly scanned: number; readonly copies: readonly RepairCopy[] }> {
+    const { state } = this.#ports;
+    const endangered: ChunkRecord[] = [];
+    let scanned = 0;
+    for await (const [key] of state.rows(`held/${absent}/`)) {
+      scanned += 1;
+      const record = state.get(`chunk/${key.slice(key.lastIndexOf("/") + 1)}`);
+      if (record !== undefined) endangered.push(record as ChunkRecord);
+      if (scanned >= chunksPerSweep) break;
+    }
+    const copies = planRepair(endangered, stores, {
+      copies: replicationFactor,
+      limit: copiesPerSweep,
+    });
+    return { scanned, copies };
+  }
+
+  async #carryOut(copies: readonly RepairCopy[]): Promise<void> {
+    const { coordination, log } = this.#ports;
+    const queue = [...copies];
+    const done: { readonly store: StoreId; readonly hash: ChunkHash; readonly index: number }[] =
+      [];
+    await Promise.all(
+      Array.from({ length: copiesAtOnce }, async () => {
+        for (let copy = queue.shift(); copy !== undefined; copy = queue.shift()) {
+          const index = await this.#copy(copy);
+          if (index !== undefined) done.push({ store: copy.to, hash: copy.hash, index });
+        }
+      }),
+    );
+    for (const [store, placed] of groupBy(done, (each) => each.store)) {
+      const chunks = placed.map(({ hash, index }) => ({ hash, index }));
+      await coordination.proposeHere({ kind: "place-chunks", store, chunks }, undefined);
+    }
+    log.info("chunks-repaired", { planned: copies.length, copied: done.length });
+  }
+
+  async #copy({ hash, from, to }: RepairCopy): Promise<number | undefined> {
+    const { machine, peers, self, chunks, log } = this.#ports;
+    const nodeOf = (store: StoreId): NodeId | undefined =>
+      [...machine.members.values()].find((member) => member.store === store)?.node;
+    const target = nodeOf(to);
+    const sources = from.map(nodeOf).filter((node) => node !== undefined);
+    if (target === undefined) return undefined;
+    using limit = deadline(`copying ${hash}`, copyMs, this.#closing.signal);
+    try {
+      if (target === self) return await chunks.copyHere(hash, sources, limit);
+      const reply = await peers.request(
+        target,
+        "control",
+        { kind: "copyChunk", hash, from: sources },
+        { timeoutMs: copyMs, signal: limit },
+      );
+      return parseIndex(reply.head).index;
+    } catch (error) {
+      log.warn("chunk-copy-failed", { hash, to: target, error: String(error) });
+      return undefined;
+    }
+  }
+
+  /** After a start: tells the cluster what this store should hold and does not. */
+  async reconcile(): Promise<void> {
+    const { state, store, log } = this.#ports;
+    const present = new Set<string>();
+    for await (const hash of store.list()) present.add(hash);
+    const missing: ChunkHash[] = [];
+    for await (const [key] of state.rows(`held/${store.id}/`)) {
+      const hash = key.slice(key.lastIndexOf("/") + 1);
+      if (!present.has(hash)) missing.push(ChunkHash(hash));
+    }
+    await this.reportLost(missing);
+    if (missing.length > 0) log.warn("chunks-missing", { store: store.id, chunks: missing.length });
+  }
+
+  /** These chunks are not in this store any more. */
+  async reportLost(lost: readonly ChunkHash[]): Promise<void> {
+    for (let i = 0; i < lost.length; i += chunksPerCommand) {
+      using limit = deadline("reporting lost chunks", copyMs, this.#closing.signal);
+      await this.#ports.coordination.decide(
+        {
+          kind: "lose-chunks",
+          store: this.#ports.store.id,
+          chunks: lost.slice(i, i + chunksPerCommand),
+        },
+        { key: undefined, signal: limit },
+      );
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#closing.abort();
+    await this.#duty.close();
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Finished queries on their way to a leader: kept until one has committed them, whoever leads by then (W2). Everything
+ * that is ready goes in one request; one request is under way at a time.
+ */
+import { asIDunnoError } from "../lib/errors.ts";
+import type { Completion } from "../scheduler/types.ts";
+import type { NodeId } from "../lib/types.ts";
+import { pause } from "./deadline.ts";
+import type { Logger } from "./log.ts";
+
+/** Queries in one request: the leader commits them together. */
+const perRequest = 128;
+/** Pause after a failed request, in ms: an election takes some hundred. */
+const retryMs = 20;
+
+export interface OutboxPorts {
+  /** Who leads, as far as this node knows. */
+  readonly leader: () => NodeId | undefined;
+  /** Hands completions to a leader; resolves when they are committed. */
+  readonly deliver: (
+    leader: NodeId,
+    completions: readonly Completion[],
+    signal: AbortSignal,
+  ) => Promise<void>;
+  /** They need not be kept any longer. */
+  readonly delivered: (completions: readonly Completion[]) => void;
+  readonly log: Logger;
+}
+
+export class ResultsOutbox {
+  readonly #ports: OutboxPorts;
+  readonly #closing = new AbortController();
+  #waiting: Completion[] = [];
+  #running: Promise<void> | undefined;
+  #nudge = new AbortController();
+
+  constructor(ports: OutboxPorts) {
+    this.#ports = ports;
+  }
+
+  get size(): number {
+    return this.#waiting.length;
+  }
+
+  add(completion: Completion): void {
+    this.#waiting.push(completion);
+    this.#running ??= this.#run();
+  }
+
+  /** The leader changed: ask the new one at once. */
+  onLeaderChange(): void {
+    const before = this.#nudge;
+    this.#nudge = new AbortController();
+    before.abort();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    while (this.#waiting.length > 0 && !signal.aborted) {
+      const nudge = this.#nudge.signal;
+      const any = AbortSignal.any([signal, nudge]);
+      const leader = this.#ports.leader();
+      const batch = this.#waiting.slice(0, perRequest);
+      try {
+        if (leader === undefined) {
+          await pause(1_000, any);
+          continue;
+        }
+        await this.#ports.deliver(leader, batch, any);
+        this.#waiting = this.#waiting.slice(batch.length);
+        this.#ports.delivered(batch);
+      } catch (error) {
+        if (signal.aborted) break;
+        this.#ports.log.debug("results-not-delivered", {
+          leader,
+          queries: batch.length,
+          code: asIDunnoError(error).code,
+        });
+        if (!nudge.aborted) await pause(retryMs, any);
+      }
+    }
+    this.#running = undefined;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#running;
+  }
+}

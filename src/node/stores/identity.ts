@@ -1,0 +1,149 @@
+/**
+ * Whose data directory this is: bound for ever to a cluster, a generation, a node name and a random incarnation, all
+ * of which every handshake checks. A wiped node gets another incarnation and cannot come back as the old one.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { IDunnoError } from "../../lib/errors.ts";
+import { parser, type Static, Type } from "../../lib/schema.ts";
+
+/** The data directory's format: a newer one is refused. */
+export const directoryFormat = 1;
+
+const Identity = Type.Object(
+  {
+    format: Type.Integer({ minimum: 1 }),
+    cluster: Type.String({ pattern: "^[0-9a-f]{32}$" }),
+    generation: Type.Integer({ minimum: 1 }),
+    node: Type.String({ pattern: "^[a-z0-9][a-z0-9-]{0,31}$" }),
+    incarnation: Type.String({ pattern: "^[0-9a-f]{16}$" }),
+    /** The first configuration: who the voters were when the cluster was made, and where. */
+    founders: Type.Array(
+      Type.Object(
+        {
+          name: Type.String({ pattern: "^[a-z0-9][a-z0-9-]{0,31}$" }),
+          host: Type.String(),
+          port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+        },
+        { additionalProperties: false },
+      ),
+      { minItems: 1, maxItems: 15 },
+    ),
+  },
+  { additionalProperties: false },
+);
+export type Identity = Static<typeof Identity>;
+export type Founder = Identity["founders"][number];
+
+const parse = parser(Identity, "identity.json");
+
+/** Reads the identity of a data directory; undefined when it has none yet. */
+export async function readIdentity(directory: string): Promise<Identity | undefined> {
+  const path = join(directory, "identity.json");
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new IDunnoError(
+      "CORRUPT",
+      {
+        file: path,
+        at: "the start",
+        remedy: "restore it from a copy, or start the node in a new directory",
+      },
+      { cause },
+    );
+  }
+  if (typeof value === "object" && value !== null && "format" in value) {
+    const { format } = value;
+    if (typeof format === "number" && format > directoryFormat)
+      throw new IDunnoError("WRONG_DIRECTORY", {
+        directory,
+        why: `its format ${format} is newer than this version reads (${directoryFormat}): use a newer idunno`,
+      });
+  }
+  return parse(value);
+}
+
+/**
+ * Reads the identity, or makes it from the founders' list. The cluster's id follows from that list, so that founders
+ * who were given the same list agree on it without talking.
+ * @throws IDunnoError WRONG_DIRECTORY when the directory belongs to another node or cluster
+ */
+export async function establishIdentity(
+  directory: string,
+  node: string,
+  founders: readonly Founder[] | undefined,
+): Promise<Identity> {
+  const found = await readIdentity(directory);
+  const cluster = founders === undefined ? undefined : clusterId(founders);
+  if (found !== undefined) {
+    if (found.node !== node)
+      throw new IDunnoError("WRONG_DIRECTORY", {
+        directory,
+        why: `it belongs to node ${found.node}, not ${node}: give --name ${found.node} or another --data-dir`,
+      });
+    if (cluster !== undefined && cluster !== found.cluster)
+      throw new IDunnoError("WRONG_DIRECTORY", {
+        directory,
+        why: "it belongs to a cluster founded with another --bootstrap list: leave --bootstrap out, or give another --data-dir",
+      });
+    return found;
+  }
+  if (founders === undefined || cluster === undefined)
+    throw new IDunnoError("WRONG_DIRECTORY", {
+      directory,
+      why: "it is empty: give --bootstrap name=host:port,… with all founding nodes",
+    });
+  const identity: Identity = {
+    format: directoryFormat,
+    cluster,
+    generation: 1,
+    node,
+    incarnation: randomBytes(8).toString("hex"),
+    founders: [...founders].sort((a, b) => (a.name < b.name ? -1 : 1)),
+  };
+  await writeDurably(directory, "identity.json", `${JSON.stringify(identity, undefined, 2)}\n`);
+  return identity;
+}
+
+function clusterId(founders: readonly Founder[]): string {
+  const list = founders.map(({ name, host, port }) => `${name}=${host}:${port}`).sort();
+  return createHash("sha256").update(list.join(",")).digest("hex").slice(0, 32);
+}
+
+/** Writes a file aside, syncs it, renames it and syncs the directory: it is there whole or not at all. */
+export async function writeDurably(
+  directory: string,
+  name: string,
+  content: string,
+): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  const aside = join(directory, `${name}.new`);
+  const file = await open(aside, "w");
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(aside, join(directory, name));
+  await syncDirectory(directory);
+}
+
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,40 @@
+/** The one door to LevelDB. Keys are strings, values are bytes; every write of ours is synced. */
+import { type BatchOperation, Level } from "level";
+import { IDunnoError } from "../../lib/errors.ts";
+
+export type Database = Level<string, Uint8Array>;
+export type Operation = BatchOperation<Database, string, Uint8Array>;
+
+/**
+ * Opens (or makes) the database in a directory.
+ * @throws IDunnoError DIRECTORY_IN_USE when another process has it, CORRUPT when LevelDB cannot open it
+ */
+export async function openDatabase(directory: string): Promise<Database> {
+  const database: Database = new Level(directory, { keyEncoding: "utf8", valueEncoding: "view" });
+  try {
+    await database.open();
+    return database;
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined;
+    if (cause instanceof Error && "code" in cause && cause.code === "LEVEL_LOCKED")
+      throw new IDunnoError("DIRECTORY_IN_USE", { directory }, { cause: error });
+    throw new IDunnoError(
+      "CORRUPT",
+      {
+        file: directory,
+        at: cause instanceof Error ? cause.message : "opening",
+        remedy: "move it aside and start the node anew: it is refilled by its peers",
+      },
+      { cause: error },
+    );
+  }
+}
+
+/** Writes all or nothing, on the disk when it returns. A failure is final: LevelDB takes no writes after one. */
+export async function writeSynced(database: Database, operations: Operation[]): Promise<void> {
+  try {
+    await database.batch(operations, { sync: true });
+  } catch (cause) {
+    throw new IDunnoError("STORAGE_FAILED", { what: `a write to ${database.location}` }, { cause });
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * Opening the log: walk it all, compare it with the mark, and say what is trusted.
+ *
+ * Whatever does not fit is *damage*: a missing tail, a bad or missing entry, a chain that does not lead to the mark.
+ * The node then keeps the prefix before the first bad entry and takes part only as the rules for damaged nodes allow
+ * (src/raft/state.ts, R9). A lone voter has nobody to refill it: it refuses to start.
+ */
+import { crc32 } from "node:zlib";
+import { IDunnoError } from "../../lib/errors.ts";
+import { unpack } from "../../lib/msgpack.ts";
+import { LogIndex, NodeId, Term } from "../../lib/types.ts";
+import type { HardState } from "../../raft/types.ts";
+import { chainOf, chainStart, decodeEntry, entryKey, indexOfKey } from "./entry-codec.ts";
+import { type Database, type Operation, writeSynced } from "./level.ts";
+import type { Mark } from "./mark.ts";
+
+/** Key of the term and vote. */
+export const hardStateKey = "h";
+
+/** Entries deleted per batch when a damaged tail is discarded. */
+const discardBatch = 10_000;
+
+export interface Recovered {
+  readonly hardState: HardState;
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+  readonly lastChain: Uint8Array;
+  /** What is wrong, for people; empty: nothing. */
+  readonly damage: readonly string[];
+}
+
+/** `[crc32 4][bytes]` */
+export function sealed(bytes: Uint8Array): Uint8Array {
+  const result = Buffer.allocUnsafeSlow(4 + bytes.length);
+  result.writeUInt32BE(crc32(bytes), 0);
+  result.set(bytes, 4);
+  return result;
+}
+
+/** The bytes under the seal; undefined when it is broken. */
+export function unsealed(bytes: Uint8Array): Uint8Array | undefined {
+  if (bytes.length < 4) return undefined;
+  const content = bytes.subarray(4);
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, 4);
+  return view.readUInt32BE(0) === crc32(content) ? content : undefined;
+}
+
+interface Walk {
+  lastIndex: number;
+  lastTerm: Term;
+  lastChain: Uint8Array;
+  /** The chain at the mark's index, when the walk came by. */
+  chainAtMark: Uint8Array | undefined;
+  /** The first thing wrong. */
+  fault: string | undefined;
+}
+
+/** Reads and judges the log. Entries from the first bad one on are deleted. */
+export async function recoverLog(database: Database, mark: Mark | undefined): Promise<Recovered> {
+  const walk = await walkEntries(database, mark);
+  const damage: string[] = [];
+  if (walk.fault !== undefined) damage.push(walk.fault);
+  if (mark === undefined) {
+    if (walk.lastIndex > 0) damage.push("the mark file is missing or unreadable");
+  } else if (mark.index > walk.lastIndex) {
+    damage.push(`the log ends at ${walk.lastIndex}, the mark is at ${mark.index}`);
+  } else if (mark.index > 0 && !same(walk.chainAtMark, mark.chain)) {
+    damage.push(`entry ${mark.index} is not the one the mark names`);
+    rewind(database, walk, mark.index - 1);
+  }
+  const hardState = mergeHardState(database, mark, damage);
+  if (damage.length > 0) await discardFrom(database, walk.lastIndex + 1);
+  return {
+    hardState,
+    lastIndex: LogIndex(walk.lastIndex),
+    lastTerm: walk.lastTerm,
+    lastChain: walk.lastChain,
+    damage,
+  };
+}
+
+/** Contiguous indexes, right CRCs, the right chain, terms that never fall; stops at the first fault. */
+async function walkEntries(database: Database, mark: Mark | undefined): Promise<Walk> {
+  const walk: Walk = {
+    lastIndex: 0,
+    lastTerm: Term(0),
+    lastChain: chainStart,
+    chainAtMark: undefined,
+    fault: undefined,
+  };
+  for await (const [key, bytes] of database.iterator({ gte: entryKey(0), lt: "f" })) {
+    const index = walk.lastIndex + 1;
+    const fault = stepWalk(walk, index, indexOfKey(key), bytes);
+    if (fault !== undefined) {
+      walk.fault = `entry ${index}: ${fault}`;
+      break;
+    }
+    if (index === mark?.index) walk.chainAtMark = walk.lastChain;
+  }
+  return walk;
+}
+
+function stepWalk(walk: Walk, index: number, found: number, bytes: Uint8Array): string | undefined {
+  if (found !== index) return `missing, the next one is ${found}`;
+  const stored = decodeEntry(index, bytes);
+  if (typeof stored === "string") return stored;
+  if (!same(chainOf(stored.entry, walk.lastChain), stored.chain)) return "it breaks the chain";
+  if (stored.entry.term < walk.lastTerm) return "its term is lower than the one before";
+  walk.lastIndex = index;
+  walk.lastTerm = stored.entry.term;
+  walk.lastChain = new Uint8Array(stored.chain);
+  return undefined;
+}
+
+/** Takes the walk back to an entry that it has already found good. */
+function rewind(database: Database, walk: Walk, to: number): void {
+  const bytes = to === 0 ? undefined : database.getSync(entryKey(to));
+  const stored = bytes === undefined ? undefined : decodeEntry(to, bytes);
+  if (stored === undefined || typeof stored === "string") {
+    walk.lastIndex = 0;
+    walk.lastTerm = Term(0);
+    walk.lastChain = chainStart;
+    return;
+  }
+  walk.lastIndex = to;
+  walk.lastTerm = stored.entry.term;
+  walk.lastChain = new Uint8Array(stored.chain);
+}
+
+/** The larger term counts; at equal terms the vote that is set; two votes in one term are refused (design section 6). */
+function mergeHardState(database: Database, mark: Mark | undefined, damage: string[]): HardState {
+  const bytes = database.getSync(hardStateKey);
+  const stored = bytes === undefined ? undefined : readHardState(bytes);
+  if (bytes !== undefined && stored === undefined) damage.push("the stored term and vote");
+  if (bytes === undefined && mark !== undefined && mark.hardState.term > 0)
+    damage.push("the stored term and vote are missing");
+  const none: HardState = { term: Term(0), vote: undefined };
+  const a = stored ?? none;
+  const b = mark?.hardState ?? none;
+  if (a.term !== b.term) return a.term > b.term ? a : b;
+  if (a.vote !== undefined && b.vote !== undefined && a.vote !== b.vote)
+    throw new IDunnoError("CORRUPT", {
+      file: database.location,
+      at: `term ${a.term}: the log says it voted for ${a.vote}, the mark for ${b.vote}`,
+      remedy: "move the data directory aside and start the node anew under another name",
+    });
+  return { term: a.term, vote: a.vote ?? b.vote };
+}
+
+function readHardState(bytes: Uint8Array): HardState | undefined {
+  const content = unsealed(bytes);
+  if (content === undefined) return undefined;
+  const value = unpack(content, "term and vote");
+  if (!Array.isArray(value) || typeof value[0] !== "number") return undefined;
+  return {
+    term: Term(value[0]),
+    vote: typeof value[1] === "string" ? NodeId(value[1]) : undefined,
+  };
+}
+
+async function discardFrom(database: Database, from: number): Promise<void> {
+  let operations: Operation[] = [];
+  for await (const key of database.keys({ gte: entryKey(from), lt: "f" })) {
+    operations.push({ type: "del", key });
+    if (operations.length >= discardBatch) {
+      await writeSynced(database, operations);
+      operations = [];
+    }
+  }
+  if (operations.length > 0) await writeSynced(database, operations);
+}
+
+function same(a: Uint8Array | undefined, b: Uint8Array): boolean {
+  return a !== undefined && Buffer.compare(a, b) === 0;
+}
