@@ -1,0 +1,149 @@
+/**
+ * How chunks lie on disk, for the store and the cache alike: `0/` to `f/` by the first digit of the hash, `tmp/` for
+ * what is not whole yet. A file that has its chunk's name was whole when it got it.
+ */
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { IDunnoError } from "../../lib/errors.ts";
+import type { ChunkHash } from "../../lib/types.ts";
+import { isChunkName, maxChunkBytes, refuseBadName } from "./hash.ts";
+import type { IoSlots } from "./io-slots.ts";
+
+/** One folder a hexadecimal digit: more would cost a group of puts more directory syncs than they save in lookups. */
+export const fanOut: readonly string[] = "0123456789abcdef".split("");
+
+/** Names read from a directory before others get the slot. Arbitrary. */
+const namesAtOnce = 1_024;
+
+export class ChunkFolder {
+  readonly directory: string;
+  readonly #io: IoSlots;
+  #writes = 0;
+
+  private constructor(directory: string, io: IoSlots) {
+    this.directory = directory;
+    this.#io = io;
+  }
+
+  /** Makes the folders that are missing and throws away what was being written when the last process ended. */
+  static async open(directory: string, io: IoSlots): Promise<ChunkFolder> {
+    const folder = new ChunkFolder(directory, io);
+    await io.run(async () => {
+      const tmp = join(directory, "tmp");
+      await rm(tmp, { recursive: true, force: true });
+      for (const path of [tmp, ...fanOut.map((digit) => join(directory, digit))]) {
+        await mkdir(path, { recursive: true });
+      }
+    });
+    return folder;
+  }
+
+  /** @throws IDunnoError MALFORMED for what is no chunk's name */
+  path(hash: ChunkHash): string {
+    refuseBadName(hash);
+    return join(this.directory, hash.charAt(0), hash);
+  }
+
+  /**
+   * Writes aside and renames. The caller holds a slot, and syncs the fan-out folder if the chunk is to last.
+   * @throws IDunnoError BUSY when the disk is full
+   */
+  async write(hash: ChunkHash, bytes: Uint8Array, { sync }: { sync: boolean }): Promise<void> {
+    this.#writes += 1;
+    const aside = join(this.directory, "tmp", `${this.#writes}-${hash}`);
+    try {
+      const file = await open(aside, "wx");
+      try {
+        await writeAll(file, bytes);
+        if (sync) await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(aside, this.path(hash));
+    } catch (error) {
+      await rm(aside, { force: true }).catch(() => undefined); // the first failure is the one that counts
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      if (code !== "ENOSPC" && code !== "EDQUOT") throw error;
+      const what = `the disk under ${this.directory}`;
+      throw new IDunnoError("BUSY", { what, limit: 0 }, { cause: error });
+    }
+  }
+
+  /** A file's bytes; undefined when there is none. Too many bytes are cut: no chunk, as its hash will tell. The caller holds a slot. */
+  async read(hash: ChunkHash): Promise<Uint8Array | undefined> {
+    const file = await openIfThere(this.path(hash));
+    if (file === undefined) return undefined;
+    try {
+      const { size } = await file.stat();
+      const bytes = new Uint8Array(Math.min(size, maxChunkBytes + 1));
+      let filled = 0;
+      while (filled < bytes.length) {
+        const { bytesRead } = await file.read(bytes, filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return bytes.subarray(0, filled);
+    } finally {
+      await file.close();
+    }
+  }
+
+  size(hash: ChunkHash): Promise<number | undefined> {
+    const path = this.path(hash);
+    return this.#io.run(async () => {
+      try {
+        return (await stat(path)).size;
+      } catch (error) {
+        if (isAbsence(error)) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** The names of all chunks, in no order. What comes or goes meanwhile may or may not be among them. */
+  async *list(): AsyncGenerator<ChunkHash> {
+    for (const digit of fanOut) {
+      const entries = await this.#io.run(() =>
+        opendir(join(this.directory, digit), { bufferSize: namesAtOnce }),
+      );
+      try {
+        let names: string[];
+        do {
+          names = await this.#io.run(async () => {
+            const some: string[] = [];
+            while (some.length < namesAtOnce) {
+              const entry = await entries.read();
+              if (entry === null) break;
+              some.push(entry.name);
+            }
+            return some;
+          });
+          for (const name of names) if (isChunkName(name)) yield name;
+        } while (names.length > 0);
+      } finally {
+        await entries.close();
+      }
+    }
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  let written = 0;
+  while (written < bytes.length) {
+    written += (await file.write(bytes, written)).bytesWritten;
+  }
+}
+
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, constants.O_RDONLY);
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
+  }
+}
+
+export function isAbsence(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}

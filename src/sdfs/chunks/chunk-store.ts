@@ -1,0 +1,279 @@
+/**
+ * The chunks that this node is a replica of. "Have it" is a promise about power cuts and rotten bits: said only when
+ * the file and its directory entry are synced, and the content was hashed at least once in this process.
+ */
+import { mkdir, readdir, rename, rm, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { hasCode, IDunnoError } from "../../lib/errors.ts";
+import type { ChunkHash, StoreId } from "../../lib/types.ts";
+import { ChunkFolder, fanOut } from "./chunk-folder.ts";
+import { DirectorySync } from "./directory-sync.ts";
+import { refuseBadName, verify } from "./hash.ts";
+import { IoSlots } from "./io-slots.ts";
+import { readOrMakeId } from "./store-id.ts";
+
+export interface ChunkStoreOptions {
+  /** File operations and hashes at once: at most half of `UV_THREADPOOL_SIZE`. */
+  readonly ioSlots: number;
+  /** A chunk was found damaged and set aside: it has to be copied here again. */
+  readonly onDamage?: (hash: ChunkHash) => void;
+}
+
+/** Hashes remembered as verified: some 20 MB. Of a larger store, what was longest unasked is hashed again when asked. */
+const maxVerified = 200_000;
+
+/** Damaged files kept for whoever wants to know why; later ones are deleted. Arbitrary: at most 256 MiB. */
+const maxQuarantined = 64;
+
+export class ChunkStore implements AsyncDisposable {
+  /** Made with the folder: a wiped folder is another store. */
+  readonly id: StoreId;
+  /** Shared with whatever else reads and writes chunks on this node. */
+  readonly io: IoSlots;
+  readonly #folder: ChunkFolder;
+  readonly #directories: ReadonlyMap<string, DirectorySync>;
+  readonly #onDamage: (hash: ChunkHash) => void;
+  /** Durable, and hashed or written by this process; in the order of their last use. */
+  readonly #verified = new Set<ChunkHash>();
+  /** What changes or first judges a chunk's file runs one after the other. */
+  readonly #turns = new Map<ChunkHash, Promise<unknown>>();
+  readonly #puts = new Map<ChunkHash, Promise<void>>();
+  /** How many deletions of a chunk wait or run. */
+  readonly #deletes = new Map<ChunkHash, number>();
+  #quarantined: number;
+  #state: "open" | "failed" | "closed" = "open";
+
+  private constructor(
+    id: StoreId,
+    { onDamage }: ChunkStoreOptions,
+    parts: {
+      io: IoSlots;
+      folder: ChunkFolder;
+      directories: ReadonlyMap<string, DirectorySync>;
+      quarantined: number;
+    },
+  ) {
+    this.id = id;
+    this.io = parts.io;
+    this.#folder = parts.folder;
+    this.#directories = parts.directories;
+    this.#quarantined = parts.quarantined;
+    this.#onDamage = onDamage ?? (() => undefined);
+  }
+
+  /**
+   * Opens a chunk folder, making what is missing of it. One process at a time: the data directory's lock sees to that.
+   * @throws IDunnoError CORRUPT when its id is unreadable
+   */
+  static async open(directory: string, options: ChunkStoreOptions): Promise<ChunkStore> {
+    const io = new IoSlots(options.ioSlots);
+    const folder = await ChunkFolder.open(directory, io);
+    const bad = join(directory, "bad");
+    await mkdir(bad, { recursive: true });
+    const quarantined = (await readdir(bad)).length;
+    const directories = new Map<string, DirectorySync>();
+    try {
+      for (const digit of fanOut) {
+        directories.set(digit, await DirectorySync.open(join(directory, digit), io));
+      }
+      // A process that was killed may have renamed without syncing; its files are whole, as they were synced before.
+      await Promise.all([...directories.values()].map((each) => each.sync()));
+      const id = await readOrMakeId(directory);
+      return new ChunkStore(id, options, { io, folder, directories, quarantined });
+    } catch (error) {
+      await Promise.all([...directories.values()].map((each) => each.close()));
+      throw error;
+    }
+  }
+
+  /** Where the chunk lies, or would. Only for a chunk that {@link has} affirmed. */
+  path(hash: ChunkHash): string {
+    return this.#folder.path(hash);
+  }
+
+  /** Whether a verified copy is here that survives a power cut. Hashes it if this process has not yet. */
+  async has(hash: ChunkHash): Promise<boolean> {
+    this.#refuseUnlessOpen();
+    refuseBadName(hash);
+    if (this.#touch(hash)) return true;
+    return this.#inTurn(hash, async () => {
+      if (this.#touch(hash)) return true;
+      return (await this.#readVerified(hash)) !== undefined;
+    });
+  }
+
+  /**
+   * Stores a chunk; resolves when it would survive a power cut. Concurrent puts of a chunk share the work.
+   * @throws IDunnoError MALFORMED when the bytes are not what the hash says; TOO_LARGE; BUSY when too much waits or
+   * the disk is full; STORAGE_FAILED
+   */
+  async put(hash: ChunkHash, bytes: Uint8Array): Promise<void> {
+    this.#refuseUnlessOpen();
+    refuseBadName(hash);
+    // Each caller's bytes are judged on their own: nobody gets another's verdict.
+    await this.io.run(() => verify(hash, bytes));
+    this.#refuseUnlessOpen();
+    if (this.#touch(hash)) return;
+    let put = this.#puts.get(hash);
+    if (put === undefined) {
+      const ours = this.#inTurn(hash, () => this.#write(hash, bytes)).finally(() => {
+        if (this.#puts.get(hash) === ours) this.#puts.delete(hash);
+      });
+      this.#puts.set(hash, ours);
+      put = ours;
+    }
+    await put;
+  }
+
+  /** The chunk's bytes, verified; undefined when it is not here or was found damaged (and then set aside). */
+  async get(hash: ChunkHash): Promise<Uint8Array | undefined> {
+    this.#refuseUnlessOpen();
+    const bytes = await this.#readIfGood(hash);
+    if (bytes instanceof Uint8Array) return bytes;
+    if (bytes === "absent" && !this.#verified.has(hash)) return undefined;
+    // Judged again in turn: a put may have replaced the file meanwhile.
+    return this.#inTurn(hash, () => this.#readVerified(hash));
+  }
+
+  /** The file's size, which is no promise about its content; undefined when there is none. */
+  size(hash: ChunkHash): Promise<number | undefined> {
+    this.#refuseUnlessOpen();
+    return this.#folder.size(hash);
+  }
+
+  /** All chunks by their names, unverified, in no order. */
+  list(): AsyncIterable<ChunkHash> {
+    this.#refuseUnlessOpen();
+    return this.#folder.list();
+  }
+
+  /** Deletes a chunk, if it is here. After a power cut it may be back, which costs space only. */
+  async delete(hash: ChunkHash): Promise<void> {
+    this.#refuseUnlessOpen();
+    const path = this.#folder.path(hash);
+    // Whoever puts or asks from now on must not rest on what is here still.
+    this.#puts.delete(hash);
+    this.#deletes.set(hash, (this.#deletes.get(hash) ?? 0) + 1);
+    try {
+      await this.#inTurn(hash, () => {
+        this.#verified.delete(hash);
+        return this.io.run(() => rm(path, { force: true }));
+      });
+    } finally {
+      const left = (this.#deletes.get(hash) ?? 1) - 1;
+      if (left === 0) this.#deletes.delete(hash);
+      else this.#deletes.set(hash, left);
+    }
+  }
+
+  /** What the disk under the store has free for this user, in bytes. */
+  freeBytes(): Promise<number> {
+    this.#refuseUnlessOpen();
+    return this.io.run(async () => {
+      const { bavail, bsize } = await statfs(this.#folder.directory);
+      return bavail * bsize;
+    });
+  }
+
+  /** Finishes what is under way. */
+  async close(): Promise<void> {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    await Promise.allSettled([...this.#puts.values(), ...this.#turns.values()]);
+    await Promise.all([...this.#directories.values()].map((each) => each.close()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #write(hash: ChunkHash, bytes: Uint8Array): Promise<void> {
+    try {
+      await this.io.run(() => this.#folder.write(hash, bytes, { sync: true }));
+    } catch (error) {
+      if (error instanceof IDunnoError) throw error;
+      const what = `writing chunk ${hash}`;
+      throw new IDunnoError("STORAGE_FAILED", { what }, { cause: error });
+    }
+    try {
+      await this.#directories.get(hash.charAt(0))?.sync();
+    } catch (cause) {
+      // The kernel forgets a failed sync: no later one can tell whether this rename lasts.
+      this.#state = "failed";
+      throw new IDunnoError("STORAGE_FAILED", { what: `the folder of chunk ${hash}` }, { cause });
+    }
+    this.#remember(hash);
+  }
+
+  /** The chunk as it should be; otherwise what is wrong. */
+  #readIfGood(hash: ChunkHash): Promise<Uint8Array | "absent" | "damaged"> {
+    return this.io.run(async () => {
+      try {
+        const bytes = await this.#folder.read(hash);
+        if (bytes === undefined) return "absent";
+        await verify(hash, bytes);
+        return bytes;
+      } catch (error) {
+        const unreadable = error instanceof Error && "code" in error && error.code === "EIO";
+        if (unreadable || hasCode(error, "MALFORMED") || hasCode(error, "TOO_LARGE")) {
+          return "damaged";
+        }
+        throw error;
+      }
+    });
+  }
+
+  /** In the chunk's turn: its bytes if they are good, and then it counts as verified; otherwise it is set aside. */
+  async #readVerified(hash: ChunkHash): Promise<Uint8Array | undefined> {
+    const bytes = await this.#readIfGood(hash);
+    if (bytes instanceof Uint8Array) {
+      this.#remember(hash);
+      return bytes;
+    }
+    if (bytes === "damaged") await this.io.run(() => this.#quarantine(hash));
+    // A file that is gone though we answered for it is damage, too.
+    if (this.#verified.delete(hash) || bytes === "damaged") this.#onDamage(hash);
+    return undefined;
+  }
+
+  async #quarantine(hash: ChunkHash): Promise<void> {
+    if (this.#quarantined >= maxQuarantined) return rm(this.path(hash), { force: true });
+    await rename(this.path(hash), join(this.#folder.directory, "bad", hash));
+    this.#quarantined += 1;
+  }
+
+  async #inTurn<T>(hash: ChunkHash, work: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(hash);
+    const turn = (async () => {
+      await before?.catch(() => undefined); // whoever's turn it was has the failure
+      this.#refuseUnlessOpen();
+      return work();
+    })();
+    this.#turns.set(hash, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(hash) === turn) this.#turns.delete(hash);
+    }
+  }
+
+  #remember(hash: ChunkHash): void {
+    this.#verified.add(hash);
+    const [oldest] = this.#verified;
+    if (this.#verified.size > maxVerified && oldest !== undefined) this.#verified.delete(oldest);
+  }
+
+  /** Whether the chunk is known to be here; counts as a use. */
+  #touch(hash: ChunkHash): boolean {
+    if (this.#deletes.has(hash) || !this.#verified.delete(hash)) return false;
+    this.#verified.add(hash);
+    return true;
+  }
+
+  #refuseUnlessOpen(): void {
+    if (this.#state === "open") return;
+    const what = "the chunk store";
+    if (this.#state === "closed") throw new IDunnoError("CLOSED", { what });
+    throw new IDunnoError("STORAGE_FAILED", { what });
+  }
+}
