@@ -99,6 +99,11 @@ export class Applier {
     });
   }
 
+  /** Resolves when something more has been applied. */
+  async changed(signal: AbortSignal): Promise<void> {
+    await this.reached(LogIndex(this.#applied + 1), signal);
+  }
+
   async #run(): Promise<void> {
     try {
       while (this.#applied < this.#target && !this.#stopped) {

@@ -9,7 +9,7 @@ import type { Machine } from "../machine/machine.ts";
 import type { PeerNetwork } from "../net/peers.ts";
 import { type Candidate, place } from "../sdfs/catalog/placement.ts";
 import { replicationFactor } from "../sdfs/catalog/types.ts";
-import type { ChunkCache, ChunkLease } from "../sdfs/chunks/chunk-cache.ts";
+import type { ChunkCache, Lease } from "../sdfs/chunks/chunk-cache.ts";
 import type { ChunkStore } from "../sdfs/chunks/chunk-store.ts";
 import { hashOf } from "../sdfs/chunks/hash.ts";
 import type { Applier } from "./applier.ts";
@@ -60,7 +60,7 @@ export class ChunkService {
   }
 
   /** A chunk as a file on this machine, kept until released. */
-  async acquire(hash: ChunkHash, signal: AbortSignal): Promise<ChunkLease> {
+  async acquire(hash: ChunkHash, signal: AbortSignal): Promise<Pick<Lease, "path" | "release">> {
     const { store, cache } = this.#ports;
     if (await store.has(hash)) return { path: store.path(hash), release: () => undefined };
     return cache.acquire(hash, async () => this.#fetch(hash, signal));
@@ -70,7 +70,7 @@ export class ChunkService {
   async discard(hash: ChunkHash): Promise<void> {
     // Reading verifies, and sets a bad file aside.
     await this.#ports.store.get(hash);
-    await this.#ports.cache.discard(hash);
+    this.#ports.cache.suspect(hash);
   }
 
   async #fetch(hash: ChunkHash, signal: AbortSignal): Promise<Uint8Array> {

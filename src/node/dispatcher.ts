@@ -14,6 +14,7 @@ import { planAssignments } from "../scheduler/policy.ts";
 import { Predictor } from "../scheduler/prediction.ts";
 import type { Completion } from "../scheduler/types.ts";
 import type { Coordination } from "./coordination.ts";
+import { pause } from "./deadline.ts";
 import { LeaderDuty } from "./leader-duty.ts";
 import type { Logger } from "./log.ts";
 import type { RaftDriver } from "./raft-driver.ts";
@@ -22,13 +23,15 @@ import type { RaftDriver } from "./raft-driver.ts";
 const completionsWaiting = 20_000;
 /** Completions in one command: with 1,024 inputs each at some 50 bytes, well under the limit of a command. */
 const completionsPerCommand = 128;
+/** Pause before a push that was not answered is repeated, in ms. */
+const pushAgainMs = 100;
 
 export interface DispatcherPorts {
   readonly machine: Machine;
   readonly driver: RaftDriver;
   readonly coordination: Coordination;
-  /** Tells a worker of its queries; may fail, may repeat. */
-  readonly push: (node: NodeId, queries: readonly AssignedQuery[]) => void;
+  /** Tells a worker of its queries; resolves when it has them. */
+  readonly push: (node: NodeId, queries: readonly AssignedQuery[]) => Promise<void>;
   readonly log: Logger;
 }
 
@@ -42,6 +45,7 @@ export class Dispatcher {
   readonly #ports: DispatcherPorts;
   readonly #duty: LeaderDuty;
   #predictor = new Predictor();
+  readonly #closing = new AbortController();
   #waiting: Waiting[] = [];
 
   constructor(ports: DispatcherPorts) {
@@ -86,7 +90,7 @@ export class Dispatcher {
           list.push({ job, query, attempt, node, boot, from, count });
           byNode.set(node, list);
         }
-    for (const [node, queries] of byNode) this.#ports.push(node, queries);
+    for (const [node, queries] of byNode) void this.#pushUntilHeard(node, queries); // logs failures
     this.nudge();
   }
 
@@ -137,10 +141,30 @@ export class Dispatcher {
 
   #pushAll(assigned: readonly AssignedQuery[]): void {
     const byNode = groupBy(assigned, ({ node }) => node);
-    for (const [node, queries] of byNode) this.#ports.push(NodeId(node), queries);
+    for (const [node, queries] of byNode) void this.#pushUntilHeard(NodeId(node), queries); // logs failures
+  }
+
+  /** A push that is not answered comes again, as long as this node leads and that boot of the worker is up. */
+  async #pushUntilHeard(node: NodeId, queries: readonly AssignedQuery[]): Promise<void> {
+    const { driver, machine, push, log } = this.#ports;
+    const { signal } = this.#closing;
+    const { term } = driver.role;
+    while (!signal.aborted && driver.isReadyLeader && driver.role.term === term) {
+      const member = machine.members.get(node);
+      const wanted = queries.filter(({ boot }) => member?.state === "up" && member.boot === boot);
+      if (wanted.length === 0) return;
+      try {
+        await push(node, wanted);
+        return;
+      } catch (error) {
+        log.debug("push-failed", { node, queries: wanted.length, error: String(error) });
+        await pause(pushAgainMs, signal);
+      }
+    }
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
     this.resign();
     await this.#duty.close();
   }

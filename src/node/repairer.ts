@@ -55,6 +55,8 @@ export class Repairer {
   #timer: NodeJS.Timeout | undefined;
   /** Absent stores whose chunks were all found to have enough copies, until the members change. */
   readonly #settled = new Set<string>();
+  /** The last row of the page that is being repaired, by absent store. */
+  readonly #cursors = new Map<string, string>();
   #membersSeen = "";
 
   constructor(ports: RepairerPorts) {
@@ -75,12 +77,15 @@ export class Repairer {
     if (seen !== this.#membersSeen) {
       this.#membersSeen = seen;
       this.#settled.clear();
+      this.#cursors.clear();
     }
     for (const { store, live } of stores) {
       if (live || this.#settled.has(store)) continue;
-      const { scanned, copies } = await this.#plan(store, stores);
+      const { next, copies } = await this.#plan(store, stores);
+      // A page is left behind only when nothing in it wants a copy any more.
       if (copies.length > 0) await this.#carryOut(copies);
-      else if (scanned < chunksPerSweep) this.#settled.add(store);
+      else if (next === undefined) this.#settled.add(store);
+      else this.#cursors.set(store, next);
     }
   }
 
@@ -100,21 +105,24 @@ export class Repairer {
   async #plan(
     absent: StoreId,
     stores: readonly StoreStatus[],
-  ): Promise<{ readonly scanned: number; readonly copies: readonly RepairCopy[] }> {
+  ): Promise<{ readonly next: string | undefined; readonly copies: readonly RepairCopy[] }> {
     const { state } = this.#ports;
     const endangered: ChunkRecord[] = [];
     let scanned = 0;
-    for await (const [key] of state.rows(`held/${absent}/`)) {
+    let next: string | undefined;
+    for await (const [key] of state.rows(`held/${absent}/`, this.#cursors.get(absent))) {
       scanned += 1;
       const record = state.get(`chunk/${key.slice(key.lastIndexOf("/") + 1)}`);
       if (record !== undefined) endangered.push(record as ChunkRecord);
-      if (scanned >= chunksPerSweep) break;
+      if (scanned < chunksPerSweep) continue;
+      next = key;
+      break;
     }
     const copies = planRepair(endangered, stores, {
       copies: replicationFactor,
       limit: copiesPerSweep,
     });
-    return { scanned, copies };
+    return { next, copies };
   }
 
   async #carryOut(copies: readonly RepairCopy[]): Promise<void> {

@@ -97,6 +97,12 @@ export class ChunkCache implements AsyncDisposable {
     return { path, release, [Symbol.dispose]: release };
   }
 
+  /** A reader found the file damaged or gone: the next acquire looks at it, and fetches it anew if that is so. */
+  suspect(hash: ChunkHash): void {
+    const entry = this.#entries.get(hash);
+    if (entry !== undefined) entry.ready = undefined;
+  }
+
   /** Waits for deletions under way. Leases stay valid: nothing is deleted any more. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -1,0 +1,90 @@
+/** Status, members, idempotency keys and models. */
+import { AddModelBody, type ModelView, type StatusView } from "../../lib/api/cluster.ts";
+import { IDunnoError } from "../../lib/errors.ts";
+import { FileVersion } from "../../lib/types.ts";
+import type { Services } from "../services.ts";
+import { type App, beforeRead, requestKey, requestSignal } from "./server.ts";
+import { memberView, modelView } from "./views.ts";
+
+export function clusterRoutes(app: App, services: Services): void {
+  const { machine, coordination } = services;
+
+  app.post("/v1/keys", async () => ({ key: coordination.mintKey() }));
+
+  app.get("/v1/status", async () => statusView(services));
+
+  app.get("/v1/members", async (request, reply) => {
+    await beforeRead(request, reply, services);
+    return [...machine.members.values()]
+      .map((member) => memberView(member, services))
+      .toSorted((a, b) => (a.node < b.node ? -1 : 1));
+  });
+
+  app.get("/v1/models", async (request, reply) => {
+    await beforeRead(request, reply, services);
+    return [...machine.models.values()].map(modelView);
+  });
+
+  app.get<{ Params: { name: string } }>("/v1/models/:name", async (request, reply) => {
+    await beforeRead(request, reply, services);
+    return findModel(services, request.params.name);
+  });
+
+  app.post("/v1/models", { schema: { body: AddModelBody } }, async (request, reply) => {
+    const signal = requestSignal(request, reply);
+    const key = requestKey(request, services);
+    await coordination.linearize(signal);
+    const { manifest, file } = request.body;
+    const pin = services.files.stat(file.path, file.version);
+    // Its bytes are those of the manifest, and a real run gives what the manifest says, or it is refused here.
+    const local = await services.models.local({ manifest, file: pin }, signal);
+    await services.executor.validate(local);
+    await coordination.decide(
+      {
+        kind: "add-model",
+        manifest,
+        file: { path: file.path, version: FileVersion(file.version) },
+      },
+      { key, signal },
+    );
+    await coordination.linearize(signal);
+    return findModel(services, manifest.name);
+  });
+}
+
+function findModel({ machine }: Services, name: string): ModelView {
+  const model = machine.models.get(name);
+  if (model === undefined)
+    throw new IDunnoError("NOT_FOUND", { kind: "model", name, remedy: "see 'idunno model ls'" });
+  return modelView(model);
+}
+
+function statusView(services: Services): StatusView {
+  const { raft, identity, machine, applier, executor, coordination } = services;
+  const states = [...machine.jobs.values()].map(({ status }) => status.kind);
+  const running = states.filter((state) => state === "running").length;
+  const paused = states.filter((state) => state === "paused").length;
+  const { kind, term } = raft.role;
+  const view: StatusView = {
+    cluster: identity.cluster,
+    generation: identity.generation,
+    node: identity.node,
+    version: services.version,
+    role: raft.isDamaged ? "damaged" : kind === "preCandidate" ? "candidate" : kind,
+    term,
+    commitIndex: raft.commitIndex,
+    appliedIndex: applier.appliedIndex,
+    lastIndex: raft.lastIndex,
+    logTimeMs: services.logClock.now(),
+    ready: services.isReady(),
+    members: [...machine.members.values()].map((member) => memberView(member, services)),
+    jobs: { running, paused, ended: states.length - running - paused },
+    executor: { slots: executor.slots, running: executor.running, queued: executor.queued },
+    loopDelayMsP99: Math.round(services.loopDelay.percentile(99) / 1e4) / 100,
+    residentBytes: process.memoryUsage.rss(),
+    uptimeMs: Math.round(process.uptime() * 1000),
+  };
+  if (coordination.leader !== undefined) view.leader = coordination.leader;
+  if (executor.pid !== undefined) view.executor.pid = executor.pid;
+  return view;
+}

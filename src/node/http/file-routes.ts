@@ -1,0 +1,175 @@
+/** SDFS over HTTP. Paths follow the route as they are, percent-encoded. */
+import { Readable } from "node:stream";
+import type { ListView, StoreView } from "../../lib/api/files.ts";
+import { apiLimits } from "../../lib/api/routes.ts";
+import { IDunnoError } from "../../lib/errors.ts";
+import { Type } from "../../lib/schema.ts";
+import type { Services } from "../services.ts";
+import { type App, beforeRead, requestKey, requestSignal } from "./server.ts";
+import { fileView, locateView } from "./views.ts";
+
+type ByPath = { Params: { "*": string } };
+
+const Page = Type.Object({
+  prefix: Type.Optional(Type.String({ maxLength: 1024 })),
+  after: Type.Optional(Type.String({ maxLength: 2048 })),
+  limit: Type.Optional(Type.String({ pattern: "^[0-9]{1,6}$" })),
+  stale: Type.Optional(Type.String()),
+});
+
+function versionOf(request: { readonly query: unknown }, name = "version"): number | undefined {
+  const text = (request.query as Record<string, string | undefined>)[name];
+  if (text === undefined) return undefined;
+  const version = Number(text);
+  if (Number.isSafeInteger(version) && version >= 0) return version;
+  throw new IDunnoError("MALFORMED", { path: `?${name}`, expected: "a version number" });
+}
+
+export function fileRoutes(app: App, services: Services): void {
+  const { files, coordination } = services;
+
+  app.put<ByPath>("/v1/files/*", { bodyLimit: apiLimits.fileBytes }, async (request, reply) => {
+    const size = Number(request.headers["content-length"] ?? 0);
+    if (size > apiLimits.fileBytes)
+      throw new IDunnoError("TOO_LARGE", { what: "the file", size, limit: apiLimits.fileBytes });
+    const { body } = request;
+    const content = body instanceof Readable ? body : Readable.from([]);
+    const stored = await files.put(request.params["*"], content, {
+      key: requestKey(request, services),
+      ifVersion: versionOf(request, "ifVersion"),
+      signal: requestSignal(request, reply),
+    });
+    return fileView(stored);
+  });
+
+  app.get<ByPath>("/v1/files/*", async (request, reply) => {
+    await beforeRead(request, reply, services);
+    const record = files.stat(request.params["*"], versionOf(request));
+    const range = parseRange(request.headers.range, record.bytes);
+    const gone = new AbortController();
+    reply.raw.once("close", () => gone.abort(new IDunnoError("CLOSED", { what: "the reader" })));
+    if (range !== undefined)
+      void reply
+        .code(206)
+        .header("content-range", `bytes ${range.start}-${range.end - 1}/${record.bytes}`);
+    return reply
+      .type("application/octet-stream")
+      .header("accept-ranges", "bytes")
+      .header("etag", `"${record.version}"`)
+      .header("content-length", range === undefined ? record.bytes : range.end - range.start)
+      .send(Readable.from(files.read(record, gone.signal, range)));
+  });
+
+  app.delete<ByPath>("/v1/files/*", async (request, reply) => {
+    const signal = requestSignal(request, reply);
+    const key = requestKey(request, services);
+    await coordination.linearize(signal);
+    const path = request.params["*"];
+    // A repeated delete finds nothing any more: then the key knows whether it was this one.
+    const record = statIfAny(services, path);
+    await coordination.decide({ kind: "remove-file", path }, { key, signal });
+    return record === undefined
+      ? { path, version: 0, bytes: 0, chunks: 0, copies: 0, committedAtMs: 0 }
+      : fileView(record);
+  });
+
+  app.get<ByPath>("/v1/stat/*", async (request, reply) => {
+    await beforeRead(request, reply, services);
+    return fileView(files.stat(request.params["*"], versionOf(request)));
+  });
+
+  app.get<ByPath>("/v1/versions/*", async (request, reply) => {
+    await beforeRead(request, reply, services);
+    return files.versions(request.params["*"]).map(fileView);
+  });
+
+  app.get<ByPath>("/v1/locate/*", async (request, reply) => {
+    await beforeRead(request, reply, services);
+    return locateView(files.stat(request.params["*"], versionOf(request)), services);
+  });
+
+  app.get("/v1/list", { schema: { querystring: Page } }, async (request, reply) => {
+    await beforeRead(request, reply, services);
+    const { prefix = "", after = "" } = request.query;
+    const limit = pageSize(request.query.limit);
+    const view: ListView = { files: [] };
+    for await (const { path, last, versions, bytes, modifiedAt } of files.list(prefix, after)) {
+      if (view.files.length === limit) {
+        view.next = view.files.at(-1)?.path ?? "";
+        break;
+      }
+      const version = versions.at(-1) ?? last;
+      view.files.push({ path, version, bytes, modifiedAtMs: modifiedAt });
+    }
+    return view;
+  });
+
+  const Node = Type.Object({ node: Type.String() });
+  app.get(
+    "/v1/stores/:node",
+    { schema: { querystring: Page, params: Node } },
+    async (request, reply) => {
+      await beforeRead(request, reply, services);
+      return storeView(services, request.params.node, request.query);
+    },
+  );
+}
+
+function statIfAny(
+  services: Services,
+  path: string,
+): ReturnType<Services["files"]["stat"]> | undefined {
+  try {
+    return services.files.stat(path);
+  } catch (error) {
+    if (error instanceof IDunnoError && error.code === "NOT_FOUND") return undefined;
+    throw error;
+  }
+}
+
+function pageSize(limit: string | undefined): number {
+  return Math.max(1, Math.min(Number(limit ?? apiLimits.pageRows), apiLimits.pageRows));
+}
+
+/** One range of bytes (RFC 9110 §14.1.2); undefined: the whole file, also for what we do not understand. */
+function parseRange(
+  header: string | undefined,
+  bytes: number,
+): { readonly start: number; readonly end: number } | undefined {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? "");
+  if (match === null) return undefined;
+  const [, first = "", last = ""] = match;
+  if (first === "" && last === "") return undefined;
+  const start = first === "" ? Math.max(0, bytes - Number(last)) : Number(first);
+  const end = first === "" || last === "" ? bytes : Math.min(bytes, Number(last) + 1);
+  if (start >= end)
+    throw new IDunnoError("INVALID", {
+      what: `range ${header ?? ""}`,
+      why: `the file has ${bytes} bytes`,
+      remedy: "ask for bytes that are there",
+    });
+  return { start, end };
+}
+
+/** What a node's store holds, as the catalog has it. */
+async function storeView(
+  { machine, state, identity }: Services,
+  name: string,
+  { after, limit: asked }: { readonly after?: string; readonly limit?: string },
+): Promise<StoreView> {
+  const node = name === "self" ? identity.node : name;
+  const member = [...machine.members.values()].find((each) => each.node === node);
+  if (member === undefined)
+    throw new IDunnoError("NOT_FOUND", { kind: "node", name, remedy: "see 'idunno members'" });
+  const limit = pageSize(asked);
+  const prefix = `held/${member.store}/`;
+  const view: StoreView = { node, store: member.store, chunks: [] };
+  for await (const [key, bytes] of state.rows(prefix, after === undefined ? "" : prefix + after)) {
+    if (view.chunks.length === limit) {
+      view.next = view.chunks.at(-1)?.hash ?? "";
+      break;
+    }
+    view.chunks.push({ hash: key.slice(prefix.length), bytes: bytes as number });
+  }
+  return view;
+}

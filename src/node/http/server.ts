@@ -1,0 +1,185 @@
+/**
+ * HTTP on every node: validation by the API's schemas, errors as `{error: {code, message, details}}`, and nothing
+ * else. What a route does stands in the routes files; what it answers, in views.ts.
+ */
+import type { AddressInfo } from "node:net";
+import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from "@fastify/type-provider-typebox";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { apiLimits } from "../../lib/api/routes.ts";
+import { asIDunnoError, type ErrorCode, IDunnoError } from "../../lib/errors.ts";
+import { deadline } from "../deadline.ts";
+import type { Logger } from "../log.ts";
+import type { Services } from "../services.ts";
+import { clusterRoutes } from "./cluster-routes.ts";
+import { fileRoutes } from "./file-routes.ts";
+import { jobRoutes } from "./job-routes.ts";
+import { logRoutes } from "./log-routes.ts";
+
+export type App = ReturnType<typeof makeApp>;
+
+/** Which HTTP status tells which failure. */
+const statuses: { readonly [C in ErrorCode]: number } = {
+  MALFORMED: 400,
+  USAGE: 400,
+  INVALID: 422,
+  NOT_LEADER: 503,
+  NO_LEADER: 503,
+  UNREACHABLE: 503,
+  TIMED_OUT: 504,
+  CLOSED: 503,
+  TOO_LARGE: 413,
+  BUSY: 429,
+  NOT_FOUND: 404,
+  CONFLICT: 409,
+  KEY_EXPIRED: 409,
+  KEY_REUSED: 409,
+  STALE_CATALOG: 409,
+  TOO_FEW_COPIES: 503,
+  CHUNK_UNAVAILABLE: 503,
+  BAD_MODEL: 422,
+  DIRECTORY_IN_USE: 500,
+  PORT_IN_USE: 500,
+  WRONG_DIRECTORY: 500,
+  CORRUPT: 500,
+  HANDSHAKE_REFUSED: 503,
+  STORAGE_FAILED: 500,
+  EXECUTOR_FAILED: 503,
+  JOB_FAILED: 422,
+  INTERNAL: 500,
+};
+
+/** Longest wait a client may ask for, in ms. */
+const timeoutMaxMs = 10 * 60_000;
+
+export interface HttpServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+function makeApp() {
+  return fastify({
+    bodyLimit: apiLimits.bodyBytes,
+    // The path of a file may be 1,024 bytes, each percent-encoded as three characters.
+    routerOptions: { maxParamLength: 4 * 1024 },
+    logger: false,
+    forceCloseConnections: true,
+  })
+    .setValidatorCompiler(TypeBoxValidatorCompiler)
+    .withTypeProvider<TypeBoxTypeProvider>();
+}
+
+/** @throws IDunnoError PORT_IN_USE */
+export async function startHttp(
+  listen: { readonly host: string; readonly port: number },
+  services: Services,
+): Promise<HttpServer> {
+  const app = makeApp();
+  app.setErrorHandler((error, request, reply) => {
+    answerError(error, request, reply, services.log);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const error = new IDunnoError("NOT_FOUND", {
+      kind: "route",
+      name: `${request.method} ${request.url}`,
+      remedy: "see /v1/status for the version of this node",
+    });
+    answerError(error, request, reply, services.log);
+  });
+  // A file's bytes are taken as a stream, whatever they claim to be.
+  app.addContentTypeParser("application/octet-stream", (_request, payload, done) => {
+    done(null, payload);
+  });
+  app.get("/livez", async () => ({ live: true }));
+  app.get("/readyz", async (_request, reply) => {
+    const ready = services.isReady();
+    return reply.code(ready ? 200 : 503).send({ ready });
+  });
+  clusterRoutes(app, services);
+  jobRoutes(app, services);
+  fileRoutes(app, services);
+  logRoutes(app, services);
+  try {
+    await app.listen({ host: listen.host, port: listen.port });
+  } catch (error) {
+    await app.close();
+    if (error instanceof Error && "code" in error && error.code === "EADDRINUSE")
+      throw new IDunnoError("PORT_IN_USE", { address: `${listen.host}:${listen.port}` });
+    throw error;
+  }
+  const { port } = app.server.address() as AddressInfo;
+  return { port, close: async () => app.close() };
+}
+
+function answerError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  log: Logger,
+): void {
+  const known = translate(error);
+  const status = statuses[known.code];
+  if (known.code === "INTERNAL")
+    log.error("request-failed", {
+      method: request.method,
+      url: request.url,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+  void reply.code(status).send({
+    error: { code: known.code, message: known.message, details: known.details },
+  });
+}
+
+/** Fastify's own errors as ours. */
+function translate(error: unknown): IDunnoError {
+  if (error instanceof IDunnoError || !(error instanceof Error)) return asIDunnoError(error);
+  if ("validation" in error && error.validation !== undefined)
+    return new IDunnoError("MALFORMED", { path: "request", expected: error.message });
+  if ("code" in error && error.code === "FST_ERR_CTP_BODY_TOO_LARGE")
+    return new IDunnoError("TOO_LARGE", {
+      what: "the body",
+      size: apiLimits.bodyBytes + 1,
+      limit: apiLimits.bodyBytes,
+    });
+  if ("statusCode" in error && error.statusCode === 400)
+    return new IDunnoError("MALFORMED", { path: "body", expected: error.message });
+  return asIDunnoError(error);
+}
+
+/** The deadline that a request set, ended early when its client goes away. */
+export function requestSignal(request: FastifyRequest, reply: FastifyReply): AbortSignal {
+  const asked = Number(request.headers["idunno-timeout-ms"] ?? apiLimits.timeoutMs);
+  const ms =
+    Number.isFinite(asked) && asked > 0 ? Math.min(asked, timeoutMaxMs) : apiLimits.timeoutMs;
+  const gone = new AbortController();
+  const signal = deadline(
+    `${request.method} ${request.routeOptions.url ?? request.url}`,
+    ms,
+    gone.signal,
+  );
+  reply.raw.once("close", () => {
+    gone.abort(new IDunnoError("CLOSED", { what: "the client's connection" }));
+    signal[Symbol.dispose]();
+  });
+  return signal;
+}
+
+/** The client's idempotency key, or a fresh one. */
+export function requestKey(request: FastifyRequest, services: Services): string {
+  const key = request.headers["idempotency-key"];
+  return typeof key === "string" && key !== "" ? key : services.coordination.mintKey();
+}
+
+/** Brings this node up to date before a read, unless the client said that it need not be. */
+export async function beforeRead(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  services: Services,
+): Promise<AbortSignal> {
+  const signal = requestSignal(request, reply);
+  const { stale } = request.query as { readonly stale?: boolean | string };
+  if (stale !== true && stale !== "true" && stale !== "")
+    await services.coordination.linearize(signal);
+  return signal;
+}
+
+export type { FastifyInstance };

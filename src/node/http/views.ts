@@ -1,0 +1,125 @@
+/** Replicated records as the API shows them. */
+import type { JobStatisticsView, JobView } from "../../lib/api/jobs.ts";
+import type { FileView, LocateView } from "../../lib/api/files.ts";
+import type { MemberView, ModelView } from "../../lib/api/cluster.ts";
+import type { LogTime } from "../../lib/types.ts";
+import type { MemberRecord, ModelRecord } from "../../machine/commands.ts";
+import { isVoter } from "../../raft/quorum.ts";
+import { summarise } from "../../scheduler/statistics.ts";
+import type { JobRecord } from "../../scheduler/types.ts";
+import type { ChunkRecord, VersionRecord } from "../../sdfs/catalog/types.ts";
+import type { Services } from "../services.ts";
+
+export function memberView(
+  member: MemberRecord,
+  { raft, coordination, logClock }: Services,
+): MemberView {
+  const voter = isVoter(raft.configuration, member.node);
+  return {
+    node: member.node,
+    state: member.state,
+    role: coordination.leader === member.node ? "leader" : voter ? "voter" : "worker",
+    peerAddress: member.peerAddress,
+    httpAddress: member.httpAddress,
+    slots: member.slots,
+    incarnation: member.incarnation,
+    boot: member.boot,
+    store: member.store,
+    labels: Object.fromEntries(member.labels),
+    sinceMs: Math.max(0, logClock.now() - member.since),
+  };
+}
+
+export function modelView({ name, version, manifest, file, addedAt }: ModelRecord): ModelView {
+  return {
+    name,
+    version,
+    manifest,
+    file: { path: file.path, version: file.version, bytes: file.bytes },
+    addedAtMs: addedAt,
+  };
+}
+
+export function jobView(job: JobRecord, now: LogTime): JobView {
+  const { status } = job;
+  const view: JobView = {
+    id: job.id,
+    name: job.name,
+    state: status.kind,
+    model: job.model.name,
+    modelVersion: job.model.version,
+    totalInputs: job.totalInputs,
+    doneInputs: job.doneInputs,
+    errorInputs: job.errorInputs,
+    batchSize: job.batchSize,
+    weight: job.weight,
+    openQueries: job.openQueries,
+    doneQueries: job.doneQueries,
+    retries: job.retries,
+    submittedAtMs: job.submittedAt,
+    elapsedMs: Math.max(0, (job.endedAt ?? now) - job.submittedAt),
+    statistics: statisticsView(job, now),
+  };
+  if (status.kind === "failed") view.why = status.why;
+  if (status.kind === "done") {
+    const { path, version, bytes } = status.results;
+    view.results = { path, version, bytes };
+  }
+  return view;
+}
+
+function statisticsView(job: JobRecord, now: LogTime): JobStatisticsView {
+  const {
+    count,
+    queryRate,
+    inputRate,
+    meanMs,
+    standardDeviationMs,
+    medianMs,
+    p90Ms,
+    p95Ms,
+    p99Ms,
+  } = summarise(job.statistics, { now: job.endedAt ?? now, startedAt: job.startedAt });
+  return {
+    count,
+    queryRate,
+    inputRate,
+    meanMs,
+    standardDeviationMs,
+    medianMs,
+    p90Ms,
+    p95Ms,
+    p99Ms,
+  };
+}
+
+export function fileView(record: VersionRecord): FileView {
+  return {
+    path: record.path,
+    version: record.version,
+    bytes: record.bytes,
+    chunks: record.chunks.length,
+    copies: record.copies,
+    committedAtMs: record.committedAt,
+  };
+}
+
+export function locateView(record: VersionRecord, { state, machine }: Services): LocateView {
+  const byStore = new Map([...machine.members.values()].map((member) => [member.store, member]));
+  return {
+    path: record.path,
+    version: record.version,
+    bytes: record.bytes,
+    chunks: record.chunks.map(({ hash, bytes }) => {
+      const chunk = state.get(`chunk/${hash}`) as ChunkRecord | undefined;
+      return {
+        hash,
+        bytes,
+        replicas: (chunk?.stores ?? []).map((store) => {
+          const member = byStore.get(store);
+          return { node: member?.node ?? store, state: member?.state ?? "lost" };
+        }),
+      };
+    }),
+  };
+}

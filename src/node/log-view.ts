@@ -1,0 +1,84 @@
+/** Log entries for people and tools: decoded, byte strings in hex. Also from the directory of a stopped node. */
+import { join } from "node:path";
+import type { LogEntryView } from "../lib/api/files.ts";
+import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
+import { decodeCommand } from "../machine/codec.ts";
+import type { Entry } from "../raft/types.ts";
+import { chainOf, chainStart, decodeEntry, entryKey, indexOfKey } from "./stores/entry-codec.ts";
+import { readIdentity } from "./stores/identity.ts";
+import { openDatabase } from "./stores/level.ts";
+import { MarkFile } from "./stores/mark.ts";
+
+export function entryView(entry: Entry, chain: Uint8Array): LogEntryView {
+  const view: LogEntryView = {
+    index: entry.index,
+    term: entry.term,
+    kind: entry.kind,
+    bytes: entry.data.length,
+    chain: Buffer.from(chain).toString("hex"),
+  };
+  if (entry.kind === "command") view.command = readable(entry.data);
+  return view;
+}
+
+function readable(data: Uint8Array): unknown {
+  try {
+    return plain(decodeCommand(data));
+  } catch (error) {
+    return { undecodable: asIDunnoError(error).message };
+  }
+}
+
+/** A value as JSON can show it. */
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value === "object" && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
+  return value;
+}
+
+/**
+ * The log of a stopped node, every entry checked: CRC, contiguity, chain, and that it reaches the mark.
+ * @throws IDunnoError DIRECTORY_IN_USE while the node runs, WRONG_DIRECTORY, CORRUPT naming the first bad entry
+ */
+export async function* openLogDirectory(directory: string): AsyncGenerator<LogEntryView> {
+  if ((await readIdentity(directory)) === undefined)
+    throw new IDunnoError("WRONG_DIRECTORY", {
+      directory,
+      why: "there is no identity.json: give the --data-dir of a node",
+    });
+  const corrupt = (at: string): IDunnoError =>
+    new IDunnoError("CORRUPT", {
+      file: join(directory, "raft"),
+      at,
+      remedy: "start the node: it discards what is damaged and is refilled by its peers",
+    });
+  const database = await openDatabase(join(directory, "raft"));
+  const mark = await MarkFile.open(directory);
+  try {
+    let index = 0;
+    let term = 0;
+    let chain: Uint8Array = chainStart;
+    for await (const [key, bytes] of database.iterator({ gte: entryKey(0), lt: "f" })) {
+      index += 1;
+      if (indexOfKey(key) !== index) throw corrupt(`entry ${index}: missing`);
+      const stored = decodeEntry(index, bytes);
+      if (typeof stored === "string") throw corrupt(`entry ${index}: ${stored}`);
+      chain = chainOf(stored.entry, chain);
+      if (Buffer.compare(chain, stored.chain) !== 0) throw corrupt(`entry ${index}: broken chain`);
+      if (stored.entry.term < term) throw corrupt(`entry ${index}: its term falls`);
+      term = stored.entry.term;
+      if (mark.last?.index === index && Buffer.compare(mark.last.chain, chain) !== 0)
+        throw corrupt(`entry ${index}: not the one the mark names`);
+      yield entryView(stored.entry, chain);
+    }
+    if ((mark.last?.index ?? 0) > index)
+      throw corrupt(
+        `the end: the mark is at entry ${mark.last?.index ?? 0}, the log ends at ${index}`,
+      );
+  } finally {
+    await mark.close();
+    await database.close();
+  }
+}

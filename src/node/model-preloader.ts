@@ -1,0 +1,61 @@
+/** Models are fetched and loaded when they are added, on every node, so that no job has to wait for them. */
+import type { Machine } from "../machine/machine.ts";
+import { pause } from "./deadline.ts";
+import type { Logger } from "./log.ts";
+import type { Models } from "./models.ts";
+
+/** Pause before a model that could not be loaded is tried again, in ms. */
+const againMs = 2_000;
+
+export class ModelPreloader {
+  readonly #ports: { readonly machine: Machine; readonly models: Models; readonly log: Logger };
+  readonly #closing = new AbortController();
+  /** name@version of what was loaded. */
+  readonly #loaded = new Set<string>();
+  #running: Promise<void> | undefined;
+
+  constructor(ports: { readonly machine: Machine; readonly models: Models; readonly log: Logger }) {
+    this.#ports = ports;
+  }
+
+  /** The list of models may have changed. */
+  nudge(): void {
+    if (this.#running === undefined && this.#next() !== undefined) this.#running = this.#run();
+  }
+
+  #next() {
+    return [...this.#ports.machine.models.values()].find(
+      (model) => !this.#loaded.has(keyOf(model)),
+    );
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    const { models, log } = this.#ports;
+    for (let model = this.#next(); model !== undefined && !signal.aborted; model = this.#next()) {
+      const startedAt = performance.now();
+      try {
+        await models.ready(model, signal);
+        this.#loaded.add(keyOf(model));
+        log.info("model-loaded", {
+          model: keyOf(model),
+          ms: Math.round(performance.now() - startedAt),
+        });
+      } catch (error) {
+        if (signal.aborted) break;
+        log.warn("model-not-loaded", { model: keyOf(model), error: String(error) });
+        await pause(againMs, signal);
+      }
+    }
+    this.#running = undefined;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#running;
+  }
+}
+
+function keyOf({ name, version }: { readonly name: string; readonly version: number }): string {
+  return `${name}@${version}`;
+}

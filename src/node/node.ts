@@ -1,0 +1,329 @@
+/**
+ * One node at work: joins consensus, storage, scheduling and inference, and routes what happens to whom it concerns.
+ * It owns the parts that live as long as it does and that nothing else needs to open or close by itself.
+ */
+import type { AssignedQuery } from "../lib/outcome.ts";
+import { Attempt, ChunkHash, JobId, NodeId, QueryNumber } from "../lib/types.ts";
+import type { RegisterMember } from "../machine/commands.ts";
+import type { PeerNetwork, Reply } from "../net/peers.ts";
+import { decodeMessage, encodeMessage } from "../net/raft-codec.ts";
+import type { RoleView } from "../raft/types.ts";
+import type { Completion } from "../scheduler/types.ts";
+import type { ChunkCache } from "../sdfs/chunks/chunk-cache.ts";
+import { Applier } from "./applier.ts";
+import { ChunkService } from "./chunk-service.ts";
+import { type AssignRequest, type CompleteRequest, parseRequest } from "./control.ts";
+import { Coordination } from "./coordination.ts";
+import { deadline } from "./deadline.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { Files } from "./files.ts";
+import { Finisher } from "./finisher.ts";
+import { Inputs } from "./inputs.ts";
+import type { MonotonicClock } from "./log-clock.ts";
+import { Members } from "./members.ts";
+import { Models } from "./models.ts";
+import { ModelPreloader } from "./model-preloader.ts";
+import { RaftDriver } from "./raft-driver.ts";
+import { Repairer } from "./repairer.ts";
+import { ResultsOutbox } from "./results-outbox.ts";
+import type { Services } from "./services.ts";
+import { Worker } from "./worker.ts";
+
+/** How long a push of assignments may take, in ms; then it is pushed again. */
+const pushMs = 2_000;
+/** How long a leader may take to commit results, in ms. */
+const deliverMs = 5_000;
+/** How long a repair copy may take here, in ms. */
+const copyMs = 30_000;
+
+export interface NodeIdentity {
+  readonly self: NodeId;
+  readonly boot: string;
+  readonly directory: string;
+  readonly identity: Services["identity"];
+  readonly version: string;
+}
+
+export interface NodeParts extends Pick<
+  Services,
+  | "log"
+  | "raft"
+  | "logStore"
+  | "state"
+  | "machine"
+  | "logClock"
+  | "chunkStore"
+  | "executor"
+  | "loopDelay"
+> {
+  readonly clock: MonotonicClock;
+  readonly cache: ChunkCache;
+  readonly peers: PeerNetwork;
+  readonly onFatal: (error: unknown) => void;
+}
+
+export class Node {
+  readonly services: Services;
+  readonly #identity: NodeIdentity;
+  readonly #parts: NodeParts;
+  readonly #worker: Worker;
+  readonly #outbox: ResultsOutbox;
+  readonly #dispatcher: Dispatcher;
+  readonly #finisher: Finisher;
+  readonly #repairer: Repairer;
+  readonly #preloader: ModelPreloader;
+  readonly #closing = new AbortController();
+  #members: Members | undefined;
+  #leads = false;
+
+  constructor(identity: NodeIdentity, parts: NodeParts) {
+    this.#identity = identity;
+    this.#parts = parts;
+    const { raft, logStore, state, machine, logClock, clock, peers, log, executor, onFatal } =
+      parts;
+    const { self, boot } = identity;
+    const applier = new Applier({
+      machine,
+      state,
+      logClock,
+      log,
+      entries: (from, maxBytes) => raft.entries(from, maxBytes),
+      onFatal,
+    });
+    const driver = new RaftDriver({
+      raft,
+      store: logStore,
+      applier,
+      clock,
+      send: (message) => peers.send(message.to, encodeMessage(message)),
+      onRole: (role) => this.#onRole(role),
+      onFatal,
+    });
+    const coordination = new Coordination({ self, driver, applier, logClock, peers });
+    const chunks = new ChunkService({
+      self,
+      machine,
+      state,
+      applier,
+      peers,
+      store: parts.chunkStore,
+      cache: parts.cache,
+      log,
+    });
+    const files = new Files({ state, chunks, coordination });
+    const inputs = new Inputs({ files, chunks });
+    const models = new Models(`${identity.directory}/models`, { files, executor });
+    this.services = {
+      ...parts,
+      identity: identity.identity,
+      version: identity.version,
+      driver,
+      applier,
+      coordination,
+      chunks,
+      files,
+      inputs,
+      models,
+      isReady: () => coordination.leader !== undefined && this.#members?.isRegistered === true,
+    };
+    const shared = { ...this.services, self, boot, peers };
+    this.#worker = new Worker({
+      ...shared,
+      finished: (completion) => this.#outbox.add(completion),
+    });
+    this.#outbox = new ResultsOutbox({
+      leader: () => coordination.leader,
+      deliver: async (leader, completions, signal) => this.#deliver(leader, completions, signal),
+      delivered: (completions) => {
+        for (const completion of completions) this.#worker.forget(completion);
+      },
+      log,
+    });
+    this.#dispatcher = new Dispatcher({
+      ...shared,
+      push: (node, queries) => this.#push(node, queries),
+    });
+    this.#finisher = new Finisher(shared);
+    this.#repairer = new Repairer({ ...shared, store: parts.chunkStore });
+    this.#preloader = new ModelPreloader(shared);
+    applier.onApplied(() => this.#onApplied());
+  }
+
+  start(registration: RegisterMember): void {
+    const { clock } = this.#parts;
+    this.#members = new Members({ ...this.services, self: registration, clock });
+    this.services.driver.start();
+    this.#members.start();
+    this.#repairer.start();
+    this.#preloader.nudge();
+    void this.#reconcile(); // its failures are logged there
+  }
+
+  // --- what happens -------------------------------------------------------------------------------------------------
+
+  onMessage(from: NodeId, payload: unknown): void {
+    this.services.driver.receive(decodeMessage(from, this.#identity.self, payload));
+  }
+
+  onConnected(peer: NodeId, boot: string): void {
+    this.#members?.connected(peer, boot);
+  }
+
+  onDisconnected(peer: NodeId): void {
+    this.services.driver.unreachable(peer);
+  }
+
+  onRefused(peer: NodeId): void {
+    this.#parts.log.info("peer-died", { peer });
+    this.services.driver.peerDied(peer);
+    this.#members?.refused(peer);
+  }
+
+  onRebooted(peer: NodeId): void {
+    this.#parts.log.info("peer-rebooted", { peer });
+    this.services.driver.peerDied(peer);
+  }
+
+  onDamage(hash: ChunkHash): void {
+    this.#parts.log.error("chunk-damaged", { hash });
+    this.#repairer.reportLost([hash]).catch((error: unknown) => {
+      this.#parts.log.warn("damage-not-reported", { hash, error: String(error) });
+    });
+  }
+
+  #onRole(role: RoleView): void {
+    this.#parts.log.info("role", { ...role });
+    this.services.coordination.onRole(role);
+    const leads = role.kind === "leader";
+    if (this.#leads && !leads) {
+      this.#dispatcher.resign();
+      this.services.logClock.settle(this.services.machine.logTime);
+    }
+    this.#leads = false;
+    this.#members?.onLeadership(leads);
+    this.#outbox.onLeaderChange();
+  }
+
+  /** State moved on; on a new leader the first time says that everything acknowledged is here. */
+  #onApplied(): void {
+    this.#worker.onApplied();
+    this.#preloader.nudge();
+    if (!this.services.driver.isReadyLeader) return;
+    if (!this.#leads) {
+      this.#leads = true;
+      this.#members?.sweep();
+      this.#dispatcher.takeOver();
+    }
+    this.#dispatcher.nudge();
+    this.#finisher.nudge();
+  }
+
+  async #reconcile(): Promise<void> {
+    const { signal } = this.#closing;
+    try {
+      using limit = deadline("the first look at the catalog", 60_000, signal);
+      await this.services.coordination.linearize(limit);
+      await this.#repairer.reconcile();
+    } catch (error) {
+      if (!signal.aborted) this.#parts.log.warn("inventory-unchecked", { error: String(error) });
+    }
+  }
+
+  // --- what peers ask -----------------------------------------------------------------------------------------------
+
+  async onRequest(_from: NodeId, head: unknown, body: Uint8Array): Promise<Reply> {
+    const request = parseRequest(head);
+    const { coordination, chunks, chunkStore, applier } = this.services;
+    const none = new Uint8Array(0);
+    const durable = (index: number): Reply => ({
+      head: { found: true, store: chunkStore.id, index },
+      body: none,
+    });
+    switch (request.kind) {
+      case "propose":
+        return { head: await coordination.proposeForwarded(body), body: none };
+      case "readIndex":
+        return { head: { index: await this.services.driver.readIndex() }, body: none };
+      case "assign":
+        this.#worker.assign(request.queries);
+        return { head: {}, body: none };
+      case "complete":
+        await this.#dispatcher.complete(completionsOf(request));
+        return { head: {}, body: none };
+      case "copyChunk": {
+        using limit = deadline("copying a chunk", copyMs, this.#closing.signal);
+        const index = await chunks.copyHere(
+          ChunkHash(request.hash),
+          request.from.map(NodeId),
+          limit,
+        );
+        return { head: { index }, body: none };
+      }
+      case "putChunk":
+        return durable(await chunks.putHere(ChunkHash(request.hash), body));
+      case "hasChunk": {
+        const found = await chunkStore.has(ChunkHash(request.hash));
+        const head = { found, store: chunkStore.id, index: applier.appliedIndex };
+        return { head, body: none };
+      }
+      case "getChunk": {
+        const bytes = await chunkStore.get(ChunkHash(request.hash));
+        return { head: { found: bytes !== undefined }, body: bytes ?? none };
+      }
+    }
+  }
+
+  // --- what we ask of peers -----------------------------------------------------------------------------------------
+
+  async #push(node: NodeId, queries: readonly AssignedQuery[]): Promise<void> {
+    if (node === this.#identity.self) {
+      this.#worker.assign(queries);
+      return;
+    }
+    const request: AssignRequest = { kind: "assign", queries: [...queries] };
+    const options = { timeoutMs: pushMs, signal: this.#closing.signal };
+    await this.#parts.peers.request(node, "control", request, options);
+  }
+
+  async #deliver(
+    leader: NodeId,
+    completions: readonly Completion[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (leader === this.#identity.self) {
+      await this.#dispatcher.complete(completions);
+      return;
+    }
+    const request = {
+      kind: "complete",
+      completions: completions.map((each) => ({ ...each, outputs: [...each.outputs] })),
+    };
+    await this.#parts.peers.request(leader, "control", request, { timeoutMs: deliverMs, signal });
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#worker.close();
+    await Promise.all([
+      this.#members?.close(),
+      this.#outbox.close(),
+      this.#dispatcher.close(),
+      this.#finisher.close(),
+      this.#repairer.close(),
+      this.#preloader.close(),
+    ]);
+    await this.services.driver.stop();
+    await this.services.applier.stop();
+  }
+}
+
+function completionsOf({ completions }: CompleteRequest): Completion[] {
+  return completions.map(({ job, query, attempt, node, elapsedMs, outputs }) => ({
+    job: JobId(job),
+    query: QueryNumber(query),
+    attempt: Attempt(attempt),
+    node: NodeId(node),
+    elapsedMs,
+    outputs,
+  }));
+}

@@ -1,0 +1,78 @@
+/**
+ * Submitting a job: the inputs are resolved to a fixed list at one catalog index, the list is made durable as a file
+ * named by its content, and one command names both. The same request under the same key gives the same job.
+ */
+import type { SubmitJobBody } from "../lib/api/jobs.ts";
+import { IDunnoError } from "../lib/errors.ts";
+import type { Pin } from "../lib/content.ts";
+import type { JobId } from "../lib/types.ts";
+import { JobId as jobId } from "../lib/types.ts";
+import type { Services } from "./services.ts";
+
+/** Inputs per query when the user does not say: some 300 ms of a large network, 40 ms of a small one. */
+const defaultBatchSize = 8;
+/** Files named by a hash of what is in them, so that equal lists share one. */
+const manifestFolder = "jobs/.manifests";
+
+export async function submitJob(
+  body: SubmitJobBody,
+  { key, signal }: { readonly key: string; readonly signal: AbortSignal },
+  services: Services,
+): Promise<JobId> {
+  const { coordination, applier, machine, inputs } = services;
+  await coordination.linearize(signal);
+  // Before the names are resolved, so that collection past it cannot have taken any of them.
+  const catalogIndex = applier.appliedIndex;
+  if (!machine.models.has(body.model))
+    throw new IDunnoError("NOT_FOUND", {
+      kind: "model",
+      name: body.model,
+      remedy: "see 'idunno model ls', or add it with 'idunno model add'",
+    });
+  const resolved = await inputs.resolve(body.inputs);
+  const manifest = await storeManifest(resolved, services, signal);
+  const value = await coordination.decide(
+    {
+      kind: "submit-job",
+      name: body.name ?? `${body.model} over ${body.inputs.join(" ").slice(0, 80)}`,
+      model: body.model,
+      manifest: { path: manifest.path, version: manifest.version },
+      catalogIndex,
+      totalInputs: resolved.length,
+      batchSize: body.batchSize ?? defaultBatchSize,
+      weight: body.weight ?? 1,
+      maxErrors: body.maxErrors,
+    },
+    { key, signal },
+  );
+  if (value.kind !== "job")
+    throw new IDunnoError("INTERNAL", { message: "a submission did not answer with a job" });
+  return jobId(value.job);
+}
+
+/** The list of inputs as a file; found again when an equal one is there already. */
+async function storeManifest(
+  resolved: Parameters<Services["inputs"]["pieces"]>[0],
+  { files, inputs, coordination }: Services,
+  signal: AbortSignal,
+): Promise<Pick<Pin, "path" | "version">> {
+  const uploaded = await files.upload("", inputs.pieces(resolved), signal);
+  const name = uploaded.chunks
+    .map(({ hash }) => hash.slice(0, 32))
+    .join("")
+    .slice(0, 64);
+  const path = `${manifestFolder}/${name}-${uploaded.bytes}`;
+  try {
+    const value = await coordination.decide(
+      { kind: "commit-files", files: [{ ...uploaded, path, ifVersion: 0 }] },
+      { key: undefined, signal },
+    );
+    await coordination.linearize(signal);
+    return files.stat(path, value.kind === "files" ? value.files[0]?.version : undefined);
+  } catch (error) {
+    // It exists: its name says what is in it.
+    if (!(error instanceof IDunnoError && error.code === "CONFLICT")) throw error;
+    await coordination.linearize(signal);
+    return files.stat(path);
+  }
+}
