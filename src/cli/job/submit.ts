@@ -1,0 +1,98 @@
+/** `idunno job submit`, `watch` and `wait`. */
+import type { Command } from "commander";
+import type { JobView, SubmitJobBody } from "../../lib/api/jobs.ts";
+import { integer, jobId, jobIds, weight } from "../options.ts";
+import type { Open, Session } from "../session.ts";
+import { jobColumns, jobDetails } from "./columns.ts";
+import { judge, untilJobEnded } from "./wait.ts";
+
+interface SubmitOptions {
+  readonly model: string;
+  readonly input: string[];
+  readonly name?: string;
+  readonly batchSize?: number;
+  readonly weight?: number;
+  readonly maxErrors?: number;
+  readonly wait: boolean;
+}
+
+function submission(options: SubmitOptions): SubmitJobBody {
+  const { model, input: inputs, name, batchSize, weight, maxErrors } = options;
+  return {
+    model,
+    inputs,
+    ...(name === undefined ? {} : { name }),
+    ...(batchSize === undefined ? {} : { batchSize }),
+    ...(weight === undefined ? {} : { weight }),
+    ...(maxErrors === undefined ? {} : { maxErrors }),
+  };
+}
+
+async function showEnd(session: Session, job: JobView): Promise<void> {
+  await session.print.record(job, jobDetails);
+  if (job.state === "done") session.note(`next: idunno job results ${job.id}`);
+  judge(session, job);
+}
+
+export function addSubmitCommands(group: Command, open: Open): void {
+  group
+    .command("submit")
+    .description("run a model over files in SDFS, and wait for the end")
+    .requiredOption("--model <name>", "which model; see 'idunno model ls'")
+    .requiredOption("--input <prefix...>", "files, or folders of them, in SDFS")
+    .option("--name <name>", "for people")
+    .option("--batch-size <inputs>", "inputs of a query", integer(1, 1024))
+    .option("--weight <number>", "share against other jobs: 2 gets twice the query rate", weight)
+    .option("--max-errors <inputs>", "fail when more inputs than this fail", integer(0))
+    .option("--no-wait", "come back once it is accepted")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  idunno job submit --model mobilenet --input images/
+  idunno job submit --model mobilenet --input images/a images/b.jpg --batch-size 8
+  id=$(idunno job submit --model mobilenet --input images/ --no-wait -o json | jq -r .id)
+
+Exits with 0 when the job is done, 1 when it failed or was cancelled. Ctrl-C leaves it running.`,
+    )
+    .action(async (options: SubmitOptions, command: Command) => {
+      const session = open(command);
+      const { client, signal } = session;
+      const job = await client.submitJob(submission(options), { signal });
+      if (!options.wait) {
+        await session.print.record(job, jobColumns);
+        session.note(`next: idunno job watch ${job.id}`);
+        return;
+      }
+      session.note(`${job.id} submitted: ${job.totalInputs} inputs`);
+      await showEnd(session, await untilJobEnded(session, job.id, undefined));
+    });
+
+  group
+    .command("watch")
+    .argument("<id>", "the job", jobId)
+    .description("show how far a job is until it has ended")
+    .action(async (id: string, _options: object, command: Command) => {
+      const session = open(command);
+      await showEnd(session, await untilJobEnded(session, id, undefined));
+    });
+
+  group
+    .command("wait")
+    .argument("<id...>", "the jobs", jobIds)
+    .description("wait until jobs have ended, for --timeout at most if given")
+    .action(async (ids: string[], _options: object, command: Command) => {
+      const session = open(command);
+      const startMs = performance.now();
+      const jobs: JobView[] = [];
+      for (const id of ids) {
+        const left =
+          session.timeoutMs === undefined
+            ? undefined
+            : Math.max(0, session.timeoutMs - (performance.now() - startMs));
+        jobs.push(await untilJobEnded(session, id, left));
+      }
+      await session.print.rows(jobs, jobColumns);
+      for (const job of jobs) judge(session, job);
+    });
+}

@@ -1,0 +1,137 @@
+/** `idunno sdfs get` and `cat`: bytes out of SDFS. A local file appears whole or not at all. */
+import { randomBytes } from "node:crypto";
+import { mkdir, open as openFile, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { Command } from "commander";
+import { hasCode, IDunnoError } from "../../lib/errors.ts";
+import { humanBytes, plural } from "../format.ts";
+import { type FileAt, fileAt } from "../options.ts";
+import { bar } from "../progress.ts";
+import type { Open, Session } from "../session.ts";
+import { readable } from "./local-files.ts";
+import { inParallel } from "./parallel.ts";
+
+export function addGetCommands(sdfs: Command, open: Open): void {
+  sdfs
+    .command("get <path[@version]> <destination>")
+    .description("read a file into a local one; '-' is standard output")
+    .option("-r, --recursive", "restore every file under a prefix into a folder")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  idunno sdfs get images/cat.jpg .
+  idunno sdfs get images/cat.jpg@2 old-cat.jpg
+  idunno sdfs get -r images photos            images/a/b.jpg becomes photos/a/b.jpg`,
+    )
+    .action(
+      async (
+        source: string,
+        destination: string,
+        options: { recursive?: true },
+        command: Command,
+      ) => {
+        const session = open(command);
+        if (options.recursive === true) return restore(session, source, destination);
+        const file = fileAt(source);
+        if (destination === "-") return copyOut(session, file);
+        const target = await intoFolder(session.local(destination), file.path);
+        const bytes = await fetchInto(session, file, target, session.signal);
+        session.note(`${target}: ${humanBytes(bytes)}`);
+      },
+    );
+
+  sdfs
+    .command("cat <path[@version]>")
+    .description("write a file to standard output")
+    .action(async (source: string, _options: object, command: Command) =>
+      copyOut(open(command), fileAt(source)),
+    );
+}
+
+async function copyOut(session: Session, { path, version }: FileAt): Promise<void> {
+  const { body } = await session.client.getFile(path, { version, signal: session.signal });
+  for await (const piece of body) await session.print.bytes(piece);
+}
+
+/** As `cp` does: into an existing folder under its own name. */
+async function intoFolder(destination: string, path: string): Promise<string> {
+  const isFolder = await stat(destination).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
+  return isFolder || destination.endsWith("/") ? join(destination, basename(path)) : destination;
+}
+
+/** Writes aside and renames, so that a reader never sees half a file. @returns the bytes of the file */
+async function fetchInto(
+  session: Session,
+  { path, version }: FileAt,
+  target: string,
+  signal: AbortSignal,
+): Promise<number> {
+  const { file, body } = await session.client.getFile(path, { version, signal });
+  const aside = join(dirname(target), `.${randomBytes(8).toString("hex")}.idunno`);
+  try {
+    const handle = await readable(target, async () => openFile(aside, "wx"));
+    try {
+      for await (const piece of body) await readable(target, async () => handle.writeFile(piece));
+    } finally {
+      await handle.close();
+    }
+    await readable(target, async () => rename(aside, target));
+  } catch (error) {
+    await rm(aside, { force: true });
+    throw error;
+  }
+  return file.bytes;
+}
+
+async function restore(session: Session, source: string, destination: string): Promise<void> {
+  if (destination === "-")
+    throw new IDunnoError("USAGE", { message: "a folder cannot be written to standard output" });
+  const prefix = source.replace(/\/*$/, "/").replace(/^\/$/, "");
+  const folder = session.local(destination);
+  const files: { path: string; version: number; bytes: number; target: string }[] = [];
+  for await (const file of session.client.listAll(prefix, { signal: session.signal }))
+    files.push({ ...file, target: join(folder, ...safe(file.path.slice(prefix.length))) });
+  if (files.length === 0)
+    throw new IDunnoError("NOT_FOUND", {
+      kind: "file under",
+      name: prefix,
+      remedy: "see 'idunno sdfs ls'",
+    });
+  using progress = session.progress();
+  let done = 0;
+  try {
+    await inParallel(files, session.signal, async ({ path, version, target }, signal) => {
+      await readable(target, async () => mkdir(dirname(target), { recursive: true }));
+      await fetchInto(session, { path, version }, target, signal);
+      done += 1;
+      progress.show(`${bar(done, files.length)} ${done}/${plural(files.length, "file")}`);
+    });
+  } catch (error) {
+    progress.clear();
+    session.note(`${done} of ${plural(files.length, "file")} were restored`);
+    // Between listing and reading it was removed.
+    if (hasCode(error, "NOT_FOUND")) session.note("files went away meanwhile: run it again");
+    throw error;
+  }
+  progress.clear();
+  session.note(`${folder}: ${plural(files.length, "file")}`);
+}
+
+/** The segments of a path that may become a local one. What a node says must not lead out of the folder. */
+function safe(path: string): string[] {
+  const parts = path.split("/");
+  const bad = parts.some(
+    (part) => part === "" || part === "." || part === ".." || /[\0\\]/.test(part),
+  );
+  if (bad)
+    throw new IDunnoError("INVALID", {
+      what: path,
+      why: "its name cannot be a local file's",
+      remedy: "get it alone, under another name",
+    });
+  return parts;
+}

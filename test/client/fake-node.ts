@@ -1,0 +1,385 @@
+/**
+ * A small HTTP server that keeps the contract of lib/api/routes.ts, and breaks it on demand: each fault queued on a
+ * node spoils one request. Nodes share a {@link FakeCluster}, so that what one did the others know.
+ */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { MemberView, ModelView, StatusView } from "../../src/lib/api/cluster.ts";
+import type { FileView, LogEntryView } from "../../src/lib/api/files.ts";
+import type { JobView, SetJobBody, SubmitJobBody } from "../../src/lib/api/jobs.ts";
+import { type ErrorCode, type ErrorDetails, IDunnoError } from "../../src/lib/errors.ts";
+
+export type Fault =
+  /** Breaks the connection without doing anything. */
+  | { readonly kind: "drop" }
+  /** Does what is asked, then breaks the connection. */
+  | { readonly kind: "drop-after" }
+  /** Breaks the connection after so many bytes of the answer. */
+  | { readonly kind: "cut"; readonly bytes: number }
+  | { readonly kind: "silent" }
+  | { readonly kind: "answer"; readonly status: number; readonly body: string };
+
+export function refusal<C extends ErrorCode>(
+  status: number,
+  code: C,
+  details: ErrorDetails[C],
+): Fault {
+  const message = new IDunnoError(code, details).message;
+  return { kind: "answer", status, body: JSON.stringify({ error: { code, message, details } }) };
+}
+
+export interface StoredFile {
+  readonly view: FileView;
+  readonly content: Buffer;
+}
+
+export class FakeCluster {
+  readonly files = new Map<string, StoredFile[]>();
+  readonly jobs = new Map<string, JobView>();
+  readonly models = new Map<string, ModelView>();
+  readonly results = new Map<string, string[]>();
+  members: MemberView[] = [];
+  log: LogEntryView[] = [];
+  status: Partial<StatusView> = {};
+  /** How often a mutation was carried out, not how often it was asked for. */
+  executed = 0;
+  readonly #outcomes = new Map<string, unknown>();
+  #keys = 0;
+
+  issueKey(): string {
+    this.#keys += 1;
+    return `key-${this.#keys}`;
+  }
+
+  /** Exactly once for each key. */
+  once(key: string, work: () => unknown): unknown {
+    if (!this.#outcomes.has(key)) {
+      this.executed += 1;
+      this.#outcomes.set(key, work());
+    }
+    return this.#outcomes.get(key);
+  }
+
+  addFile(path: string, content: string | Buffer): FileView {
+    const bytes = Buffer.from(content);
+    const versions = this.files.get(path) ?? [];
+    const view: FileView = {
+      path,
+      version: versions.length + 1,
+      bytes: bytes.length,
+      chunks: 1,
+      copies: 4,
+      committedAtMs: 1_000,
+    };
+    this.files.set(path, [...versions, { view, content: bytes }]);
+    return view;
+  }
+}
+
+export const sampleJob: JobView = {
+  id: "j1",
+  name: "sample",
+  state: "running",
+  model: "m",
+  modelVersion: 1,
+  totalInputs: 10,
+  doneInputs: 4,
+  errorInputs: 1,
+  batchSize: 2,
+  weight: 1,
+  openQueries: 1,
+  doneQueries: 2,
+  retries: 0,
+  submittedAtMs: 5_000,
+  elapsedMs: 61_000,
+  statistics: {
+    count: 2,
+    queryRate: 0.5,
+    inputRate: 1,
+    meanMs: 20.5,
+    standardDeviationMs: 1.5,
+    medianMs: 20,
+    p90Ms: 22,
+    p95Ms: 22,
+    p99Ms: 22,
+  },
+};
+
+export function sampleMember(node: string, httpAddress: string): MemberView {
+  return {
+    node,
+    state: "up",
+    role: "voter",
+    peerAddress: "127.0.0.1:1",
+    httpAddress,
+    slots: 1,
+    incarnation: "i",
+    boot: "b",
+    store: "s",
+    labels: { rack: "r1" },
+    sinceMs: 5_000,
+  };
+}
+
+const sampleStatus: StatusView = {
+  cluster: "c",
+  generation: 1,
+  node: "n1",
+  version: "0.1.0",
+  role: "leader",
+  leader: "n1",
+  term: 3,
+  commitIndex: 5,
+  appliedIndex: 5,
+  lastIndex: 5,
+  logTimeMs: 1_000,
+  ready: true,
+  members: [],
+  jobs: { running: 1, paused: 0, ended: 0 },
+  executor: { slots: 1, running: 0, queued: 0 },
+  loopDelayMsP99: 1.5,
+  residentBytes: 100_000_000,
+  uptimeMs: 90_000,
+};
+
+interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly key: string;
+  readonly range: string | undefined;
+  readonly body: Buffer;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string | Buffer;
+}
+
+export class FakeNode implements AsyncDisposable {
+  readonly cluster: FakeCluster;
+  /** One is used up by each request that is not for a key. */
+  readonly faults: Fault[] = [];
+  /** `METHOD /path?query` of every request, in order. */
+  readonly asked: string[] = [];
+  readonly keys: string[] = [];
+  readonly #server = createServer((request, response) => {
+    void this.#serve(request, response).catch((error: unknown) =>
+      response.destroy(error instanceof Error ? error : undefined),
+    );
+  });
+
+  private constructor(cluster: FakeCluster) {
+    this.cluster = cluster;
+  }
+
+  static async start(cluster: FakeCluster = new FakeCluster(), port = 0): Promise<FakeNode> {
+    const node = new FakeNode(cluster);
+    await once(node.#server.listen(port, "127.0.0.1"), "listening");
+    return node;
+  }
+
+  get address(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "", "http://node");
+    this.asked.push(`${request.method ?? ""} ${decodeURIComponent(url.pathname)}${url.search}`);
+    const fault = url.pathname === "/v1/keys" ? undefined : this.faults.shift();
+    if (fault?.kind === "silent") return;
+    if (fault?.kind === "drop") return void response.destroy();
+    if (fault?.kind === "answer") return reply(response, fault.status, fault.body);
+    const pieces: Buffer[] = [];
+    for await (const piece of request) pieces.push(piece as Buffer);
+    const key = request.headers["idempotency-key"]?.toString() ?? "";
+    if (key !== "") this.keys.push(key);
+    const { status, body } = this.#answer({
+      method: request.method ?? "",
+      path: decodeURIComponent(url.pathname),
+      query: url.searchParams,
+      key,
+      range: request.headers.range,
+      body: Buffer.concat(pieces),
+    });
+    if (fault?.kind === "drop-after") return void response.destroy();
+    if (fault?.kind === "cut") {
+      response.writeHead(status, { "content-length": Buffer.byteLength(body) });
+      response.write(Buffer.from(body).subarray(0, fault.bytes), () => response.destroy());
+      return;
+    }
+    reply(response, status, body);
+  }
+
+  #answer(asked: Asked): Answer {
+    try {
+      const value = this.#route(asked);
+      return Buffer.isBuffer(value) || typeof value === "string"
+        ? { status: asked.range === undefined ? 200 : 206, body: value }
+        : { status: 200, body: JSON.stringify(value) };
+    } catch (error) {
+      if (!(error instanceof IDunnoError)) throw error;
+      const { code, details, message } = error;
+      return {
+        status: code === "NOT_FOUND" ? 404 : 400,
+        body: JSON.stringify({ error: { code, message, details } }),
+      };
+    }
+  }
+
+  #route(asked: Asked): unknown {
+    const { cluster } = this;
+    const [, , table = "", ...rest] = asked.path.split("/");
+    const name = rest.join("/");
+    switch (table) {
+      case "keys":
+        return { key: cluster.issueKey() };
+      case "status":
+        return { ...sampleStatus, members: cluster.members, ...cluster.status };
+      case "members":
+        return cluster.members;
+      case "models":
+        return this.#models(asked, name);
+      case "jobs":
+        return this.#jobs(asked, rest);
+      case "assignments":
+        return {
+          nodes: [{ node: "n1", state: "up", slots: 1, queries: [] }],
+          jobs: [],
+        };
+      case "files":
+        return this.#files(asked, name);
+      case "stat":
+        return this.#file(name, asked.query.get("version")).view;
+      case "versions":
+        return (cluster.files.get(name) ?? []).map(({ view }) => view);
+      case "list":
+        return this.#list(asked.query);
+      case "stores":
+        return { node: "n1", store: "s", chunks: [{ hash: "ab", bytes: 2 }] };
+      case "log":
+        return this.#log(asked.query);
+      default:
+        throw new IDunnoError("NOT_FOUND", { kind: "route", name: asked.path, remedy: "none" });
+    }
+  }
+
+  #models({ method, key, body }: Asked, name: string): unknown {
+    const { models } = this.cluster;
+    if (method === "POST")
+      return this.cluster.once(key, () => {
+        const { manifest, file } = JSON.parse(body.toString()) as ModelView;
+        const view = {
+          name: manifest.name,
+          version: 1,
+          manifest,
+          addedAtMs: 1,
+          file: { ...file, bytes: 1 },
+        };
+        models.set(view.name, view);
+        return view;
+      });
+    return name === "" ? [...models.values()] : models.get(name);
+  }
+
+  #jobs({ method, key, body, query }: Asked, [id = "", part]: readonly string[]): unknown {
+    const { jobs } = this.cluster;
+    if (method === "POST")
+      return this.cluster.once(key, () => {
+        const { model, name } = JSON.parse(body.toString()) as SubmitJobBody;
+        const job = { ...sampleJob, id: `j${jobs.size + 1}`, model, name: name ?? "unnamed" };
+        jobs.set(job.id, job);
+        return job;
+      });
+    if (id === "") return [...jobs.values()];
+    const job = jobs.get(id);
+    if (job === undefined)
+      throw new IDunnoError("NOT_FOUND", { kind: "job", name: id, remedy: "check its id" });
+    if (part === "results") {
+      const lines = this.cluster.results.get(id) ?? [];
+      return Buffer.from(lines.map((line) => `${line}\n`).join("") + (query.get("none") ?? ""));
+    }
+    if (part === "queries") return [{ query: 1, from: 2, count: 2, attempts: [] }];
+    if (method !== "PATCH") return job;
+    return this.cluster.once(key, () => {
+      const changed = { ...job, ...(JSON.parse(body.toString()) as SetJobBody) };
+      jobs.set(id, changed);
+      return changed;
+    });
+  }
+
+  #files({ method, key, body, query, range }: Asked, path: string): unknown {
+    if (method === "PUT") return this.cluster.once(key, () => this.cluster.addFile(path, body));
+    const { view, content } = this.#file(path, query.get("version"));
+    if (method === "DELETE")
+      return this.cluster.once(key, () => {
+        this.cluster.files.delete(path);
+        return view;
+      });
+    return content.subarray(Number(/bytes=(\d+)-/.exec(range ?? "")?.[1] ?? 0));
+  }
+
+  #file(path: string, version: string | null): StoredFile {
+    const versions = this.cluster.files.get(path) ?? [];
+    const file = version === null ? versions.at(-1) : versions[Number(version) - 1];
+    if (file !== undefined) return file;
+    throw new IDunnoError("NOT_FOUND", { kind: "file", name: path, remedy: "check the path" });
+  }
+
+  #list(query: URLSearchParams): unknown {
+    const after = Buffer.from(query.get("after") ?? "");
+    const limit = Math.min(Number(query.get("limit") ?? 1_000), pageRows);
+    const matching = [...this.cluster.files.values()]
+      .flatMap((versions) => versions.at(-1)?.view ?? [])
+      .filter(({ path }) => path.startsWith(query.get("prefix") ?? ""))
+      .filter(({ path }) => Buffer.compare(Buffer.from(path), after) > 0)
+      .sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
+    const page = matching.slice(0, limit);
+    return {
+      files: page.map(({ path, version, bytes }) => ({
+        path,
+        version,
+        bytes,
+        modifiedAtMs: 1_000,
+      })),
+      ...(matching.length > limit ? { next: page.at(-1)?.path } : {}),
+    };
+  }
+
+  #log(query: URLSearchParams): unknown {
+    const { log } = this.cluster;
+    const from = Number(query.get("from") ?? 1);
+    const limit = Math.min(Number(query.get("limit") ?? 1_000), pageRows);
+    return {
+      firstIndex: log[0]?.index ?? 0,
+      lastIndex: log.at(-1)?.index ?? 0,
+      commitIndex: log.at(-1)?.index ?? 0,
+      entries: log.filter(({ index }) => index >= from).slice(0, limit),
+    };
+  }
+}
+
+/** Small pages, so that few rows make many. */
+const pageRows = 3;
+
+function reply(response: ServerResponse, status: number, body: string | Buffer): void {
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(body);
+}
+
+/** An address where nothing listens: that of a server that has just been closed. */
+export async function deadAddress(): Promise<string> {
+  const node = await FakeNode.start();
+  const { address } = node;
+  await node[Symbol.asyncDispose]();
+  return address;
+}
