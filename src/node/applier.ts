@@ -43,7 +43,8 @@ export class Applier {
   readonly #listeners = new Set<() => void>();
   #target: LogIndex;
   #applied: LogIndex;
-  #running: Promise<void> | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #busy = false;
   #stopped = false;
 
   constructor(ports: ApplierPorts) {
@@ -64,7 +65,7 @@ export class Applier {
   applyTo(index: LogIndex): void {
     if (index <= this.#target || this.#stopped) return;
     this.#target = index;
-    this.#running ??= this.#run();
+    if (!this.#busy) this.#running = this.#run();
   }
 
   expect(expectation: Expectation): void {
@@ -104,7 +105,9 @@ export class Applier {
     await this.reached(LogIndex(this.#applied + 1), signal);
   }
 
+  /** Begins at once; most of the time it ends before it had to wait for anything. */
   async #run(): Promise<void> {
+    this.#busy = true;
     try {
       while (this.#applied < this.#target && !this.#stopped) {
         this.#slice();
@@ -115,7 +118,7 @@ export class Applier {
       this.#stopped = true;
       this.#ports.onFatal(error);
     } finally {
-      this.#running = undefined;
+      this.#busy = false;
     }
   }
 

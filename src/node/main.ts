@@ -126,6 +126,7 @@ async function open(
   const self = NodeId(identity.node);
   const boot = randomBytes(8).toString("hex");
   const clock = { now: () => performance.now() };
+  let node: Node | undefined;
 
   // The log first: its lock is what keeps a second process out.
   const logDatabase = await openDatabase(join(directory, "raft"));
@@ -155,7 +156,7 @@ async function open(
 
   const chunkStore = await ChunkStore.open(join(directory, "chunks"), {
     ioSlots: ioSlots(),
-    onDamage: (hash) => node.onDamage(hash),
+    onDamage: (hash) => node?.onDamage(hash),
   });
   scope.defer(async () => chunkStore.close());
   const cache = await ChunkCache.open(join(directory, "cache"), {
@@ -186,6 +187,13 @@ async function open(
     { log: logStore },
   );
 
+  const slots = options.slots ?? availableParallelism();
+  const executor = await Executor.start({
+    slots: Math.max(1, slots),
+    log: ({ level, event, ...fields }) => log[level](event, fields),
+  });
+  scope.defer(async () => executor.close());
+
   const peers = await PeerNetwork.listen(
     {
       identity: {
@@ -199,23 +207,21 @@ async function open(
       damaged: () => raft.isDamaged,
     },
     {
-      message: (from, payload) => node.onMessage(from, payload),
-      request: async (from, _lane, head, body) => node.onRequest(from, head, body),
-      connected: (peer, hello) => node.onConnected(peer, hello.boot),
-      disconnected: (peer) => node.onDisconnected(peer),
-      refused: (peer) => node.onRefused(peer),
-      rebooted: (peer) => node.onRebooted(peer),
+      // Others may call before the node is made, a moment from now: messages are lost without harm, requests come again.
+      message: (from, payload) => node?.onMessage(from, payload),
+      request: async (from, _lane, head, body) => {
+        if (node === undefined)
+          throw new IDunnoError("CLOSED", { what: "the node, still starting" });
+        return node.onRequest(from, head, body);
+      },
+      connected: (peer, hello) => node?.onConnected(peer, hello.boot),
+      disconnected: (peer) => node?.onDisconnected(peer),
+      refused: (peer) => node?.onRefused(peer),
+      rebooted: (peer) => node?.onRebooted(peer),
       trouble: (peer, error) => log.debug("peer-trouble", { peer, error: error.message }),
     },
   );
   scope.defer(async () => peers.close());
-
-  const slots = options.slots ?? availableParallelism();
-  const executor = await Executor.start({
-    slots: Math.max(1, slots),
-    log: ({ level, event, ...fields }) => log[level](event, fields),
-  });
-  scope.defer(async () => executor.close());
 
   const loopDelay = monitorEventLoopDelay({ resolution: 10 });
   loopDelay.enable();
@@ -234,7 +240,7 @@ async function open(
     labels: Object.entries(options.labels).toSorted(([a], [b]) => (a < b ? -1 : 1)),
   });
 
-  const node = new Node(
+  const made = new Node(
     { self, boot, directory, identity, version },
     {
       log,
@@ -252,8 +258,9 @@ async function open(
       onFatal: stop.fatal,
     },
   );
-  scope.defer(async () => node.close());
-  const http = await startHttp(options.http, node.services);
+  node = made;
+  scope.defer(async () => made.close());
+  const http = await startHttp(options.http, made.services);
   scope.defer(async () => http.close());
   peers.setPeers(
     new Map(
@@ -262,7 +269,7 @@ async function open(
         .map(({ name, host: peerHost, port }) => [NodeId(name), { host: peerHost, port }]),
     ),
   );
-  node.start(makeRegistration(http.port));
+  made.start(makeRegistration(http.port));
   log.info("started", {
     boot,
     cluster: identity.cluster,

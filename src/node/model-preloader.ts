@@ -12,7 +12,8 @@ export class ModelPreloader {
   readonly #closing = new AbortController();
   /** name@version of what was loaded. */
   readonly #loaded = new Set<string>();
-  #running: Promise<void> | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #busy = false;
 
   constructor(ports: { readonly machine: Machine; readonly models: Models; readonly log: Logger }) {
     this.#ports = ports;
@@ -20,7 +21,7 @@ export class ModelPreloader {
 
   /** The list of models may have changed. */
   nudge(): void {
-    if (this.#running === undefined && this.#next() !== undefined) this.#running = this.#run();
+    if (!this.#busy && this.#next() !== undefined) this.#running = this.#run();
   }
 
   #next() {
@@ -30,6 +31,7 @@ export class ModelPreloader {
   }
 
   async #run(): Promise<void> {
+    this.#busy = true;
     const { signal } = this.#closing;
     const { models, log } = this.#ports;
     for (let model = this.#next(); model !== undefined && !signal.aborted; model = this.#next()) {
@@ -47,7 +49,7 @@ export class ModelPreloader {
         await pause(againMs, signal);
       }
     }
-    this.#running = undefined;
+    this.#busy = false;
   }
 
   async close(): Promise<void> {

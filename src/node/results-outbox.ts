@@ -31,7 +31,8 @@ export class ResultsOutbox {
   readonly #ports: OutboxPorts;
   readonly #closing = new AbortController();
   #waiting: Completion[] = [];
-  #running: Promise<void> | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #busy = false;
   #nudge = new AbortController();
 
   constructor(ports: OutboxPorts) {
@@ -44,7 +45,7 @@ export class ResultsOutbox {
 
   add(completion: Completion): void {
     this.#waiting.push(completion);
-    this.#running ??= this.#run();
+    if (!this.#busy) this.#running = this.#run();
   }
 
   /** The leader changed: ask the new one at once. */
@@ -55,6 +56,7 @@ export class ResultsOutbox {
   }
 
   async #run(): Promise<void> {
+    this.#busy = true;
     const { signal } = this.#closing;
     while (this.#waiting.length > 0 && !signal.aborted) {
       const nudge = this.#nudge.signal;
@@ -79,7 +81,7 @@ export class ResultsOutbox {
         if (!nudge.aborted) await pause(retryMs, any);
       }
     }
-    this.#running = undefined;
+    this.#busy = false;
   }
 
   async close(): Promise<void> {
