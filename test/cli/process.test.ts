@@ -30,18 +30,21 @@ async function ended(child: ChildProcess): Promise<Ended> {
   return { code, ...texts };
 }
 
-test("data go to standard output, messages to standard error, and the exit code tells", async (t) => {
-  await using node = await FakeNode.start();
-  node.cluster.jobs.set("j1", sampleJob);
-  const listed = await ended(idunno(["job", "ls", "-o", "ndjson"], node.address));
-  t.deepEqual([listed.code, listed.err], [0, ""]);
-  t.deepEqual(JSON.parse(listed.out), sampleJob);
-  const nobody = await ended(idunno(["job", "ls"], await deadAddress()));
-  t.deepEqual([nobody.code, nobody.out], [3, ""]);
-  t.regex(nobody.err, /^idunno: no node answered at [^\n]+\[UNREACHABLE\]\n$/);
-});
+test.serial(
+  "data go to standard output, messages to standard error, and the exit code tells",
+  async (t) => {
+    await using node = await FakeNode.start();
+    node.cluster.jobs.set("j1", sampleJob);
+    const listed = await ended(idunno(["job", "ls", "-o", "ndjson"], node.address));
+    t.deepEqual([listed.code, listed.err], [0, ""]);
+    t.deepEqual(JSON.parse(listed.out), sampleJob);
+    const nobody = await ended(idunno(["job", "ls"], await deadAddress()));
+    t.deepEqual([nobody.code, nobody.out], [3, ""]);
+    t.regex(nobody.err, /^idunno: no node answered at [^\n]+\[UNREACHABLE\]\n$/);
+  },
+);
 
-test("a reader that goes away ends the program quietly", async (t) => {
+test.serial("a reader that goes away ends the program quietly", async (t) => {
   await using node = await FakeNode.start();
   // More than any pipe holds.
   node.cluster.addFile("big", Buffer.alloc(8 * 1024 * 1024, "x"));
@@ -52,7 +55,7 @@ test("a reader that goes away ends the program quietly", async (t) => {
   t.deepEqual([code, err], [0, ""]);
 });
 
-test("Ctrl-C ends a watch with 130, and without a word", async (t) => {
+test.serial("Ctrl-C ends a watch with 130, and without a word", async (t) => {
   await using node = await FakeNode.start();
   node.cluster.jobs.set("j1", sampleJob);
   const child = idunno(["job", "watch", "j1"], node.address);
@@ -62,7 +65,7 @@ test("Ctrl-C ends a watch with 130, and without a word", async (t) => {
   t.deepEqual(await end, { code: 130, out: "", err: "" });
 });
 
-test("a watch outlives the node it was given", async (t) => {
+test.serial("a watch outlives the node it was given", async (t) => {
   const cluster = new FakeCluster();
   await using other = await FakeNode.start(cluster);
   const node = await FakeNode.start(cluster);
@@ -77,7 +80,7 @@ test("a watch outlives the node it was given", async (t) => {
   t.true(other.asked.includes("GET /v1/jobs/j1"));
 });
 
-test("standard input is put as it comes", async (t) => {
+test.serial("standard input is put as it comes", async (t) => {
   await using node = await FakeNode.start();
   const child = idunno(["sdfs", "put", "-", "notes", "-o", "json"], node.address);
   const end = ended(child);
