@@ -43,7 +43,7 @@ export interface NodeDoor {
 export const nodeDoor: NodeDoor = {
   startNode: async () => ((await import(compiled("main"))) as { startNode: StartNode }).startNode,
   openLogDirectory: async () =>
-    ((await import(compiled("log-directory"))) as { openLogDirectory: OpenLogDirectory })
+    ((await import(compiled("log-view"))) as { openLogDirectory: OpenLogDirectory })
       .openLogDirectory,
 };
 
