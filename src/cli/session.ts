@@ -65,6 +65,11 @@ export class Session {
     return this.#client;
   }
 
+  /** Learns the other nodes, before work that is long enough for the one we know to die. */
+  async learnNodes(): Promise<void> {
+    await this.client.status({ signal: this.signal });
+  }
+
   /** A sentence for people, on standard error. */
   note(text: string): void {
     this.world.stderr.write(`${text}\n`);

@@ -38,7 +38,11 @@ export function addStartCommand(program: Command, open: Open, door: NodeDoor): v
       "all first members of a new cluster as name=host:port,…; leave it out to start again on existing data",
       bootstrapList,
     )
-    .option("--slots <number>", "inference threads (default: one for each core)", integer(1, 1024))
+    .option(
+      "--slots <number>",
+      "inference threads (default: one for each core; 0: none, it only stores)",
+      integer(0, 1024),
+    )
     .option("--label <key=value>", "such as rack=r1; may be repeated", label)
     .addHelpText(
       "after",

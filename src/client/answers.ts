@@ -1,29 +1,32 @@
-/** The answers of the HTTP interface as typed values: one compiled validator for each shape that the client reads. */
+/**
+ * The answers of the HTTP interface as typed values: one validator for each shape that the client reads, compiled at its
+ * first use, since a command reads one or two of them.
+ */
 import { IssuedKey, MemberView, ModelView, StatusView } from "../lib/api/cluster.ts";
 import { FileView, ListView, LocateView, LogView, StoreView } from "../lib/api/files.ts";
 import { AssignmentsView, JobView, QueryView, ResultLine } from "../lib/api/jobs.ts";
 import { IDunnoError } from "../lib/errors.ts";
-import { parser, Type } from "../lib/schema.ts";
+import { parser, type Static, type TSchema, Type } from "../lib/schema.ts";
 
 export const parse = {
-  key: parser(IssuedKey, "issued key"),
-  status: parser(StatusView, "status"),
-  members: parser(Type.Array(MemberView), "members"),
-  model: parser(ModelView, "model"),
-  models: parser(Type.Array(ModelView), "models"),
-  job: parser(JobView, "job"),
-  jobs: parser(Type.Array(JobView), "jobs"),
-  queries: parser(Type.Array(QueryView), "queries"),
-  assignments: parser(AssignmentsView, "assignments"),
-  file: parser(FileView, "file"),
-  versions: parser(Type.Array(FileView), "versions"),
-  list: parser(ListView, "list"),
-  locate: parser(LocateView, "locations"),
-  store: parser(StoreView, "store"),
-  log: parser(LogView, "log"),
+  key: lazily(IssuedKey, "issued key"),
+  status: lazily(StatusView, "status"),
+  members: lazily(Type.Array(MemberView), "members"),
+  model: lazily(ModelView, "model"),
+  models: lazily(Type.Array(ModelView), "models"),
+  job: lazily(JobView, "job"),
+  jobs: lazily(Type.Array(JobView), "jobs"),
+  queries: lazily(Type.Array(QueryView), "queries"),
+  assignments: lazily(AssignmentsView, "assignments"),
+  file: lazily(FileView, "file"),
+  versions: lazily(Type.Array(FileView), "versions"),
+  list: lazily(ListView, "list"),
+  locate: lazily(LocateView, "locations"),
+  store: lazily(StoreView, "store"),
+  log: lazily(LogView, "log"),
 } as const;
 
-const parseResult = parser(ResultLine, "result line");
+const parseResult = lazily(ResultLine, "result line");
 
 /** One line of a job's results. @throws MALFORMED */
 export function parseResultLine(line: string): ResultLine {
@@ -34,4 +37,9 @@ export function parseResultLine(line: string): ResultLine {
     throw new IDunnoError("MALFORMED", { path: "result line", expected: "JSON" }, { cause });
   }
   return parseResult(value);
+}
+
+function lazily<S extends TSchema>(schema: S, what: string): (value: unknown) => Static<S> {
+  let compiled: ((value: unknown) => Static<S>) | undefined;
+  return (value) => (compiled ??= parser(schema, what))(value);
 }

@@ -100,12 +100,10 @@ function verdict(
   );
   const last = answers.at(-1);
   if (last === undefined) {
-    // A request that was sent may have been carried out, whoever failed to say so.
-    const unsure = failures.some(
-      (failure) =>
-        failure instanceof Unanswered &&
-        (failure.kind === "silent" || (failure.kind === "dropped" && mutates)),
-    );
+    // A mutation that was sent may have been carried out, though nobody said so.
+    const unsure =
+      mutates &&
+      failures.some((failure) => failure instanceof Unanswered && failure.kind !== "refused");
     if (!unsure) return new IDunnoError("UNREACHABLE", { nodes: ring.nodes }, { cause });
   } else if (hasCode(last, "NO_LEADER") || hasCode(last, "NOT_LEADER")) {
     return new IDunnoError("NO_LEADER", { waitedMs: deadline.elapsedMs }, { cause });

@@ -4,7 +4,8 @@ import { PassThrough, Writable } from "node:stream";
 import test from "ava";
 import { type Column, type Format, Printer } from "../../src/cli/output.ts";
 import { ProgressLine } from "../../src/cli/progress.ts";
-import { FakeNode, sampleJob, sampleMember } from "../client/fake-node.ts";
+import { sampleJob, sampleMember } from "../client/fake-cluster.ts";
+import { FakeNode } from "../client/fake-node.ts";
 import { idunno } from "./world.ts";
 
 interface Row {

@@ -2,7 +2,8 @@
 import test from "ava";
 import { IDunnoClient } from "../../src/client/client.ts";
 import { hasCode } from "../../src/lib/errors.ts";
-import { deadAddress, FakeCluster, FakeNode, sampleJob } from "./fake-node.ts";
+import { FakeCluster, sampleJob } from "./fake-cluster.ts";
+import { deadAddress, FakeNode } from "./fake-node.ts";
 
 async function* pieces(...texts: readonly string[]): AsyncGenerator<Uint8Array> {
   for (const text of texts) yield Buffer.from(text);

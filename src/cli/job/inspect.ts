@@ -82,7 +82,9 @@ Examples:
   idunno job results j42 -o csv`,
     )
     .action(async (id: string, options: { follow?: true }, command: Command) => {
-      const { client, print, signal } = open(command);
+      const session = open(command);
+      const { client, print, signal } = session;
+      if (options.follow === true) await session.learnNodes();
       if (print.format === "csv") await print.csvLine(["input", "label", "score", "error"]);
       for await (const line of client.resultLines(id, {
         follow: options.follow ?? false,

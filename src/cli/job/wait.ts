@@ -39,6 +39,7 @@ export async function untilJobEnded(
 ): Promise<JobView> {
   const { client, signal } = session;
   const endMs = performance.now() + (withinMs ?? Number.POSITIVE_INFINITY);
+  await session.learnNodes();
   using progress = session.progress();
   for (;;) {
     const job = await client.job(id, { signal });

@@ -92,6 +92,7 @@ async function restore(session: Session, source: string, destination: string): P
     throw new IDunnoError("USAGE", { message: "a folder cannot be written to standard output" });
   const prefix = source.replace(/\/*$/, "/").replace(/^\/$/, "");
   const folder = session.local(destination);
+  await session.learnNodes();
   const files: { path: string; version: number; bytes: number; target: string }[] = [];
   for await (const file of session.client.listAll(prefix, { signal: session.signal }))
     files.push({ ...file, target: join(folder, ...safe(file.path.slice(prefix.length))) });

@@ -68,6 +68,7 @@ async function putStandardInput(
 }
 
 async function putAll(session: Session, files: readonly LocalFile[]): Promise<FileView[]> {
+  if (files.length > 1) await session.learnNodes();
   using progress = session.progress();
   const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
   let doneFiles = 0;

@@ -1,0 +1,118 @@
+/** What the nodes of a fake cluster share, and samples of what they answer. */
+import type { MemberView, ModelView, StatusView } from "../../src/lib/api/cluster.ts";
+import type { FileView, LogEntryView } from "../../src/lib/api/files.ts";
+import type { JobView } from "../../src/lib/api/jobs.ts";
+
+export interface StoredFile {
+  readonly view: FileView;
+  readonly content: Buffer;
+}
+
+export class FakeCluster {
+  readonly files = new Map<string, StoredFile[]>();
+  readonly jobs = new Map<string, JobView>();
+  readonly models = new Map<string, ModelView>();
+  readonly results = new Map<string, string[]>();
+  members: MemberView[] = [];
+  log: LogEntryView[] = [];
+  status: Partial<StatusView> = {};
+  /** How often a mutation was carried out, not how often it was asked for. */
+  executed = 0;
+  readonly #outcomes = new Map<string, unknown>();
+  #keys = 0;
+
+  issueKey(): string {
+    this.#keys += 1;
+    return `key-${this.#keys}`;
+  }
+
+  /** Exactly once for each key. */
+  once(key: string, work: () => unknown): unknown {
+    if (!this.#outcomes.has(key)) {
+      this.executed += 1;
+      this.#outcomes.set(key, work());
+    }
+    return this.#outcomes.get(key);
+  }
+
+  addFile(path: string, content: string | Buffer): FileView {
+    const bytes = Buffer.from(content);
+    const versions = this.files.get(path) ?? [];
+    const view: FileView = {
+      path,
+      version: versions.length + 1,
+      bytes: bytes.length,
+      chunks: 1,
+      copies: 4,
+      committedAtMs: 1_000,
+    };
+    this.files.set(path, [...versions, { view, content: bytes }]);
+    return view;
+  }
+}
+
+export const sampleJob: JobView = {
+  id: "j1",
+  name: "sample",
+  state: "running",
+  model: "m",
+  modelVersion: 1,
+  totalInputs: 10,
+  doneInputs: 4,
+  errorInputs: 1,
+  batchSize: 2,
+  weight: 1,
+  openQueries: 1,
+  doneQueries: 2,
+  retries: 0,
+  submittedAtMs: 5_000,
+  elapsedMs: 61_000,
+  statistics: {
+    count: 2,
+    queryRate: 0.5,
+    inputRate: 1,
+    meanMs: 20.5,
+    standardDeviationMs: 1.5,
+    medianMs: 20,
+    p90Ms: 22,
+    p95Ms: 22,
+    p99Ms: 22,
+  },
+};
+
+export function sampleMember(node: string, httpAddress: string): MemberView {
+  return {
+    node,
+    state: "up",
+    role: "voter",
+    peerAddress: "127.0.0.1:1",
+    httpAddress,
+    slots: 1,
+    incarnation: "i",
+    boot: "b",
+    store: "s",
+    labels: { rack: "r1" },
+    sinceMs: 5_000,
+  };
+}
+
+export const sampleStatus: StatusView = {
+  cluster: "c",
+  generation: 1,
+  node: "n1",
+  version: "0.1.0",
+  role: "leader",
+  leader: "n1",
+  term: 3,
+  commitIndex: 5,
+  appliedIndex: 5,
+  lastIndex: 5,
+  logTimeMs: 1_000,
+  ready: true,
+  members: [],
+  jobs: { running: 1, paused: 0, ended: 0 },
+  executor: { slots: 1, running: 0, queued: 0 },
+  loopDelayMsP99: 1.5,
+  residentBytes: 100_000_000,
+  uptimeMs: 90_000,
+};
