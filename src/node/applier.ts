@@ -149,7 +149,7 @@ export class Applier {
         log.error("apply-failed", {
           index: entry.index,
           kind: command.operation.kind,
-          error: String(applied.failure),
+          error: applied.failure instanceof Error ? applied.failure.stack : typeof applied.failure,
         });
       if (expectation?.term === entry.term) expectation.resolve(applied.outcome);
     } else state.commit(entry.index, []);

@@ -1,10 +1,13 @@
 /** Waits that end: by what they wait for, by a signal, or by the clock. */
+import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { IDunnoError } from "../lib/errors.ts";
 
 /** A signal that aborts with TIMED_OUT after `ms`, or with whatever `parent` aborts with. */
 export function deadline(what: string, ms: number, parent?: AbortSignal): AbortSignal & Disposable {
   const controller = new AbortController();
+  // One request may wait for many chunks at once, each of which listens: that is no leak.
+  setMaxListeners(0, controller.signal);
   const timer = setTimeout(
     () => controller.abort(new IDunnoError("TIMED_OUT", { what, afterMs: ms })),
     ms,

@@ -46,7 +46,7 @@ export class Dispatcher {
   readonly #duty: LeaderDuty;
   #predictor = new Predictor();
   readonly #closing = new AbortController();
-  #waiting: Waiting[] = [];
+  readonly #waiting: Waiting[] = [];
 
   constructor(ports: DispatcherPorts) {
     this.#ports = ports;

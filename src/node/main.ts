@@ -5,35 +5,22 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import { IDunnoError } from "../lib/errors.ts";
 import { Scope } from "../lib/scope.ts";
-import { LogIndex, NodeId, StoreId, Term } from "../lib/types.ts";
+import { type ChunkHash, NodeId } from "../lib/types.ts";
 import { Executor } from "../inference/executor.ts";
-import type { RegisterMember } from "../machine/commands.ts";
-import { Machine } from "../machine/machine.ts";
 import { PeerNetwork } from "../net/peers.ts";
-import { Raft } from "../raft/core.ts";
-import { defaultLimits, defaultTimings } from "../raft/types.ts";
-import { ChunkCache } from "../sdfs/chunks/chunk-cache.ts";
-import { ChunkStore } from "../sdfs/chunks/chunk-store.ts";
+import type { Raft } from "../raft/core.ts";
 import { startHttp } from "./http/server.ts";
 import { type Logger, openLog } from "./log.ts";
 import { LogClock } from "./log-clock.ts";
 import { Node } from "./node.ts";
-import { establishIdentity, type Founder } from "./stores/identity.ts";
-import { openDatabase } from "./stores/level.ts";
-import { recoverLog } from "./stores/log-recovery.ts";
-import { LogStore } from "./stores/log-store.ts";
-import { MarkFile } from "./stores/mark.ts";
-import { StateStore } from "./stores/state-store.ts";
+import { makeRaft, makeRegistration, openChunks, openLogStore, openState } from "./opening.ts";
+import { establishIdentity, type Founder, type Identity } from "./stores/identity.ts";
 
 /** The version that status shows. */
 export const version = "0.1.0";
-
-/** Chunks fetched for inference but not kept as replicas, in bytes. */
-const cacheBytes = 2 * 1024 ** 3;
 
 export interface NodeOptions {
   /** `[a-z0-9][a-z0-9-]{0,31}`, unique in the cluster. */
@@ -122,154 +109,48 @@ async function open(
 ): Promise<RunningNode> {
   const { dataDirectory: directory } = options;
   const identity = await establishIdentity(directory, options.name, options.bootstrap);
-  const founders = identity.founders;
-  const self = NodeId(identity.node);
   const boot = randomBytes(8).toString("hex");
   const clock = { now: () => performance.now() };
+  const opening = { scope, log, onFatal: stop.fatal };
   let node: Node | undefined;
 
-  // The log first: its lock is what keeps a second process out.
-  const logDatabase = await openDatabase(join(directory, "raft"));
-  const mark = await MarkFile.open(directory);
-  const recovered = await recoverLog(logDatabase, mark.last);
-  const logStore = new LogStore(logDatabase, mark, recovered);
-  scope.defer(async () => logStore.close());
-  logStore.onFailure(stop.fatal);
-  const damaged = recovered.damage.length > 0;
-  if (damaged) {
-    log.error("log-damaged", { damage: recovered.damage, keptTo: recovered.lastIndex });
-    if (founders.length === 1)
-      throw new IDunnoError("CORRUPT", {
-        file: join(directory, "raft"),
-        at: recovered.damage.join("; "),
-        remedy:
-          "this node is the only voter, so nobody can refill it: restore the directory from a copy",
-      });
-  } else if (mark.last === undefined) await logStore.remark();
-
-  const state = StateStore.open(await openDatabase(join(directory, "state")), stop.fatal);
-  scope.defer(async () => state.close());
-  const machine = new Machine({ cold: state });
-  for await (const [key, value] of state.everything())
-    if (Machine.isHot(key)) machine.loadRow(key, value);
+  const { logStore, recovered } = await openLogStore(directory, identity, opening);
+  const { state, machine } = await openState(directory, opening);
   const logClock = new LogClock(clock, machine.logTime, Date.now());
-
-  const chunkStore = await ChunkStore.open(join(directory, "chunks"), {
-    ioSlots: ioSlots(),
-    onDamage: (hash) => node?.onDamage(hash),
-  });
-  scope.defer(async () => chunkStore.close());
-  const cache = await ChunkCache.open(join(directory, "cache"), {
-    maxBytes: cacheBytes,
-    io: chunkStore.io,
-  });
-  scope.defer(async () => cache.close());
-
-  const raft = new Raft(
-    {
-      id: self,
-      configuration: {
-        voters: founders.map(({ name }) => NodeId(name)),
-        outgoing: [],
-        learners: [],
-      },
-      timings: defaultTimings,
-      limits: defaultLimits,
-      seed: randomBytes(4).readInt32BE(0),
-      now: clock.now(),
-      hardState: recovered.hardState,
-      base: { index: LogIndex(0), term: Term(0) },
-      lastIndex: recovered.lastIndex,
-      lastTerm: recovered.lastTerm,
-      appliedIndex: LogIndex(Math.min(state.appliedIndex, recovered.lastIndex)),
-      damaged,
-    },
-    { log: logStore },
-  );
-
+  const onDamage = (hash: ChunkHash): void => node?.onDamage(hash);
+  const { chunkStore, cache } = await openChunks(directory, onDamage, opening);
+  const start = { seed: randomBytes(4).readInt32BE(0), now: clock.now() };
+  const raft = makeRaft(identity, { recovered, logStore, state }, start);
   const slots = options.slots ?? availableParallelism();
   const executor = await Executor.start({
     slots: Math.max(1, slots),
     log: ({ level, event, ...fields }) => log[level](event, fields),
   });
   scope.defer(async () => executor.close());
-
-  const peers = await PeerNetwork.listen(
-    {
-      identity: {
-        cluster: identity.cluster,
-        generation: identity.generation,
-        node: self,
-        incarnation: identity.incarnation,
-        boot,
-      },
-      listen: options.listen,
-      damaged: () => raft.isDamaged,
-    },
-    {
-      // Others may call before the node is made, a moment from now: messages are lost without harm, requests come again.
-      message: (from, payload) => node?.onMessage(from, payload),
-      request: async (from, _lane, head, body) => {
-        if (node === undefined)
-          throw new IDunnoError("CLOSED", { what: "the node, still starting" });
-        return node.onRequest(from, head, body);
-      },
-      connected: (peer, hello) => node?.onConnected(peer, hello.boot),
-      disconnected: (peer) => node?.onDisconnected(peer),
-      refused: (peer) => node?.onRefused(peer),
-      rebooted: (peer) => node?.onRebooted(peer),
-      trouble: (peer, error) => log.debug("peer-trouble", { peer, error: error.message }),
-    },
-  );
+  const peers = await listenForPeers(options, { identity, boot, raft, log }, () => node);
   scope.defer(async () => peers.close());
-
-  const loopDelay = monitorEventLoopDelay({ resolution: 10 });
-  loopDelay.enable();
-  scope.defer(() => void loopDelay.disable());
-
-  const host = options.advertise ?? options.listen.host;
-  const makeRegistration = (httpPort: number): RegisterMember => ({
-    kind: "register-member",
-    node: self,
-    incarnation: identity.incarnation,
-    boot,
-    store: StoreId(chunkStore.id),
-    peerAddress: `${host}:${peers.port}`,
-    httpAddress: `${options.advertise ?? options.http.host}:${httpPort}`,
-    slots,
-    labels: Object.entries(options.labels).toSorted(([a], [b]) => (a < b ? -1 : 1)),
-  });
-
+  const loopDelay = watchLoop(scope);
+  const stored = { log, raft, logStore, state, machine, logClock, chunkStore, cache };
   const made = new Node(
-    { self, boot, directory, identity, version },
-    {
-      log,
-      raft,
-      logStore,
-      state,
-      machine,
-      logClock,
-      clock,
-      chunkStore,
-      cache,
-      peers,
-      executor,
-      loopDelay,
-      onFatal: stop.fatal,
-    },
+    { self: NodeId(identity.node), boot, directory, identity, version },
+    { ...stored, clock, peers, executor, loopDelay, onFatal: stop.fatal },
   );
   node = made;
   scope.defer(async () => made.close());
   const http = await startHttp(options.http, made.services);
   scope.defer(async () => http.close());
-  peers.setPeers(
-    new Map(
-      founders
-        .filter(({ name }) => name !== self)
-        .map(({ name, host: peerHost, port }) => [NodeId(name), { host: peerHost, port }]),
-    ),
+  peers.setPeers(otherFounders(identity));
+  const host = options.advertise ?? options.listen.host;
+  made.start(
+    makeRegistration(identity, {
+      boot,
+      chunkStore,
+      peerAddress: `${host}:${peers.port}`,
+      httpAddress: `${options.advertise ?? options.http.host}:${http.port}`,
+      slots,
+      labels: options.labels,
+    }),
   );
-  made.start(makeRegistration(http.port));
   log.info("started", {
     boot,
     cluster: identity.cluster,
@@ -280,26 +161,76 @@ async function open(
     appliedIndex: state.appliedIndex,
     term: recovered.hardState.term,
   });
-
-  let closing: Promise<void> | undefined;
   return {
     httpPort: http.port,
     peerPort: peers.port,
     stopped: stop.promise,
-    close: async () => {
-      closing ??= (async () => {
-        await scope[Symbol.asyncDispose]();
-        log.info("stopped");
-        log.flush();
-        stop.done();
-      })();
-      return closing;
-    },
+    close: closer(scope, log, stop),
   };
 }
 
-/** Chunk files may use half of libuv's pool: the log's fsync must never queue behind them (design section 4). */
-function ioSlots(): number {
-  const pool = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4);
-  return Math.max(1, Math.floor(pool / 2));
+/** Event-loop delay since the start, sampled every 10 ms: what explains a false election. */
+function watchLoop(scope: Scope): IntervalHistogram {
+  const loopDelay = monitorEventLoopDelay({ resolution: 10 });
+  loopDelay.enable();
+  scope.defer(() => void loopDelay.disable());
+  return loopDelay;
+}
+
+/** Closes once, however often it is asked. */
+function closer(scope: Scope, log: Logger, stop: Stop): () => Promise<void> {
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await scope[Symbol.asyncDispose]();
+    log.info("stopped");
+    log.flush();
+    stop.done();
+  };
+  return async () => {
+    closing ??= close();
+    return closing;
+  };
+}
+
+/**
+ * Others may call before the node is made, a moment from now: messages are lost without harm, requests come again.
+ * @throws IDunnoError PORT_IN_USE
+ */
+async function listenForPeers(
+  { listen }: NodeOptions,
+  parts: {
+    readonly identity: Identity;
+    readonly boot: string;
+    readonly raft: Raft;
+    readonly log: Logger;
+  },
+  node: () => Node | undefined,
+): Promise<PeerNetwork> {
+  const { cluster, generation, incarnation, node: name } = parts.identity;
+  return PeerNetwork.listen(
+    {
+      identity: { cluster, generation, node: NodeId(name), incarnation, boot: parts.boot },
+      listen,
+      damaged: () => parts.raft.isDamaged,
+    },
+    {
+      message: (from, payload) => node()?.onMessage(from, payload),
+      request: async (from, _lane, head, body) => {
+        const serving = node();
+        if (serving === undefined)
+          throw new IDunnoError("CLOSED", { what: "the node, still starting" });
+        return serving.onRequest(from, head, body);
+      },
+      connected: (peer, hello) => node()?.onConnected(peer, hello.boot),
+      disconnected: (peer) => node()?.onDisconnected(peer),
+      refused: (peer) => node()?.onRefused(peer),
+      rebooted: (peer) => node()?.onRebooted(peer),
+      trouble: (peer, error) => parts.log.debug("peer-trouble", { peer, error: error.message }),
+    },
+  );
+}
+
+function otherFounders({ node, founders }: Identity): Map<NodeId, { host: string; port: number }> {
+  const others = founders.filter(({ name }) => name !== node);
+  return new Map(others.map(({ name, host, port }) => [NodeId(name), { host, port }]));
 }

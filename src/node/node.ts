@@ -3,64 +3,28 @@
  * It owns the parts that live as long as it does and that nothing else needs to open or close by itself.
  */
 import type { AssignedQuery } from "../lib/outcome.ts";
-import { Attempt, ChunkHash, JobId, NodeId, QueryNumber } from "../lib/types.ts";
+import type { ChunkHash, NodeId } from "../lib/types.ts";
 import type { RegisterMember } from "../machine/commands.ts";
-import type { PeerNetwork, Reply } from "../net/peers.ts";
-import { decodeMessage, encodeMessage } from "../net/raft-codec.ts";
+import type { Reply } from "../net/peers.ts";
+import { decodeMessage } from "../net/raft-codec.ts";
 import type { RoleView } from "../raft/types.ts";
 import type { Completion } from "../scheduler/types.ts";
-import type { ChunkCache } from "../sdfs/chunks/chunk-cache.ts";
-import { Applier } from "./applier.ts";
-import { ChunkService } from "./chunk-service.ts";
-import { type AssignRequest, type CompleteRequest, parseRequest } from "./control.ts";
-import { Coordination } from "./coordination.ts";
+import type { AssignRequest } from "./control.ts";
 import { deadline } from "./deadline.ts";
 import { Dispatcher } from "./dispatcher.ts";
-import { Files } from "./files.ts";
 import { Finisher } from "./finisher.ts";
-import { Inputs } from "./inputs.ts";
-import type { MonotonicClock } from "./log-clock.ts";
 import { Members } from "./members.ts";
-import { Models } from "./models.ts";
 import { ModelPreloader } from "./model-preloader.ts";
-import { RaftDriver } from "./raft-driver.ts";
+import { PeerRequests } from "./peer-requests.ts";
 import { Repairer } from "./repairer.ts";
 import { ResultsOutbox } from "./results-outbox.ts";
-import type { Services } from "./services.ts";
+import { makeServices, type NodeIdentity, type NodeParts, type Services } from "./services.ts";
 import { Worker } from "./worker.ts";
 
 /** How long a push of assignments may take, in ms; then it is pushed again. */
 const pushMs = 2_000;
 /** How long a leader may take to commit results, in ms. */
 const deliverMs = 5_000;
-/** How long a repair copy may take here, in ms. */
-const copyMs = 30_000;
-
-export interface NodeIdentity {
-  readonly self: NodeId;
-  readonly boot: string;
-  readonly directory: string;
-  readonly identity: Services["identity"];
-  readonly version: string;
-}
-
-export interface NodeParts extends Pick<
-  Services,
-  | "log"
-  | "raft"
-  | "logStore"
-  | "state"
-  | "machine"
-  | "logClock"
-  | "chunkStore"
-  | "executor"
-  | "loopDelay"
-> {
-  readonly clock: MonotonicClock;
-  readonly cache: ChunkCache;
-  readonly peers: PeerNetwork;
-  readonly onFatal: (error: unknown) => void;
-}
 
 export class Node {
   readonly services: Services;
@@ -72,6 +36,7 @@ export class Node {
   readonly #finisher: Finisher;
   readonly #repairer: Repairer;
   readonly #preloader: ModelPreloader;
+  readonly #requests: PeerRequests;
   readonly #closing = new AbortController();
   #members: Members | undefined;
   #leads = false;
@@ -79,53 +44,13 @@ export class Node {
   constructor(identity: NodeIdentity, parts: NodeParts) {
     this.#identity = identity;
     this.#parts = parts;
-    const { raft, logStore, state, machine, logClock, clock, peers, log, executor, onFatal } =
-      parts;
+    const { peers, log } = parts;
     const { self, boot } = identity;
-    const applier = new Applier({
-      machine,
-      state,
-      logClock,
-      log,
-      entries: (from, maxBytes) => raft.entries(from, maxBytes),
-      onFatal,
-    });
-    const driver = new RaftDriver({
-      raft,
-      store: logStore,
-      applier,
-      clock,
-      send: (message) => peers.send(message.to, encodeMessage(message)),
+    this.services = makeServices(identity, parts, {
       onRole: (role) => this.#onRole(role),
-      onFatal,
+      isRegistered: () => this.#members?.isRegistered === true,
     });
-    const coordination = new Coordination({ self, driver, applier, logClock, peers });
-    const chunks = new ChunkService({
-      self,
-      machine,
-      state,
-      applier,
-      peers,
-      store: parts.chunkStore,
-      cache: parts.cache,
-      log,
-    });
-    const files = new Files({ state, chunks, coordination });
-    const inputs = new Inputs({ files, chunks });
-    const models = new Models(`${identity.directory}/models`, { files, executor });
-    this.services = {
-      ...parts,
-      identity: identity.identity,
-      version: identity.version,
-      driver,
-      applier,
-      coordination,
-      chunks,
-      files,
-      inputs,
-      models,
-      isReady: () => coordination.leader !== undefined && this.#members?.isRegistered === true,
-    };
+    const { coordination, applier } = this.services;
     const shared = { ...this.services, self, boot, peers };
     this.#worker = new Worker({
       ...shared,
@@ -146,6 +71,11 @@ export class Node {
     this.#finisher = new Finisher(shared);
     this.#repairer = new Repairer({ ...shared, store: parts.chunkStore });
     this.#preloader = new ModelPreloader(shared);
+    this.#requests = new PeerRequests(this.#closing.signal, {
+      services: this.services,
+      worker: this.#worker,
+      dispatcher: this.#dispatcher,
+    });
     applier.onApplied(() => this.#onApplied());
   }
 
@@ -229,48 +159,8 @@ export class Node {
     }
   }
 
-  // --- what peers ask -----------------------------------------------------------------------------------------------
-
-  async onRequest(_from: NodeId, head: unknown, body: Uint8Array): Promise<Reply> {
-    const request = parseRequest(head);
-    const { coordination, chunks, chunkStore, applier } = this.services;
-    const none = new Uint8Array(0);
-    const durable = (index: number): Reply => ({
-      head: { found: true, store: chunkStore.id, index },
-      body: none,
-    });
-    switch (request.kind) {
-      case "propose":
-        return { head: await coordination.proposeForwarded(body), body: none };
-      case "readIndex":
-        return { head: { index: await this.services.driver.readIndex() }, body: none };
-      case "assign":
-        this.#worker.assign(request.queries);
-        return { head: {}, body: none };
-      case "complete":
-        await this.#dispatcher.complete(completionsOf(request));
-        return { head: {}, body: none };
-      case "copyChunk": {
-        using limit = deadline("copying a chunk", copyMs, this.#closing.signal);
-        const index = await chunks.copyHere(
-          ChunkHash(request.hash),
-          request.from.map(NodeId),
-          limit,
-        );
-        return { head: { index }, body: none };
-      }
-      case "putChunk":
-        return durable(await chunks.putHere(ChunkHash(request.hash), body));
-      case "hasChunk": {
-        const found = await chunkStore.has(ChunkHash(request.hash));
-        const head = { found, store: chunkStore.id, index: applier.appliedIndex };
-        return { head, body: none };
-      }
-      case "getChunk": {
-        const bytes = await chunkStore.get(ChunkHash(request.hash));
-        return { head: { found: bytes !== undefined }, body: bytes ?? none };
-      }
-    }
+  async onRequest(from: NodeId, head: unknown, body: Uint8Array): Promise<Reply> {
+    return this.#requests.serve(from, head, body);
   }
 
   // --- what we ask of peers -----------------------------------------------------------------------------------------
@@ -315,15 +205,4 @@ export class Node {
     await this.services.driver.stop();
     await this.services.applier.stop();
   }
-}
-
-function completionsOf({ completions }: CompleteRequest): Completion[] {
-  return completions.map(({ job, query, attempt, node, elapsedMs, outputs }) => ({
-    job: JobId(job),
-    query: QueryNumber(query),
-    attempt: Attempt(attempt),
-    node: NodeId(node),
-    elapsedMs,
-    outputs,
-  }));
 }

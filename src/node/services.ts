@@ -4,15 +4,20 @@ import type { Executor } from "../inference/executor.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Raft } from "../raft/core.ts";
 import type { ChunkStore } from "../sdfs/chunks/chunk-store.ts";
-import type { Applier } from "./applier.ts";
-import type { ChunkService } from "./chunk-service.ts";
-import type { Coordination } from "./coordination.ts";
-import type { Files } from "./files.ts";
-import type { Inputs } from "./inputs.ts";
+import type { ChunkCache } from "../sdfs/chunks/chunk-cache.ts";
+import type { NodeId } from "../lib/types.ts";
+import type { PeerNetwork } from "../net/peers.ts";
+import { encodeMessage } from "../net/raft-codec.ts";
+import type { RoleView } from "../raft/types.ts";
+import { Applier } from "./applier.ts";
+import { ChunkService } from "./chunk-service.ts";
+import { Coordination } from "./coordination.ts";
+import { Files } from "./files.ts";
+import { Inputs } from "./inputs.ts";
 import type { Logger } from "./log.ts";
-import type { LogClock } from "./log-clock.ts";
-import type { Models } from "./models.ts";
-import type { RaftDriver } from "./raft-driver.ts";
+import type { LogClock, MonotonicClock } from "./log-clock.ts";
+import { Models } from "./models.ts";
+import { RaftDriver } from "./raft-driver.ts";
 import type { Identity } from "./stores/identity.ts";
 import type { LogStore } from "./stores/log-store.ts";
 import type { StateStore } from "./stores/state-store.ts";
@@ -38,4 +43,87 @@ export interface Services {
   readonly loopDelay: IntervalHistogram;
   /** Whether this node knows a leader, is registered and has applied what was committed when it came. */
   readonly isReady: () => boolean;
+}
+
+export interface NodeIdentity {
+  readonly self: NodeId;
+  readonly boot: string;
+  readonly directory: string;
+  readonly identity: Services["identity"];
+  readonly version: string;
+}
+
+export interface NodeParts extends Pick<
+  Services,
+  | "log"
+  | "raft"
+  | "logStore"
+  | "state"
+  | "machine"
+  | "logClock"
+  | "chunkStore"
+  | "executor"
+  | "loopDelay"
+> {
+  readonly clock: MonotonicClock;
+  readonly cache: ChunkCache;
+  readonly peers: PeerNetwork;
+  readonly onFatal: (error: unknown) => void;
+}
+
+/**
+ * Makes the services of a node.
+ * @param hooks what the node itself decides: called later, never while making
+ */
+export function makeServices(
+  identity: NodeIdentity,
+  parts: NodeParts,
+  hooks: { readonly onRole: (role: RoleView) => void; readonly isRegistered: () => boolean },
+): Services {
+  const { raft, logStore, state, machine, logClock, clock, peers, log, executor, onFatal } = parts;
+  const { self } = identity;
+  const applier = new Applier({
+    machine,
+    state,
+    logClock,
+    log,
+    entries: (from, maxBytes) => raft.entries(from, maxBytes),
+    onFatal,
+  });
+  const driver = new RaftDriver({
+    raft,
+    store: logStore,
+    applier,
+    clock,
+    send: (message) => peers.send(message.to, encodeMessage(message)),
+    onRole: hooks.onRole,
+    onFatal,
+  });
+  const coordination = new Coordination({ self, driver, applier, logClock, peers });
+  const chunks = new ChunkService({
+    self,
+    machine,
+    state,
+    applier,
+    peers,
+    store: parts.chunkStore,
+    cache: parts.cache,
+    log,
+  });
+  const files = new Files({ state, chunks, coordination });
+  const inputs = new Inputs({ files, chunks });
+  const models = new Models(`${identity.directory}/models`, { files, executor });
+  return {
+    ...parts,
+    identity: identity.identity,
+    version: identity.version,
+    driver,
+    applier,
+    coordination,
+    chunks,
+    files,
+    inputs,
+    models,
+    isReady: () => coordination.leader !== undefined && hooks.isRegistered(),
+  };
 }

@@ -67,7 +67,7 @@ export function addLogCommands(program: Command, open: Open, door: NodeDoor): vo
     }
     const directory = session.local(dataDir);
     const openLogDirectory = await door.openLogDirectory();
-    return { where: directory, entries: withinRange(await openLogDirectory(directory), range) };
+    return { where: directory, entries: withinRange(openLogDirectory(directory), range) };
   };
 
   const log = program

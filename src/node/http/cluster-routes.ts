@@ -3,7 +3,8 @@ import { AddModelBody, type ModelView, type StatusView } from "../../lib/api/clu
 import { IDunnoError } from "../../lib/errors.ts";
 import { FileVersion } from "../../lib/types.ts";
 import type { Services } from "../services.ts";
-import { type App, beforeRead, requestKey, requestSignal } from "./server.ts";
+import type { App } from "./app.ts";
+import { beforeRead, requestKey, requestSignal } from "./request.ts";
 import { memberView, modelView } from "./views.ts";
 
 export function clusterRoutes(app: App, services: Services): void {

@@ -5,7 +5,8 @@ import { apiLimits } from "../../lib/api/routes.ts";
 import { IDunnoError } from "../../lib/errors.ts";
 import { Type } from "../../lib/schema.ts";
 import type { Services } from "../services.ts";
-import { type App, beforeRead, requestKey, requestSignal } from "./server.ts";
+import type { App } from "./app.ts";
+import { beforeRead, requestKey, requestSignal } from "./request.ts";
 import { fileView, locateView } from "./views.ts";
 
 type ByPath = { Params: { "*": string } };
@@ -72,6 +73,13 @@ export function fileRoutes(app: App, services: Services): void {
       ? { path, version: 0, bytes: 0, chunks: 0, copies: 0, committedAtMs: 0 }
       : fileView(record);
   });
+
+  catalogRoutes(app, services);
+}
+
+/** What the catalog says of files, without their bytes. */
+function catalogRoutes(app: App, services: Services): void {
+  const { files } = services;
 
   app.get<ByPath>("/v1/stat/*", async (request, reply) => {
     await beforeRead(request, reply, services);

@@ -8,7 +8,8 @@ import type { JobRecord } from "../../scheduler/types.ts";
 import { resultLines } from "../finisher.ts";
 import type { Services } from "../services.ts";
 import { submitJob } from "../submission.ts";
-import { type App, beforeRead, requestKey, requestSignal } from "./server.ts";
+import type { App } from "./app.ts";
+import { beforeRead, requestKey, requestSignal } from "./request.ts";
 import { jobView } from "./views.ts";
 
 type ById = { Params: { id: string } };

@@ -5,7 +5,7 @@ import { Type } from "../../lib/schema.ts";
 import { LogIndex } from "../../lib/types.ts";
 import { entryView } from "../log-view.ts";
 import type { Services } from "../services.ts";
-import type { App } from "./server.ts";
+import type { App } from "./app.ts";
 
 /** Bytes of entries in one page. */
 const pageBytes = 8 * 1024 * 1024;

@@ -3,19 +3,16 @@
  * else. What a route does stands in the routes files; what it answers, in views.ts.
  */
 import type { AddressInfo } from "node:net";
-import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from "@fastify/type-provider-typebox";
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { apiLimits } from "../../lib/api/routes.ts";
 import { asIDunnoError, type ErrorCode, IDunnoError } from "../../lib/errors.ts";
-import { deadline } from "../deadline.ts";
 import type { Logger } from "../log.ts";
 import type { Services } from "../services.ts";
+import { makeApp } from "./app.ts";
 import { clusterRoutes } from "./cluster-routes.ts";
 import { fileRoutes } from "./file-routes.ts";
 import { jobRoutes } from "./job-routes.ts";
 import { logRoutes } from "./log-routes.ts";
-
-export type App = ReturnType<typeof makeApp>;
 
 /** Which HTTP status tells which failure. */
 const statuses: { readonly [C in ErrorCode]: number } = {
@@ -48,24 +45,9 @@ const statuses: { readonly [C in ErrorCode]: number } = {
   INTERNAL: 500,
 };
 
-/** Longest wait a client may ask for, in ms. */
-const timeoutMaxMs = 10 * 60_000;
-
 export interface HttpServer {
   readonly port: number;
   close(): Promise<void>;
-}
-
-function makeApp() {
-  return fastify({
-    bodyLimit: apiLimits.bodyBytes,
-    // The path of a file may be 1,024 bytes, each percent-encoded as three characters.
-    routerOptions: { maxParamLength: 4 * 1024 },
-    logger: false,
-    forceCloseConnections: true,
-  })
-    .setValidatorCompiler(TypeBoxValidatorCompiler)
-    .withTypeProvider<TypeBoxTypeProvider>();
 }
 
 /** @throws IDunnoError PORT_IN_USE */
@@ -144,42 +126,3 @@ function translate(error: unknown): IDunnoError {
     return new IDunnoError("MALFORMED", { path: "body", expected: error.message });
   return asIDunnoError(error);
 }
-
-/** The deadline that a request set, ended early when its client goes away. */
-export function requestSignal(request: FastifyRequest, reply: FastifyReply): AbortSignal {
-  const asked = Number(request.headers["idunno-timeout-ms"] ?? apiLimits.timeoutMs);
-  const ms =
-    Number.isFinite(asked) && asked > 0 ? Math.min(asked, timeoutMaxMs) : apiLimits.timeoutMs;
-  const gone = new AbortController();
-  const signal = deadline(
-    `${request.method} ${request.routeOptions.url ?? request.url}`,
-    ms,
-    gone.signal,
-  );
-  reply.raw.once("close", () => {
-    gone.abort(new IDunnoError("CLOSED", { what: "the client's connection" }));
-    signal[Symbol.dispose]();
-  });
-  return signal;
-}
-
-/** The client's idempotency key, or a fresh one. */
-export function requestKey(request: FastifyRequest, services: Services): string {
-  const key = request.headers["idempotency-key"];
-  return typeof key === "string" && key !== "" ? key : services.coordination.mintKey();
-}
-
-/** Brings this node up to date before a read, unless the client said that it need not be. */
-export async function beforeRead(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  services: Services,
-): Promise<AbortSignal> {
-  const signal = requestSignal(request, reply);
-  const { stale } = request.query as { readonly stale?: boolean | string };
-  if (stale !== true && stale !== "true" && stale !== "")
-    await services.coordination.linearize(signal);
-  return signal;
-}
-
-export type { FastifyInstance };

@@ -1,0 +1,46 @@
+/** What every route takes from a request: its deadline, its idempotency key, how fresh its answer must be. */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { apiLimits } from "../../lib/api/routes.ts";
+import { IDunnoError } from "../../lib/errors.ts";
+import { deadline } from "../deadline.ts";
+import type { Services } from "../services.ts";
+
+/** Longest wait a client may ask for, in ms. */
+const timeoutMaxMs = 10 * 60_000;
+
+/** The deadline that a request set, ended early when its client goes away. */
+export function requestSignal(request: FastifyRequest, reply: FastifyReply): AbortSignal {
+  const asked = Number(request.headers["idunno-timeout-ms"] ?? apiLimits.timeoutMs);
+  const ms =
+    Number.isFinite(asked) && asked > 0 ? Math.min(asked, timeoutMaxMs) : apiLimits.timeoutMs;
+  const gone = new AbortController();
+  const signal = deadline(
+    `${request.method} ${request.routeOptions.url ?? request.url}`,
+    ms,
+    gone.signal,
+  );
+  reply.raw.once("close", () => {
+    gone.abort(new IDunnoError("CLOSED", { what: "the client's connection" }));
+    signal[Symbol.dispose]();
+  });
+  return signal;
+}
+
+/** The client's idempotency key, or a fresh one. */
+export function requestKey(request: FastifyRequest, services: Services): string {
+  const key = request.headers["idempotency-key"];
+  return typeof key === "string" && key !== "" ? key : services.coordination.mintKey();
+}
+
+/** Brings this node up to date before a read, unless the client said that it need not be. */
+export async function beforeRead(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  services: Services,
+): Promise<AbortSignal> {
+  const signal = requestSignal(request, reply);
+  const { stale } = request.query as { readonly stale?: boolean | string };
+  if (stale !== true && stale !== "true" && stale !== "")
+    await services.coordination.linearize(signal);
+  return signal;
+}

@@ -1,0 +1,79 @@
+/** What peers ask of this node on the control and bulk lanes, and what it answers. */
+import { Attempt, ChunkHash, JobId, NodeId, QueryNumber } from "../lib/types.ts";
+import type { Reply } from "../net/peers.ts";
+import type { Completion } from "../scheduler/types.ts";
+import { type CompleteRequest, parseRequest } from "./control.ts";
+import { deadline } from "./deadline.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { Services } from "./services.ts";
+import type { Worker } from "./worker.ts";
+
+/** How long a repair copy may take here, in ms. */
+const copyMs = 30_000;
+
+const nothing = new Uint8Array(0);
+
+export interface PeerRequestsPorts {
+  readonly services: Services;
+  readonly worker: Worker;
+  readonly dispatcher: Dispatcher;
+}
+
+export class PeerRequests {
+  readonly #closing: AbortSignal;
+  readonly #ports: PeerRequestsPorts;
+
+  constructor(closing: AbortSignal, ports: PeerRequestsPorts) {
+    this.#closing = closing;
+    this.#ports = ports;
+  }
+
+  /** @throws IDunnoError MALFORMED, and whatever the request meets: it travels back as it is */
+  async serve(_from: NodeId, head: unknown, body: Uint8Array): Promise<Reply> {
+    const request = parseRequest(head);
+    const { services, worker, dispatcher } = this.#ports;
+    const { coordination, chunks, chunkStore, applier } = services;
+    switch (request.kind) {
+      case "propose":
+        return { head: await coordination.proposeForwarded(body), body: nothing };
+      case "readIndex":
+        return { head: { index: await services.driver.readIndex() }, body: nothing };
+      case "assign":
+        worker.assign(request.queries);
+        return { head: {}, body: nothing };
+      case "complete":
+        await dispatcher.complete(completionsOf(request));
+        return { head: {}, body: nothing };
+      case "copyChunk": {
+        using limit = deadline("copying a chunk", copyMs, this.#closing);
+        const from = request.from.map(NodeId);
+        const index = await chunks.copyHere(ChunkHash(request.hash), from, limit);
+        return { head: { index }, body: nothing };
+      }
+      case "putChunk": {
+        const index = await chunks.putHere(ChunkHash(request.hash), body);
+        return { head: { found: true, store: chunkStore.id, index }, body: nothing };
+      }
+      case "hasChunk": {
+        const found = await chunkStore.has(ChunkHash(request.hash));
+        const head = { found, store: chunkStore.id, index: applier.appliedIndex };
+        return { head, body: nothing };
+      }
+      case "getChunk": {
+        const bytes = await chunkStore.get(ChunkHash(request.hash));
+        return { head: { found: bytes !== undefined }, body: bytes ?? nothing };
+      }
+    }
+  }
+}
+
+function completionsOf({ completions }: CompleteRequest): Completion[] {
+  return completions.map(({ job, query, attempt, node, elapsedMs, outputs }) => ({
+    job: JobId(job),
+    query: QueryNumber(query),
+    attempt: Attempt(attempt),
+    node: NodeId(node),
+    elapsedMs,
+    outputs,
+  }));
+}
