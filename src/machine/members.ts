@@ -25,7 +25,7 @@ export function registerMember(rows: Rows, command: RegisterMember, { now }: Sta
   const wrong = checkRegistration(rows, command, known);
   if (wrong !== undefined) return wrong;
   // Another boot has forgotten what the last one worked on.
-  if (known !== undefined && known.boot !== said.boot) releaseAttempts(rows, said.node, said.boot);
+  if (known !== undefined && known.boot !== said.boot) releaseAttempts(rows, said.node);
   if (known !== undefined && known.store !== said.store) retireStore(rows, known);
   stores.put(rows, said.store, { id: said.store, node: said.node, state: "active" });
   const since = known?.state === "up" ? known.since : now;

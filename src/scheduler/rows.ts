@@ -84,14 +84,14 @@ export function dropOpenQueries(rows: Rows, job: JobId): void {
 }
 
 /**
- * Takes a node's attempts from all open queries, but those of the boot `but`: it went down, or has forgotten them.
- * Queries that nobody works on any more stay open, to be handed out again.
+ * Takes a node's attempts from all open queries: it went down, or started anew and has forgotten them. Queries that
+ * nobody works on any more stay open, to be handed out again.
  */
-export function releaseAttempts(rows: Rows, node: NodeId, but?: string): void {
+export function releaseAttempts(rows: Rows, node: NodeId): void {
   for (const [job, { openQueries }] of progresses.list(rows)) {
     if (openQueries === 0) continue;
     for (const [id, query] of queries.list(rows, job)) {
-      const kept = query.attempts.filter((a) => a.node !== node || a.boot === but);
+      const kept = query.attempts.filter((a) => a.node !== node);
       if (kept.length < query.attempts.length)
         queries.put(rows, `${job}/${id}`, { ...query, attempts: kept });
     }

@@ -5,7 +5,7 @@ import type { Outcome } from "../../src/lib/outcome.ts";
 import { FileVersion, StoreId } from "../../src/lib/types.ts";
 import type { ChunkRecord, FileRecord } from "../../src/sdfs/catalog/types.ts";
 import {
-  Replica,
+  type Replica,
   chunk,
   cluster,
   hashOf,

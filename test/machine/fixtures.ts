@@ -16,9 +16,6 @@ import type { Command, Operation, RegisterMember } from "../../src/machine/comma
 import { type Applied, type ColdTables, Machine } from "../../src/machine/machine.ts";
 import type { Assign, Completion, PackedOutput, SubmitJob } from "../../src/scheduler/types.ts";
 
-/** `IDUNNO_RUNS=20 npm test` makes every property twenty times as thorough. */
-export const runs = (base: number): number => base * Number(process.env["IDUNNO_RUNS"] ?? "1");
-
 /** A machine over rows that went through MessagePack, as LevelDB holds them. */
 export class Replica {
   readonly rows: Map<string, Uint8Array>;

@@ -1,7 +1,7 @@
 /** Jobs as a replica applies them. S1 to S5 are numbered in src/scheduler/work.ts. */
 import test from "ava";
 import type { Outcome } from "../../src/lib/outcome.ts";
-import { JobId } from "../../src/lib/types.ts";
+import type { JobId } from "../../src/lib/types.ts";
 import type { JobRecord } from "../../src/scheduler/types.ts";
 import {
   type Replica,

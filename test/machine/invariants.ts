@@ -1,0 +1,109 @@
+/** The numbered invariants of work.ts (S), commit.ts (C) and machine.ts (M), checked against the rows of a replica. */
+import { deepStrictEqual, ok } from "node:assert/strict";
+import type { MemberRecord } from "../../src/machine/commands.ts";
+import type { JobFixed, JobProgress, QueryRecord, ResultRow } from "../../src/scheduler/types.ts";
+import type {
+  ChunkRecord,
+  FileRecord,
+  RemovedRecord,
+  StoreRecord,
+  VersionRecord,
+} from "../../src/sdfs/catalog/types.ts";
+import type { Replica } from "./fixtures.ts";
+
+export function checkInvariants(replica: Replica): void {
+  const members = rowsOf<MemberRecord>(replica, "member");
+  for (const [, job] of rowsOf<JobFixed>(replica, "job")) checkJob(replica, job, members);
+  checkChunks(replica);
+  checkFiles(replica);
+  const active = rowsOf<StoreRecord>(replica, "store").filter(([, s]) => s.state === "active");
+  for (const [, member] of members)
+    ok(
+      active.some(([, s]) => s.id === member.store || member.state === "down"),
+      "M store active",
+    );
+}
+
+function rowsOf<Row>(replica: Replica, table: string): (readonly [string, Row])[] {
+  return [...replica.table(table)] as (readonly [string, Row])[];
+}
+
+function checkJob(
+  replica: Replica,
+  fixed: JobFixed,
+  members: readonly (readonly [string, MemberRecord])[],
+): void {
+  const { id, totalInputs } = fixed;
+  const progress = replica.row(`progress/${id}`) as JobProgress;
+  const open = rowsOf<QueryRecord>(replica, `query/${id}`);
+  const done = rowsOf<ResultRow>(replica, `result/${id}`);
+  const numberOf = (key: string): number => Number(key.slice(-10));
+  const running = progress.status.kind === "running" || progress.status.kind === "paused";
+  const rows = [...open, ...done]
+    .map(([key, { from, count }]) => ({ n: numberOf(key), from, count }))
+    .toSorted((a, b) => a.n - b.n);
+  let end = 0;
+  for (const [i, { n, from, count }] of rows.entries()) {
+    if (running) deepStrictEqual([n, from], [i, end], "S1 no gap");
+    ok(from >= end, "S1 no overlap");
+    end = from + count;
+  }
+  ok(end <= progress.cursor && progress.cursor <= totalInputs, "S1 within the job");
+  if (running) deepStrictEqual([rows.length, end], [progress.nextQuery, progress.cursor], "S1");
+  ok(new Set(rows.map(({ n }) => n)).size === rows.length, "S2 open or done");
+  ok(progress.openQueries === open.length, "S3 openQueries");
+  if (progress.prunedQueries === 0) {
+    const inputs = done.reduce((sum, [, { count }]) => sum + count, 0);
+    const errors = done.flatMap(([, row]) => row.outputs).filter((o) => typeof o === "string");
+    deepStrictEqual(
+      [progress.doneQueries, progress.doneInputs, progress.errorInputs],
+      [done.length, inputs, errors.length],
+      "S3",
+    );
+  }
+  ok(progress.statistics.count === progress.doneQueries, "S3 statistics");
+  ok(running || open.length === 0, "S4");
+  ok(running === !("endedAt" in progress), "S4 endedAt");
+  for (const [, query] of open) {
+    const nodes = query.attempts.map(({ node }) => node);
+    ok(new Set(nodes).size === nodes.length, "S5 one attempt per node");
+    for (const a of query.attempts) {
+      ok(a.attempt <= query.lastAttempt, "S5");
+      const member = members.find(([, m]) => m.node === a.node)?.[1];
+      ok(member?.state === "up" && member.boot === a.boot, "attempts are of nodes that are up");
+    }
+  }
+}
+
+function checkChunks(replica: Replica): void {
+  const held = new Set(rowsOf<number>(replica, "held").map(([key, n]) => `${key} ${n}`));
+  const listed = rowsOf<ChunkRecord>(replica, "chunk").flatMap(([, c]) =>
+    c.stores.map((store) => `held/${store}/${c.hash} ${c.bytes}`),
+  );
+  deepStrictEqual(new Set(listed), held, "C1");
+  const references = new Map<string, number>();
+  const named = [
+    ...rowsOf<VersionRecord>(replica, "version"),
+    ...rowsOf<RemovedRecord>(replica, "removed"),
+  ];
+  for (const [, { chunks }] of named)
+    for (const hash of new Set(chunks.map((c) => c.hash)))
+      references.set(hash, (references.get(hash) ?? 0) + 1);
+  for (const [, chunk] of rowsOf<ChunkRecord>(replica, "chunk")) {
+    deepStrictEqual(chunk.references, references.get(chunk.hash) ?? 0, "C2");
+    deepStrictEqual(chunk.stores, [...new Set(chunk.stores)].toSorted(), "stores ascend");
+  }
+}
+
+function checkFiles(replica: Replica): void {
+  let versions = 0;
+  for (const [, file] of rowsOf<FileRecord>(replica, "file")) {
+    const ascending = file.versions.toSorted((a, b) => a - b);
+    deepStrictEqual(file.versions, ascending, "C3 ascending");
+    ok(file.versions.length <= 5 && (file.versions.at(-1) ?? 0) <= file.last, "C3");
+    for (const version of file.versions)
+      ok(replica.row(`version/${file.path}@${String(version).padStart(10, "0")}`), "C3 row");
+    versions += file.versions.length;
+  }
+  ok(versions === rowsOf(replica, "version").length, "C3 no version without its file");
+}

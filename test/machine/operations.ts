@@ -1,0 +1,114 @@
+/** Random operations of every kind, for the codec: every field present, or absent where it may be. */
+import fc from "fast-check";
+import { Attempt, FileVersion, JobId, LogTime, QueryNumber, StoreId } from "../../src/lib/types.ts";
+import type { Command, Operation } from "../../src/machine/commands.ts";
+import { hashOf, manifest, nodeName } from "./fixtures.ts";
+
+const count = fc.oneof(fc.nat(100), fc.maxSafeNat());
+const text = fc.string({ maxLength: 12 });
+const id = fc.stringMatching(/^[A-Za-z0-9_-]{1,12}$/);
+const node = fc.nat(99).map(nodeName);
+const store = id.map(StoreId);
+const job = count.map((n) => JobId(`j${n}`));
+const hash = fc.nat().map(hashOf);
+const query = count.map(QueryNumber);
+const version = count.map(FileVersion);
+const optional = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined });
+const few = <T>(of: fc.Arbitrary<T>) => fc.array(of, { maxLength: 3 });
+const fileAt = fc.record({ path: text, version });
+const upload = fc.record({
+  path: text,
+  bytes: count,
+  chunks: few(
+    fc.record({ hash, bytes: count, replicas: few(fc.record({ store: id, index: count })) }),
+  ),
+  ifVersion: optional(count),
+});
+const output = fc.oneof(few(fc.integer()), fc.constantFrom("unreadable", "missing"));
+const kind = <K extends Operation["kind"]>(name: K) => fc.constant(name);
+
+/** By kind, so that none is forgotten. */
+export const operations: {
+  readonly [K in Operation["kind"]]: fc.Arbitrary<Extract<Operation, { kind: K }>>;
+} = {
+  "register-member": fc.record({
+    kind: kind("register-member"),
+    node,
+    incarnation: id,
+    boot: id,
+    store,
+    peerAddress: text,
+    httpAddress: text,
+    slots: count,
+    labels: few(fc.tuple(text, text)),
+  }),
+  "mark-member": fc.record({
+    kind: kind("mark-member"),
+    node,
+    boot: id,
+    state: fc.constantFrom("up", "down"),
+  }),
+  "add-model": fc.record({
+    kind: kind("add-model"),
+    manifest: fc.record({ topK: fc.integer({ min: 1, max: 100 }), labels: few(text) }).map((m) => ({
+      ...manifest,
+      ...m,
+    })),
+    file: fileAt,
+  }),
+  "submit-job": fc.record({
+    kind: kind("submit-job"),
+    name: text,
+    model: text,
+    manifest: fileAt,
+    catalogIndex: count,
+    totalInputs: count,
+    batchSize: count,
+    weight: fc.double({ min: 0.01, max: 100, noNaN: true }),
+    maxErrors: optional(count),
+  }),
+  "set-job": fc.record({
+    kind: kind("set-job"),
+    job,
+    batchSize: optional(count),
+    weight: optional(fc.double({ min: 0.01, max: 100, noNaN: true })),
+  }),
+  "steer-job": fc.record({
+    kind: kind("steer-job"),
+    job,
+    to: fc.constantFrom("running", "paused", "cancelled"),
+  }),
+  work: fc.record({
+    kind: kind("work"),
+    complete: few(
+      fc.record({
+        job,
+        query,
+        attempt: count.map(Attempt),
+        node,
+        elapsedMs: count,
+        outputs: few(output),
+      }),
+    ),
+    assign: few(fc.record({ job, node, boot: id, query: optional(query) })),
+  }),
+  "finish-job": fc.record({ kind: kind("finish-job"), job, results: upload }),
+  "prune-results": fc.record({ kind: kind("prune-results"), job }),
+  "commit-files": fc.record({ kind: kind("commit-files"), files: few(upload) }),
+  "remove-file": fc.record({ kind: kind("remove-file"), path: text }),
+  "place-chunks": fc.record({
+    kind: kind("place-chunks"),
+    store,
+    chunks: few(fc.record({ hash, index: count })),
+  }),
+  "lose-chunks": fc.record({ kind: kind("lose-chunks"), store, chunks: few(hash) }),
+};
+
+export const operation: fc.Arbitrary<Operation> = fc.oneof(...Object.values(operations));
+
+export const command: fc.Arbitrary<Command> = fc.record({
+  v: fc.constant(1 as const),
+  at: count.map(LogTime),
+  key: optional(fc.stringMatching(/^[0-9]{1,13}-[0-9a-f]{16}$/)),
+  operation,
+});

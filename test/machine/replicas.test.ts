@@ -1,0 +1,193 @@
+/**
+ * Random histories on two replicas, one of which restarts whenever it likes. They must not differ in anything, and
+ * every numbered invariant must hold after every command.
+ */
+import { deepStrictEqual } from "node:assert/strict";
+import test from "ava";
+import fc from "fast-check";
+import { toHex } from "../../src/lib/hex.ts";
+import { FileVersion, type JobId, LogTime, QueryNumber, StoreId } from "../../src/lib/types.ts";
+import { decodeCommand, encodeCommand } from "../../src/machine/codec.ts";
+import type { Operation } from "../../src/machine/commands.ts";
+import type { JobRecord } from "../../src/scheduler/types.ts";
+import { planAssignments } from "../../src/scheduler/policy.ts";
+import { holds } from "../lib/property.ts";
+import {
+  type Replica,
+  chunk,
+  cluster,
+  completion,
+  hashOf,
+  manifest,
+  nodeName,
+  register,
+  submission,
+  upload,
+  work,
+} from "./fixtures.ts";
+import { checkInvariants } from "./invariants.ts";
+
+/** One step of a history: what to do, and four numbers to do it with. */
+type Step = readonly [kind: number, a: number, b: number, c: number, d: number];
+
+const pick = <T>(items: readonly T[], n: number): T | undefined => items[n % items.length];
+
+/** Subsets of nodes 1 to 4 by bits, so that most uploads have enough copies. */
+const subset = (bits: number) => [1, 2, 3, 4].filter((n) => (bits >> n) % 2 === 0 || bits % 3 > 0);
+
+function jobsOf(replica: Replica): JobId[] {
+  return [...replica.machine.jobs.keys()];
+}
+
+function someWork(replica: Replica, [, a, b, c, d]: Step): Operation {
+  const { machine } = replica;
+  const ids = jobsOf(replica);
+  const open = ids.flatMap((id) => [...machine.openQueries(id)]);
+  const completed = open
+    .filter((_, i) => (a >> (i % 8)) % 2 === 1)
+    .map((query, i) => {
+      const outputs = Array.from({ length: b % 11 === 0 ? 1 : query.count }, (_, j) =>
+        (b + i + j) % 7 === 0 ? "unreadable" : [(c + j) % 5, d],
+      );
+      const { attempt, node } = query.attempts[0] ?? { attempt: 1, node: nodeName(1) };
+      return { ...completion(query.job, query.query, outputs, { attempt, elapsedMs: d }), node };
+    });
+  const planned = planAssignments({
+    jobs: machine.jobs.values(),
+    openQueries: (job) => machine.openQueries(job),
+    nodes: [...machine.members.values()].filter((m) => m.state === "up"),
+    predictedMs: (_, __, inputs) => (c % 2 === 0 ? inputs * 30 : undefined),
+  });
+  const id = pick(ids, c);
+  const odd =
+    id === undefined || d % 2 === 0
+      ? []
+      : [
+          {
+            job: id,
+            node: nodeName(1 + (b % 5)),
+            boot: `boot${1 + (b % 5)}`,
+            query: d % 3 === 0 ? QueryNumber(a % 8) : undefined,
+          },
+        ];
+  const late = id === undefined ? [] : [completion(id, b % 8, [[1, 1]])];
+  return work([...completed, ...late], [...odd, ...planned.slice(0, c % 9)]);
+}
+
+function jobOperation(replica: Replica, [kind, a, b, c]: Step): Operation | undefined {
+  const isReady = ({ status, cursor, totalInputs, openQueries }: JobRecord) =>
+    status.kind === "running" && cursor === totalInputs && openQueries === 0;
+  const ready = [...replica.machine.jobs.values()].filter(isReady).map(({ id }) => id);
+  const job = pick(kind % 5 === 3 && ready.length > 0 ? ready : jobsOf(replica), a);
+  if (job === undefined) return undefined;
+  switch (kind % 5) {
+    case 0:
+      return { kind: "set-job", job, batchSize: b % 9, weight: c % 3 === 0 ? undefined : c % 4 };
+    case 1:
+    case 2:
+      return {
+        kind: "steer-job",
+        job,
+        to: pick(["running", "paused", "running", "cancelled"], b) ?? "paused",
+      };
+    case 3: {
+      const [results] = upload(`jobs/${job}/results`, [chunk(20 + (b % 3), subset(c))]).files;
+      return results && { kind: "finish-job", job, results };
+    }
+    default:
+      return { kind: "prune-results", job };
+  }
+}
+
+function memberOperation([kind, a, b, c]: Step): Operation {
+  const n = 1 + (a % 4);
+  const state = b % 2 === 0 ? "down" : "up";
+  if (kind % 2 === 0) return { kind: "mark-member", node: nodeName(n), boot: `boot${n}`, state };
+  if (c % 5 > 0) return register(n);
+  const again = { boot: `boot${n}-${b % 2}`, store: StoreId(`store${n}${b % 3 === 0 ? "" : "x"}`) };
+  return register(n, b % 7 === 0 ? { ...again, incarnation: "other" } : again);
+}
+
+function fileOperation(replica: Replica, [kind, a, b, c, d]: Step): Operation {
+  const path = pick(["x", "y", "inputs"], a) ?? "x";
+  const chunks = [10 + (b % 4), 10 + (c % 4)].slice(d % 3 === 0 ? 1 : 0);
+  const store = StoreId(`store${1 + (a % 4)}`);
+  switch (kind % 5) {
+    case 0:
+      return { kind: "remove-file", path };
+    case 1:
+      return { kind: "lose-chunks", store, chunks: chunks.map(hashOf) };
+    case 2: {
+      const placed = chunks.map((n) => ({ hash: hashOf(n), index: replica.index }));
+      return { kind: "place-chunks", store, chunks: placed };
+    }
+    default: {
+      const list = chunks.map((n) => chunk(n, subset(d), replica.index));
+      return upload(path, list, c % 6 === 0 ? b % 4 : undefined);
+    }
+  }
+}
+
+/** What a step does to a cluster in this state: mostly something that makes sense. */
+function operationOf(replica: Replica, step: Step): Operation {
+  const [kind, a, b, c, d] = step;
+  const rest: Step = [kind >> 3, a, b, c, d];
+  switch (kind % 8) {
+    case 0:
+      return memberOperation(rest);
+    case 1:
+    case 2:
+      return fileOperation(replica, rest);
+    case 3:
+      return submission({
+        totalInputs: a % 30,
+        batchSize: 1 + (b % 5),
+        weight: 1 + (c % 3),
+        maxErrors: d % 2 === 0 ? undefined : d % 6,
+      });
+    case 4:
+      if (a % 4 > 0) return jobOperation(replica, rest) ?? submission();
+      return {
+        kind: "add-model",
+        manifest: { ...manifest, topK: 1 + (b % 3) },
+        file: { path: "models/tiny.onnx", version: FileVersion(1 + (c % 2)) },
+      };
+    default:
+      return someWork(replica, step);
+  }
+}
+
+const n = fc.nat(255);
+const history = fc.array(fc.tuple(fc.nat(1_023), n, n, n, n), { maxLength: 70, size: "max" });
+
+test("replicas agree whatever happens and whoever restarts, and every invariant holds (M1, M3)", (t) => {
+  const kinds = new Set<string>();
+  const property = fc.property(history, (steps) => {
+    const steady = cluster(4);
+    let restless = steady.restarted();
+    for (const step of steps) {
+      const [kind, a, , , d] = step;
+      if (d % 5 === 0) restless = restless.restarted();
+      const operation = operationOf(steady, step);
+      const at = LogTime(steady.at + (kind % 700));
+      steady.at = at;
+      const key = a % 4 === 0 ? `${at - (d % 3)}-000000000000000${d % 2}` : undefined;
+      const bytes = encodeCommand({ v: 1, at, key, operation });
+      const applied = steady.applyCommand(decodeCommand(bytes));
+      deepStrictEqual(restless.applyCommand(decodeCommand(bytes)), applied);
+      deepStrictEqual(applied.failure, undefined);
+      kinds.add(`${operation.kind} ${applied.outcome.kind}`);
+      checkInvariants(steady);
+    }
+    const bytesOf = ({ rows }: Replica) => new Map(Array.from(rows, ([k, v]) => [k, toHex(v)]));
+    deepStrictEqual(bytesOf(restless), bytesOf(steady));
+    const reloaded = steady.restarted().machine;
+    for (const view of ["members", "models", "stores", "jobs"] as const)
+      deepStrictEqual(reloaded[view], steady.machine[view]);
+  });
+  holds(t, property, 60);
+  // A history that never gets anywhere would prove nothing.
+  const wanted = ["work", "finish-job", "commit-files", "steer-job", "prune-results", "set-job"];
+  for (const kind of [...wanted, "remove-file", "place-chunks", "lose-chunks", "add-model"])
+    t.true(kinds.has(`${kind} ok`), `${kind} never succeeded`);
+});

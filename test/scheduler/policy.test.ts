@@ -1,0 +1,265 @@
+/** Fair-time hand-out. F1 to F3 are numbered in src/scheduler/policy.ts. */
+import test from "ava";
+import fc from "fast-check";
+import { Attempt, type JobId, type NodeId, QueryNumber } from "../../src/lib/types.ts";
+import {
+  type NodeCapacity,
+  aheadMs,
+  assignsPerPlan,
+  leastPerSlot,
+  mostPerSlot,
+  planAssignments,
+} from "../../src/scheduler/policy.ts";
+import { holds } from "../lib/property.ts";
+import {
+  type Replica,
+  assign,
+  cluster,
+  completion,
+  nodeName,
+  outputs,
+  submit,
+  work,
+} from "../machine/fixtures.ts";
+
+const capacity = (n: number, slots = 2): NodeCapacity => ({
+  node: nodeName(n),
+  boot: `boot${n}`,
+  slots,
+});
+type Predicted = (job: JobId, node: NodeId, inputs: number) => number | undefined;
+const unknown: Predicted = () => undefined;
+
+function plan(replica: Replica, nodes: readonly NodeCapacity[], predictedMs = unknown) {
+  const { machine } = replica;
+  return planAssignments({
+    jobs: machine.jobs.values(),
+    openQueries: (job) => machine.openQueries(job),
+    nodes,
+    predictedMs,
+  });
+}
+
+/** Applies a plan, and checks that apply took all of it: the simulation inside the plan was right. */
+function carryOut(replica: Replica, assigns: ReturnType<typeof plan>) {
+  const { outcome } = replica.must(work([], assigns));
+  const { value } = outcome as Extract<typeof outcome, { kind: "ok" }>;
+  if (value.kind !== "assigned" || value.assigned.length !== assigns.length)
+    throw new Error("the plan does not fit the state");
+  return value.assigned;
+}
+
+test("a node whose speed is unknown gets two queries per slot (F2)", (t) => {
+  const replica = cluster(2);
+  submit(replica, { totalInputs: 100_000 });
+  const assigns = plan(replica, [capacity(1, 3), capacity(2, 1)]);
+  t.deepEqual(assigns.map((a) => a.node).toSorted(), [
+    "n1",
+    "n1",
+    "n1",
+    "n1",
+    "n1",
+    "n1",
+    "n2",
+    "n2",
+  ]);
+});
+
+test("a node is topped up to 250 ms per slot, at least 2 and at most 64 queries per slot (F2)", (t) => {
+  const perSlot = (ms: number) => {
+    const replica = cluster(1);
+    submit(replica, { totalInputs: 1_000_000, batchSize: 1 });
+    return plan(replica, [capacity(1, 2)], () => ms).length / 2;
+  };
+  t.is(perSlot(50), 5);
+  t.is(perSlot(100), 2.5);
+  t.is(perSlot(1_000), leastPerSlot);
+  t.is(perSlot(0.5), mostPerSlot);
+});
+
+test("what a node already has in hand counts; what another boot of it had does not", (t) => {
+  const replica = cluster(1);
+  const id = submit(replica, { totalInputs: 1_000 });
+  carryOut(replica, plan(replica, [capacity(1)]));
+  t.is(plan(replica, [capacity(1)]).length, 0);
+  t.is(plan(replica, [{ ...capacity(1), boot: "next" }]).length, 4);
+  replica.must({ kind: "steer-job", job: id, to: "paused" });
+  submit(replica, { totalInputs: 1_000 });
+  t.is(plan(replica, [capacity(1)]).length, 0);
+});
+
+test("queries that lost their nodes are handed out before new ones (F1)", (t) => {
+  const replica = cluster(3);
+  const behind = submit(replica, { totalInputs: 1_000 });
+  const ahead = submit(replica, { totalInputs: 1_000 });
+  replica.must(work([], [assign(ahead, 1), assign(ahead, 1), assign(ahead, 2)]));
+  replica.must({ kind: "mark-member", node: nodeName(1), boot: "boot1", state: "down" });
+  const assigns = plan(replica, [capacity(2, 1), capacity(3, 1)]);
+  t.deepEqual(
+    assigns.map((a) => [a.job, a.query]),
+    [
+      [ahead, QueryNumber(0)],
+      [ahead, QueryNumber(1)],
+      [behind, undefined],
+    ],
+  );
+});
+
+test("the idlest node is served first, and slots count (F3)", (t) => {
+  const replica = cluster(3);
+  const id = submit(replica, { totalInputs: 4, batchSize: 4 });
+  const busy = submit(replica, { totalInputs: 1_000 });
+  replica.must(work([], [assign(busy, 1), assign(busy, 2)]));
+  replica.must({ kind: "steer-job", job: busy, to: "paused" });
+  const [first] = plan(replica, [capacity(1, 1), capacity(2, 4)], () => 100);
+  t.like(first, { job: id, node: nodeName(2) });
+});
+
+test("a node without slots, and a cluster without jobs, get nothing", (t) => {
+  const replica = cluster(1);
+  t.deepEqual(plan(replica, [capacity(1)]), []);
+  submit(replica);
+  t.deepEqual(plan(replica, [capacity(1, 0)]), []);
+  t.deepEqual(plan(replica, []), []);
+});
+
+const jobs = fc.array(
+  fc.record({
+    totalInputs: fc.integer({ min: 1, max: 400 }),
+    batchSize: fc.integer({ min: 1, max: 9 }),
+    weight: fc.constantFrom(0.5, 1, 2, 3),
+    ms: fc.option(fc.integer({ min: 1, max: 400 }), { nil: undefined }),
+  }),
+  { minLength: 1, maxLength: 5 },
+);
+const slots = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 5 });
+
+test("plans never over-assign, never overlap, and apply takes all of them", (t) => {
+  const property = fc.property(jobs, slots, (list, sizes) => {
+    const replica = cluster(sizes.length);
+    const costs = new Map<JobId, number | undefined>();
+    for (const job of list) costs.set(submit(replica, job), job.ms);
+    const nodes = sizes.map((size, i) => capacity(i + 1, size));
+    const predict: Predicted = (job) => costs.get(job);
+    for (let round = 0; round < 4; round += 1) {
+      carryOut(replica, plan(replica, nodes, predict));
+      t.deepEqual(plan(replica, nodes, predict), [], "a plan leaves nothing for the next");
+    }
+    for (const { node, slots: size } of nodes) {
+      const inHand = [...costs.keys()].flatMap((job) =>
+        [...replica.machine.openQueries(job)].filter((q) =>
+          q.attempts.some((a) => a.node === node),
+        ),
+      );
+      t.true(inHand.length <= mostPerSlot * size);
+      const dearest = Math.max(aheadMs, ...list.map(({ ms }) => ms ?? aheadMs));
+      const total = inHand.reduce((sum, q) => sum + (costs.get(q.job) ?? aheadMs), 0);
+      // The last one may cross the line, and two per slot are always allowed.
+      t.true(total <= Math.max(aheadMs * size + dearest, leastPerSlot * size * dearest));
+    }
+  });
+  holds(t, property, 60);
+});
+
+test("of any jobs, costs and weights, none gets a query more per weight than another that waits (F1)", (t) => {
+  const pair = fc.record({
+    weights: fc.tuple(fc.double({ min: 0.01, max: 100, noNaN: true }), fc.constantFrom(0.25, 1, 3)),
+    ms: fc.tuple(fc.integer({ min: 1, max: 1_000 }), fc.integer({ min: 1, max: 1_000 })),
+    size: fc.integer({ min: 1, max: 16 }),
+    rounds: fc.integer({ min: 1, max: 5 }),
+  });
+  const property = fc.property(pair, ({ weights, ms, size, rounds }) => {
+    const replica = cluster(1);
+    const ids = weights.map((weight) =>
+      submit(replica, { weight, totalInputs: 10_000_000, batchSize: 1 }),
+    );
+    const predict: Predicted = (job) => ms[ids.indexOf(job)];
+    for (let round = 0; round < rounds; round += 1) {
+      const assigned = carryOut(replica, plan(replica, [capacity(1, size)], predict));
+      replica.must(
+        work(
+          assigned.map((a) => completion(a.job as JobId, a.query, outputs(a.count))),
+          [],
+        ),
+      );
+      const [a, b] = ids.map(
+        (id, i) => (replica.machine.jobs.get(id)?.nextQuery ?? 0) / (weights[i] ?? 1),
+      );
+      const unit = Math.max(1 / weights[0], 1 / weights[1]);
+      t.true(Math.abs((a ?? 0) - (b ?? 0)) <= unit * 1.000001, `${a} and ${b}`);
+    }
+  });
+  holds(t, property, 60);
+});
+
+test("a plan is bounded, and the next one goes on where it ended", (t) => {
+  const replica = cluster(40);
+  submit(replica, { totalInputs: 10_000_000, batchSize: 1 });
+  const nodes = Array.from({ length: 40 }, (_, i) => capacity(i + 1, 1));
+  const first = plan(replica, nodes, () => 0.1);
+  t.is(first.length, assignsPerPlan);
+  carryOut(replica, first);
+  t.is(plan(replica, nodes, () => 0.1).length, 40 * 64 - assignsPerPlan);
+});
+
+/** A cluster in virtual time: each slot takes its node's oldest query, runs it for its job's cost and reports. */
+function simulate(
+  replica: Replica,
+  costs: ReadonlyMap<JobId, number>,
+  options: { readonly nodes: readonly NodeCapacity[]; readonly untilMs: number },
+): readonly { readonly job: JobId; readonly atMs: number }[] {
+  const { nodes, untilMs } = options;
+  const waiting = new Map(
+    nodes.map(({ node }) => [node as string, [] as { job: JobId; query: number; count: number }[]]),
+  );
+  const running: { endMs: number; node: string; job: JobId; query: number; count: number }[] = [];
+  const done: { job: JobId; atMs: number }[] = [];
+  const start = (nowMs: number) => {
+    for (const a of carryOut(
+      replica,
+      plan(replica, nodes, (job) => costs.get(job)),
+    ))
+      waiting.get(a.node)?.push({ job: a.job as JobId, query: a.query, count: a.count });
+    for (const { node, slots: size } of nodes)
+      while (running.filter((r) => r.node === node).length < size) {
+        const next = waiting.get(node)?.shift();
+        if (next === undefined) break;
+        running.push({ ...next, node, endMs: nowMs + (costs.get(next.job) ?? 0) });
+      }
+    running.sort((a, b) => a.endMs - b.endMs);
+  };
+  start(0);
+  for (
+    let next = running.shift();
+    next !== undefined && next.endMs <= untilMs;
+    next = running.shift()
+  ) {
+    replica.at = Math.max(replica.at, next.endMs);
+    const { job, query, count, endMs } = next;
+    replica.must(work([{ ...completion(job, query, outputs(count)), attempt: Attempt(1) }], []));
+    done.push({ job, atMs: endMs });
+    start(endMs);
+  }
+  return done;
+}
+
+for (const ratio of [1, 3, 10])
+  test(`in a simulated cluster jobs of cost 1 to ${ratio} have equal query rates in every 10 s`, (t) => {
+    const replica = cluster(3);
+    const nodes = [1, 2, 3].map((n) => capacity(n, 2));
+    const cheap = submit(replica, { totalInputs: 1_000_000 });
+    const dear = submit(replica, { totalInputs: 1_000_000 });
+    const costs = new Map([
+      [cheap, 20],
+      [dear, 20 * ratio],
+    ]);
+    const done = simulate(replica, costs, { nodes, untilMs: 32_000 });
+    for (let from = 1_000; from <= 21_000; from += 5_000) {
+      const within = done.filter(({ atMs }) => atMs >= from && atMs < from + 10_000);
+      const a = within.filter(({ job }) => job === cheap).length;
+      const b = within.length - a;
+      t.true(Math.abs(a - b) <= Math.max(6, 0.05 * Math.max(a, b)), `${a} and ${b}`);
+      // Nobody idles either: six slots at the mean cost.
+      t.true(within.length >= 0.98 * ((6 * 10_000) / (10 * (1 + ratio))), `${within.length}`);
+    }
+  });

@@ -1,0 +1,81 @@
+import test from "ava";
+import fc from "fast-check";
+import { JobId, LogTime, NodeId } from "../../src/lib/types.ts";
+import { Predictor } from "../../src/scheduler/prediction.ts";
+import { emptyStatistics, summarise, withQuery } from "../../src/scheduler/statistics.ts";
+import { holds } from "../lib/property.ts";
+
+const after = (times: readonly number[]) =>
+  times.reduce(
+    (s, elapsedMs) => withQuery(s, { elapsedMs, inputs: 1, now: LogTime(0) }),
+    emptyStatistics,
+  );
+
+test("mean and sample deviation are those of the values, quantiles within 2 %", (t) => {
+  holds(
+    t,
+    fc.property(fc.array(fc.nat(100_000), { minLength: 2, maxLength: 100 }), (times) => {
+      const summary = summarise(after(times), { now: LogTime(0), startedAt: LogTime(0) });
+      const mean = times.reduce((a, b) => a + b, 0) / times.length;
+      const squares = times.reduce((sum, x) => sum + (x - mean) ** 2, 0);
+      const deviation = Math.sqrt(squares / (times.length - 1));
+      t.is(summary.count, times.length);
+      t.true(Math.abs(summary.meanMs - mean) < 1e-6 * (1 + mean));
+      t.true(Math.abs(summary.standardDeviationMs - deviation) < 1e-3 + 1e-6 * deviation);
+      const sorted = times.toSorted((a, b) => a - b);
+      const p95 = sorted[Math.ceil(0.95 * sorted.length) - 1] ?? NaN;
+      t.true(Math.abs(summary.p95Ms - p95) <= 0.02 * p95);
+    }),
+    100,
+  );
+});
+
+test("nothing done is all zeros, one query has no deviation", (t) => {
+  const clock = { now: LogTime(5_000), startedAt: undefined };
+  for (const value of Object.values(summarise(emptyStatistics, clock))) t.is(value, 0);
+  const one = summarise(after([7]), clock);
+  t.like(one, { count: 1, meanMs: 7, standardDeviationMs: 0, medianMs: 7, p99Ms: 7 });
+});
+
+test("the rate is that of the last 10 s of log time, with whole and partial seconds", (t) => {
+  let statistics = emptyStatistics;
+  // 20 queries of 3 inputs a second for 30 s.
+  for (let ms = 0; ms < 30_000; ms += 50)
+    statistics = withQuery(statistics, { elapsedMs: 1, inputs: 3, now: LogTime(ms) });
+  t.true(statistics.recent.length <= 11);
+  const at = (now: number) => summarise(statistics, { now: LogTime(now), startedAt: LogTime(0) });
+  t.is(at(30_000).queryRate, 20);
+  t.is(at(30_000).inputRate, 60);
+  t.is(at(34_500).queryRate, 11);
+  t.is(at(41_000).queryRate, 0);
+});
+
+test("a job younger than the window is measured over its age", (t) => {
+  let statistics = emptyStatistics;
+  for (let ms = 100_000; ms < 104_000; ms += 100)
+    statistics = withQuery(statistics, { elapsedMs: 1, inputs: 1, now: LogTime(ms) });
+  const clock = { now: LogTime(104_000), startedAt: LogTime(100_000) };
+  t.is(summarise(statistics, clock).queryRate, 10);
+});
+
+test("predictions follow a node's own cost, else the job's, and forget on demand", (t) => {
+  const predictor = new Predictor();
+  const job = JobId("j1");
+  const [fast, slow, other] = [NodeId("fast"), NodeId("slow"), NodeId("other")];
+  t.is(predictor.predictMs(job, fast, 8), undefined);
+  for (let n = 0; n < 60; n += 1) {
+    predictor.observe({ job, node: fast, inputs: 4, elapsedMs: 40 });
+    predictor.observe({ job, node: slow, inputs: 2, elapsedMs: 60 });
+  }
+  t.is(Math.round(predictor.predictMs(job, fast, 8) ?? 0), 80);
+  t.is(Math.round(predictor.predictMs(job, slow, 8) ?? 0), 240);
+  const elsewhere = predictor.predictMs(job, other, 8) ?? 0;
+  t.true(elsewhere > 80 && elsewhere < 240);
+  // A changed cost is believed within a few queries.
+  for (let n = 0; n < 10; n += 1) predictor.observe({ job, node: fast, inputs: 1, elapsedMs: 100 });
+  t.true((predictor.predictMs(job, fast, 1) ?? 0) > 85);
+  predictor.forgetNode(fast);
+  t.is(predictor.predictMs(job, fast, 1), predictor.predictMs(job, other, 1));
+  predictor.forgetJob(job);
+  t.is(predictor.predictMs(job, slow, 1), undefined);
+});

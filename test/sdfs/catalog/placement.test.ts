@@ -1,0 +1,164 @@
+/** Where copies go and what repair plans. L1 to L3 are numbered in placement.ts, R1 to R3 in repair.ts. */
+import test from "ava";
+import fc from "fast-check";
+import { type ChunkHash, StoreId } from "../../../src/lib/types.ts";
+import { type Candidate, place } from "../../../src/sdfs/catalog/placement.ts";
+import { type StoreStatus, planRepair } from "../../../src/sdfs/catalog/repair.ts";
+import { hashOf } from "../../machine/fixtures.ts";
+import { holds } from "../../lib/property.ts";
+
+const candidate = (n: number, more: Partial<StoreStatus> = {}): StoreStatus => ({
+  store: StoreId(`s${n}`),
+  node: `n${n}`,
+  weight: 1,
+  live: true,
+  ...more,
+});
+const stores = fc
+  .array(
+    fc.record({
+      weight: fc.integer({ min: 0, max: 100 }),
+      domain: fc.option(fc.constantFrom("a", "b", "c"), { nil: undefined }),
+      live: fc.boolean(),
+    }),
+    { maxLength: 12 },
+  )
+  .map((list) => list.map((more, n) => candidate(n, more)));
+const hash = fc.nat(1_000_000).map(hashOf);
+const copies = fc.integer({ min: 0, max: 5 });
+const chosen = (all: readonly Candidate[], ids: readonly StoreId[]) =>
+  ids.map((id) => all.find(({ store }) => store === id)!);
+const domainOf = ({ domain, node }: Candidate) => domain ?? `node ${node}`;
+
+test("copies go to as many distinct nodes with weight as are wanted and there are (L1)", (t) => {
+  holds(
+    t,
+    fc.property(hash, stores, copies, (h, all, n) => {
+      const nodes = chosen(all, place(h, all, n)).map(({ node }) => node);
+      t.is(new Set(nodes).size, nodes.length);
+      t.is(nodes.length, Math.min(n, all.filter(({ weight }) => weight > 0).length));
+    }),
+    300,
+  );
+});
+
+test("two stores of one node never share a chunk (L1)", (t) => {
+  const all = [candidate(1), candidate(2, { node: "n1" }), candidate(3)];
+  for (let n = 0; n < 50; n += 1) {
+    const nodes = chosen(all, place(hashOf(n), all, 3)).map(({ node }) => node);
+    t.deepEqual(nodes.toSorted(), ["n1", "n3"]);
+  }
+});
+
+test("no domain has a second copy while another has none (L2)", (t) => {
+  holds(
+    t,
+    fc.property(hash, stores, copies, (h, all, n) => {
+      const usable = all.filter(({ weight }) => weight > 0);
+      const taken = chosen(all, place(h, all, n));
+      const size = (list: readonly Candidate[], domain: string) =>
+        list.filter((c) => domainOf(c) === domain).length;
+      const most = Math.max(0, ...taken.map((c) => size(taken, domainOf(c))));
+      for (const c of usable) {
+        const had = size(taken, domainOf(c));
+        t.true(had >= Math.min(most - 1, size(usable, domainOf(c))));
+      }
+    }),
+    300,
+  );
+});
+
+test("when a store goes, the other copies stay where they are (L3)", (t) => {
+  holds(
+    t,
+    fc.property(hash, stores, copies, fc.nat(11), (h, all, n, gone) => {
+      const before = place(h, all, n);
+      const after = place(
+        h,
+        all.filter((_, i) => i !== gone),
+        n,
+      );
+      for (const store of before) if (store !== StoreId(`s${gone}`)) t.true(after.includes(store));
+    }),
+    300,
+  );
+});
+
+test("the order of candidates does not matter", (t) => {
+  holds(
+    t,
+    fc.property(hash, stores, copies, (h, all, n) => {
+      t.deepEqual(place(h, all.toReversed(), n), place(h, all, n));
+    }),
+    100,
+  );
+});
+
+test("shares are proportional to weights", (t) => {
+  const all = [1, 2, 3, 4].map((n) => candidate(n, { weight: n }));
+  const counts = [0, 0, 0, 0, 0];
+  for (let n = 0; n < 10_000; n += 1) {
+    const [first] = place(hashOf(n), all, 1);
+    const at = Number(first?.slice(1));
+    counts[at] = (counts[at] ?? 0) + 1;
+  }
+  // 1,000 × weight; five standard deviations of the largest are 245.
+  for (const n of [1, 2, 3, 4]) t.true(Math.abs((counts[n] ?? 0) - 1_000 * n) < 250, counts.join());
+});
+
+const chunks = fc
+  .array(
+    fc.record({
+      stores: fc.uniqueArray(fc.nat(11), { maxLength: 5 }),
+      references: fc.integer({ min: 0, max: 2 }),
+    }),
+    { maxLength: 20 },
+  )
+  .map((list) =>
+    list.map((c, n) => ({
+      hash: hashOf(n),
+      bytes: 1,
+      references: c.references,
+      stores: c.stores.map((s) => StoreId(`s${s}`)),
+    })),
+  );
+
+test("repair brings every reachable chunk to its copies, and plans nothing else (R1, R2)", (t) => {
+  holds(
+    t,
+    fc.property(chunks, stores, copies, (list, all, wanted) => {
+      const plan = planRepair(list, all, { copies: wanted, limit: 1_000 });
+      const live = new Set(all.filter((s) => s.live).map(({ store }) => store));
+      const usable = all.filter((s) => s.live && s.weight > 0).length;
+      for (const chunk of list) {
+        const holders = chunk.stores.filter((s) => live.has(s));
+        const mine = plan.filter((c) => c.hash === chunk.hash);
+        for (const copy of mine) {
+          t.deepEqual(copy.from, holders);
+          t.true(live.has(copy.to) && !chunk.stores.includes(copy.to));
+        }
+        const idle = chunk.references === 0 || holders.length === 0;
+        const full = holders.filter((s) => all.some((a) => a.store === s && a.weight <= 0)).length;
+        const room = usable + full - holders.length;
+        const missing = Math.max(0, Math.min(wanted - holders.length, room));
+        t.is(new Set(mine.map((c) => c.to)).size, idle ? 0 : missing);
+      }
+    }),
+    300,
+  );
+});
+
+test("the most endangered chunk comes first (R3), and the plan ends at its limit", (t) => {
+  const all = [1, 2, 3, 4, 5].map((n) => candidate(n));
+  const chunk = (n: number, at: readonly number[]) => ({
+    hash: hashOf(n),
+    bytes: 1,
+    references: 1,
+    stores: at.map((s) => StoreId(`s${s}`)),
+  });
+  const list = [chunk(1, [1, 2, 3]), chunk(2, [4]), chunk(3, [2, 5])];
+  const order = (limit: number): ChunkHash[] =>
+    planRepair(list, all, { copies: 4, limit }).map((c) => c.hash);
+  t.deepEqual(order(10), [2, 2, 2, 3, 3, 1].map(hashOf));
+  t.deepEqual(order(4), [2, 2, 2, 3].map(hashOf));
+});
