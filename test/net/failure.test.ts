@@ -7,6 +7,8 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import test from "ava";
 import { hasCode } from "../../src/lib/errors.ts";
+import { dial } from "../../src/net/dial.ts";
+import { greet } from "../../src/net/handshake.ts";
 import { a, at, b, BareServer, identity, join, listen, until, welcome } from "./support.ts";
 
 const childFile = fileURLToPath(new URL("./peer-child.js", import.meta.url));
@@ -154,6 +156,22 @@ test("a new life ends the lanes of the old one, and what was asked over them", a
   await t.throwsAsync(lost, { code: "UNREACHABLE" });
   await until(() => near.count("disconnected") === 1, "its raft lane closed");
   t.true(near.events.indexOf("rebooted b new") < near.events.indexOf("disconnected b"));
+});
+
+test("a new life ends what the old one dialled", async (t) => {
+  const { network, events } = await listen({ identity: identity(a) });
+  await using _1 = network;
+  const old = { ...identity(b, { boot: "old" }), damaged: false };
+  const { signal } = new AbortController();
+  const options = { timeoutMs: 10_000, signal };
+  const dialled = await dial(at(network.port), greet(old, a, "control"), options);
+  if (dialled.kind !== "up") return t.fail(dialled.error.message);
+  dialled.framed.receive(() => undefined);
+  const next = await listen({ identity: identity(b, { boot: "new" }) });
+  await using _2 = next.network;
+  next.network.setPeers(new Map([[a, at(network.port)]]));
+  await dialled.framed.closed;
+  t.deepEqual(events, ["rebooted b new"]);
 });
 
 test("a peer gone silent is hung up on and dialled anew, but not called dead", async (t) => {

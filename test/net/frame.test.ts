@@ -28,9 +28,12 @@ function decode(pieces: readonly Uint8Array[], decoder = new FrameDecoder()): Fr
   return frames;
 }
 
+/** Whatever JSON can say, but for one key: msgpackr decodes `__proto__` as `__proto_`, lest it set a prototype. */
 const head = fc
-  .jsonValue({ noUnicodeString: false })
-  .map((value) => JSON.parse(JSON.stringify(value)) as unknown);
+  .jsonValue()
+  .map((value) => JSON.stringify(value))
+  .filter((json) => !json.includes("__proto__"))
+  .map((json) => JSON.parse(json) as unknown);
 const fractions = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 40 });
 
 test("frames come out as they went in, however the socket cuts them", (t) => {
@@ -40,7 +43,6 @@ test("frames come out as they went in, however the socket cuts them", (t) => {
       fractions,
       (frames, places) => {
         const bytes = Buffer.concat(frames.flatMap((f) => encodeFrame(f.head, f.body)));
-        // Msgpack has one zero only; JSON's -0 is not ours to keep.
         const plain = (f: Frame): unknown => [JSON.stringify(f.head), [...f.body]];
         t.deepEqual(decode(cut(bytes, places)).map(plain), frames.map(plain));
       },
@@ -74,6 +76,12 @@ test("any bytes decode or give MALFORMED", (t) => {
     { numRuns: 1_000 * runs },
   );
   t.true(malformed > 0, "the property has seen bad bytes");
+});
+
+test("a head cannot set a prototype", (t) => {
+  const [frame] = decode([Buffer.concat(encodeFrame(JSON.parse('{"__proto__":{"admin":true}}')))]);
+  t.is((frame?.head as { admin?: boolean } | undefined)?.admin, undefined);
+  t.truthy(frame);
 });
 
 test("after bad bytes a decoder stays unusable, as the boundaries are lost", (t) => {
