@@ -185,7 +185,7 @@ test("replicas agree whatever happens and whoever restarts, and every invariant 
     for (const view of ["members", "models", "stores", "jobs"] as const)
       deepStrictEqual(reloaded[view], steady.machine[view]);
   });
-  holds(t, property, 60);
+  holds(t, property, 40);
   // A history that never gets anywhere would prove nothing.
   const wanted = ["work", "finish-job", "commit-files", "steer-job", "prune-results", "set-job"];
   for (const kind of [...wanted, "remove-file", "place-chunks", "lose-chunks", "add-model"])
