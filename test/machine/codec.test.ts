@@ -23,7 +23,7 @@ test("a command is read back as written", (t) => {
     fc.property(command, (given) => {
       t.deepEqual(backwards(decodeCommand(encodeCommand(given))), backwards(given));
     }),
-    500,
+    200,
   );
 });
 
@@ -36,7 +36,7 @@ test("equal commands have equal bytes, whatever the order of their fields", (t) 
       t.is(toHex(encodeCommand(backwards(given) as Command)), hex);
       t.is(toHex(encodeCommand(decodeCommand(bytes))), hex);
     }),
-    500,
+    200,
   );
 });
 
@@ -70,7 +70,7 @@ test("bytes that are no command are MALFORMED, and never crash the reader", (t) 
         t.true(hasCode(error, "MALFORMED"), String(error));
       }
     }),
-    500,
+    200,
   );
 });
 

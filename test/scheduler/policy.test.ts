@@ -250,8 +250,8 @@ for (const ratio of [1, 3, 10])
     const cheap = submit(replica, { totalInputs: 1_000_000 });
     const dear = submit(replica, { totalInputs: 1_000_000 });
     const costs = new Map([
-      [cheap, 20],
-      [dear, 20 * ratio],
+      [cheap, 50],
+      [dear, 50 * ratio],
     ]);
     const done = simulate(replica, costs, { nodes, untilMs: 32_000 });
     for (let from = 1_000; from <= 21_000; from += 5_000) {
@@ -260,6 +260,6 @@ for (const ratio of [1, 3, 10])
       const b = within.length - a;
       t.true(Math.abs(a - b) <= Math.max(6, 0.05 * Math.max(a, b)), `${a} and ${b}`);
       // Nobody idles either: six slots at the mean cost.
-      t.true(within.length >= 0.98 * ((6 * 10_000) / (10 * (1 + ratio))), `${within.length}`);
+      t.true(within.length >= 0.98 * ((6 * 10_000) / (25 * (1 + ratio))), `${within.length}`);
     }
   });

@@ -42,7 +42,7 @@ test("a line rewritten by a JSON tool is the same line, and the score the same n
       t.is(JSON.stringify(parsed), line);
       t.like(parsed, { input, top: [{ score: score / 1e6 }] });
     }),
-    500,
+    200,
   );
 });
 
