@@ -41,6 +41,9 @@ const details: readonly Column<ModelView>[] = [
   { name: "source", value: ({ manifest }) => manifest.source },
 ];
 
+/** The node fetches the model, opens it and runs it once before it answers: minutes for a large one on a busy machine. */
+const addMs = 120_000;
+
 /** A model's manifest under the name it is added by. @throws INVALID, MALFORMED */
 export async function readManifest(file: string, name: string): Promise<ModelManifest> {
   const text = await readable(file, async () => readFile(file, "utf8"));
@@ -88,7 +91,8 @@ Examples:
     .action(
       async (name: string, path: string, options: { manifest?: string }, command: Command) => {
         const session = open(command);
-        const { client, signal } = session;
+        const { signal } = session;
+        const client = session.patient(addMs);
         const local = session.local(path);
         const manifestFile = session.local(
           options.manifest ?? path.replace(/(\.onnx)?$/i, ".json"),

@@ -56,13 +56,18 @@ export class Session {
 
   /** Made on first use: `start` and `dev` need none. */
   get client(): IDunnoClient {
-    this.#client ??= new IDunnoClient({
+    this.#client ??= this.patient(apiLimits.timeoutMs);
+    return this.#client;
+  }
+
+  /** A client for work that takes a node longer than most; `--timeout` still decides when it is given. */
+  patient(timeoutMs: number): IDunnoClient {
+    return new IDunnoClient({
       nodes: this.#nodes(),
-      timeoutMs: this.timeoutMs ?? apiLimits.timeoutMs,
+      timeoutMs: this.timeoutMs ?? timeoutMs,
       patienceMs: this.timeoutMs ?? patienceMs,
       stale: this.#options.stale ?? false,
     });
-    return this.#client;
   }
 
   /** Learns the other nodes, before work that is long enough for the one we know to die. */

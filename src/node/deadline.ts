@@ -3,8 +3,13 @@ import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { IDunnoError } from "../lib/errors.ts";
 
+/** A signal with a clock: {@link renew} sets it back, for work that shows progress. */
+export interface Deadline extends AbortSignal, Disposable {
+  renew(): void;
+}
+
 /** A signal that aborts with TIMED_OUT after `ms`, or with whatever `parent` aborts with. */
-export function deadline(what: string, ms: number, parent?: AbortSignal): AbortSignal & Disposable {
+export function deadline(what: string, ms: number, parent?: AbortSignal): Deadline {
   const controller = new AbortController();
   // One request may wait for many chunks at once, each of which listens: that is no leak.
   setMaxListeners(0, controller.signal);
@@ -16,6 +21,7 @@ export function deadline(what: string, ms: number, parent?: AbortSignal): AbortS
   if (parent?.aborted === true) follow();
   else parent?.addEventListener("abort", follow, { once: true });
   return Object.assign(controller.signal, {
+    renew: () => void timer.refresh(),
     [Symbol.dispose]: () => {
       clearTimeout(timer);
       parent?.removeEventListener("abort", follow);

@@ -57,7 +57,9 @@ export class Inputs {
           remedy: "see 'idunno sdfs ls -r', or put files there with 'idunno sdfs put -r'",
         });
     }
-    return [...found.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+    // By UTF-8 bytes, as every listing.
+    const keyed = [...found.values()].map((input) => ({ input, key: Buffer.from(input.path) }));
+    return keyed.toSorted((a, b) => Buffer.compare(a.key, b.key)).map(({ input }) => input);
   }
 
   /** The file of that name, or everything in the folder of that name. */

@@ -4,6 +4,7 @@ import type { ListView, StoreView } from "../../lib/api/files.ts";
 import { apiLimits } from "../../lib/api/routes.ts";
 import { IDunnoError } from "../../lib/errors.ts";
 import { Type } from "../../lib/schema.ts";
+import type { Deadline } from "../deadline.ts";
 import type { Services } from "../services.ts";
 import type { App } from "./app.ts";
 import { beforeRead, requestKey, requestSignal } from "./request.ts";
@@ -34,11 +35,12 @@ export function fileRoutes(app: App, services: Services): void {
     if (size > apiLimits.fileBytes)
       throw new IDunnoError("TOO_LARGE", { what: "the file", size, limit: apiLimits.fileBytes });
     const { body } = request;
+    const signal = requestSignal(request, reply);
     const content = body instanceof Readable ? body : Readable.from([]);
-    const stored = await files.put(request.params["*"], content, {
+    const stored = await files.put(request.params["*"], whileItComes(content, signal), {
       key: requestKey(request, services),
       ifVersion: versionOf(request, "ifVersion"),
-      signal: requestSignal(request, reply),
+      signal,
     });
     return fileView(stored);
   });
@@ -121,6 +123,14 @@ function catalogRoutes(app: App, services: Services): void {
       return storeView(services, request.params.node, request.query);
     },
   );
+}
+
+/** An upload may take as long as it needs, as long as something comes: the deadline counts from the last piece. */
+async function* whileItComes(content: Readable, limit: Deadline): AsyncGenerator<Uint8Array> {
+  for await (const piece of content) {
+    limit.renew();
+    yield piece as Uint8Array;
+  }
 }
 
 function statIfAny(

@@ -2,14 +2,14 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { apiLimits } from "../../lib/api/routes.ts";
 import { IDunnoError } from "../../lib/errors.ts";
-import { deadline } from "../deadline.ts";
+import { deadline, type Deadline } from "../deadline.ts";
 import type { Services } from "../services.ts";
 
 /** Longest wait a client may ask for, in ms. */
 const timeoutMaxMs = 10 * 60_000;
 
 /** The deadline that a request set, ended early when its client goes away. */
-export function requestSignal(request: FastifyRequest, reply: FastifyReply): AbortSignal {
+export function requestSignal(request: FastifyRequest, reply: FastifyReply): Deadline {
   const asked = Number(request.headers["idunno-timeout-ms"] ?? apiLimits.timeoutMs);
   const ms =
     Number.isFinite(asked) && asked > 0 ? Math.min(asked, timeoutMaxMs) : apiLimits.timeoutMs;
