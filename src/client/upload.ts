@@ -42,6 +42,8 @@ export class Upload {
   async *#read(stream: ByteStream): AsyncGenerator<Uint8Array> {
     try {
       for await (const piece of stream) {
+        // An empty piece would end a chunked body early.
+        if (piece.byteLength === 0) continue;
         this.#bytes += piece.byteLength;
         yield piece;
       }

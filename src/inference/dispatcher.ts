@@ -138,7 +138,10 @@ export class Dispatcher {
         break;
       }
       case "failed":
-        this.reject(ticket, new IDunnoError("EXECUTOR_FAILED", { why: answer.why }));
+        this.reject(
+          ticket,
+          new IDunnoError("EXECUTOR_FAILED", { why: answer.why, during: "query" }),
+        );
         break;
       case "cancelled":
         this.reject(ticket, cancelled(answer.id));
@@ -154,7 +157,13 @@ export class Dispatcher {
     for (const ticket of begun) {
       const guilty = blame.kind === "query" && blame.id === ticket.request.id;
       if (guilty || blame.kind === "unknown")
-        this.reject(ticket, new IDunnoError("EXECUTOR_FAILED", { why: blame.why }));
+        this.reject(
+          ticket,
+          new IDunnoError("EXECUTOR_FAILED", {
+            why: blame.why,
+            during: guilty ? "timeout" : "query",
+          }),
+        );
       else this.#putBack(ticket);
     }
     for (const ticket of notBegun) this.#putBack(ticket);

@@ -72,7 +72,7 @@ export class Supervisor {
   get givenUp(): IDunnoError | undefined {
     if (this.#startFailures < MAX_START_FAILURES) return undefined;
     const why = `it failed to start ${this.#startFailures} times in a row: ${this.#lastWhy}`;
-    return new IDunnoError("EXECUTOR_FAILED", { why });
+    return new IDunnoError("EXECUTOR_FAILED", { why, during: "start" });
   }
 
   /** @throws IDunnoError EXECUTOR_FAILED when it does not start, CLOSED when it is closed meanwhile */

@@ -53,7 +53,9 @@ export class Validator {
     try {
       if (!(await child.up(START_WITHIN_MS))) {
         const { why } = await child.exited;
-        throw this.#destroyed ? closed() : new IDunnoError("EXECUTOR_FAILED", { why });
+        throw this.#destroyed
+          ? closed()
+          : new IDunnoError("EXECUTOR_FAILED", { why, during: "start" });
       }
       const end = await child.load(planOf(model, 0), LOAD_WITHIN_MS);
       if (this.#destroyed) throw closed();

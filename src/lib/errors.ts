@@ -44,7 +44,8 @@ export interface ErrorDetails {
   HANDSHAKE_REFUSED: { readonly peer: string; readonly why: string };
   /** The disk refused a write that must not be lost. The process ends. */
   STORAGE_FAILED: { readonly what: string };
-  EXECUTOR_FAILED: { readonly why: string };
+  /** `during`: a query ended the process, a query ran out of time, or the process could not be had at all. */
+  EXECUTOR_FAILED: { readonly why: string; readonly during: "query" | "timeout" | "start" };
   JOB_FAILED: { readonly job: string; readonly why: string };
   INTERNAL: { readonly message: string };
 }

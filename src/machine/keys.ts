@@ -2,7 +2,7 @@
  * Exactly once for whoever repeats a request: the first outcome of an idempotency key is kept and given again. Kept for
  * a while only; what is forgotten raises a floor under which an unknown key is refused, never carried out a second time.
  *
- * K1 A key is carried out at most once: its row is there, or its stamp is at or under the floor, or it is new.
+ * K1 A key is decided at most once: its row is there, or its stamp is at or under the floor, or it is new.
  * K2 Keys are forgotten in the order in which they were first used, on every replica in the same command.
  */
 import { hash64 } from "../lib/hash.ts";
@@ -81,6 +81,13 @@ export function answerOf(
   const floor = meta.table.get(rows, meta.keyFloor) ?? 0;
   return stamp <= floor ? refuse("KEY_EXPIRED", { key }) : undefined;
 }
+
+/** Refused for the moment, by what may have changed when the request comes again: too few nodes up, or a full table. */
+export function isUndecided(outcome: Outcome): boolean {
+  return outcome.kind === "refused" && undecided.has(outcome.code);
+}
+
+const undecided: ReadonlySet<string> = new Set(["TOO_FEW_COPIES", "STALE_CATALOG", "BUSY"]);
 
 /** Keeps the outcome of a key's first use. */
 export function remember(

@@ -4,7 +4,8 @@
  * and a whole cluster can be simulated in one thread.
  *
  * M1 Applying is a function of the state and the command: same outcome, same mutations, on every replica.
- * M2 A refused command changes nothing but log time and its idempotency key.
+ * M2 A refused command changes nothing but log time and its idempotency key; of one refused for the moment only, not
+ *    even the key is kept.
  * M3 A state loaded from the rows that the mutations made behaves like the one that made them.
  * M4 Log time never goes back.
  */
@@ -15,7 +16,7 @@ import { queries } from "../scheduler/rows.ts";
 import type { JobRecord, QueryRecord } from "../scheduler/types.ts";
 import type { StoreRecord } from "../sdfs/catalog/types.ts";
 import type { Command, MemberRecord, ModelRecord, Operation } from "./commands.ts";
-import { KeyOrder, answerOf, forgetOldKeys, remember, requestHash } from "./keys.ts";
+import { KeyOrder, answerOf, forgetOldKeys, isUndecided, remember, requestHash } from "./keys.ts";
 import { perform } from "./perform.ts";
 import { HotRows, isHot, meta } from "./tables.ts";
 import { ColdReadFailure, type ColdTables, type Mutation, Transaction } from "./transaction.ts";
@@ -109,6 +110,8 @@ export class Machine {
     const known = answerOf(tx, key, request, stamp);
     if (known !== undefined) return { outcome: known, isNew: false };
     const attempted = attempt(tx, v, operation, stamp);
+    // Nothing was decided: the same request may be carried out under the same key a moment later.
+    if (isUndecided(attempted.outcome)) return { ...attempted, isNew: false };
     remember(tx, key, { ...stamp, request, outcome: attempted.outcome });
     return { ...attempted, isNew: true };
   }

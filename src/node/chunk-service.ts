@@ -8,7 +8,7 @@ import { ChunkHash, type NodeId, type StoreId } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { PeerNetwork } from "../net/peers.ts";
 import { type Candidate, place } from "../sdfs/catalog/placement.ts";
-import { replicationFactor } from "../sdfs/catalog/types.ts";
+import { type ChunkRecord, replicationFactor } from "../sdfs/catalog/types.ts";
 import type { ChunkCache, Lease } from "../sdfs/chunks/chunk-cache.ts";
 import type { ChunkStore } from "../sdfs/chunks/chunk-store.ts";
 import { hashOf } from "../sdfs/chunks/hash.ts";
@@ -41,13 +41,20 @@ export class ChunkService {
   /** Nodes that should have a chunk, as this node's state says: those that are up first. */
   holders(hash: ChunkHash): NodeId[] {
     const { machine, state } = this.#ports;
-    const record = state.get(`chunk/${hash}`) as
-      { readonly stores: readonly StoreId[] } | undefined;
+    const record = state.get(`chunk/${hash}`) as ChunkRecord | undefined;
     const stores = new Set(record?.stores ?? []);
     return [...machine.members.values()]
       .filter(({ store }) => stores.has(store))
       .toSorted((a, b) => Number(b.state === "up") - Number(a.state === "up"))
       .map(({ node }) => node);
+  }
+
+  /** Whether the catalog knows of no store any more that could have a chunk: not merely of none that is up. */
+  isLost(hash: ChunkHash): boolean {
+    const { machine, state } = this.#ports;
+    const record = state.get(`chunk/${hash}`) as ChunkRecord | undefined;
+    const stores = record?.stores ?? [];
+    return stores.every((store) => machine.stores.get(store)?.state !== "active");
   }
 
   /**

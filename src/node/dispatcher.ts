@@ -12,6 +12,7 @@ import { type JobId, NodeId } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import { planAssignments } from "../scheduler/policy.ts";
 import { Predictor } from "../scheduler/prediction.ts";
+import { completionBytes } from "../scheduler/results.ts";
 import type { Completion } from "../scheduler/types.ts";
 import type { Coordination } from "./coordination.ts";
 import { pause } from "./deadline.ts";
@@ -21,8 +22,9 @@ import type { RaftDriver } from "./raft-driver.ts";
 
 /** Completions waiting to be committed: far above what all slots of a cluster can finish in one commit. */
 const completionsWaiting = 20_000;
-/** Completions in one command: with 1,024 inputs each at some 50 bytes, well under the limit of a command. */
+/** Completions in one command, and their bytes: well under the limit of a command, which one alone never reaches. */
 const completionsPerCommand = 128;
+const completionBytesPerCommand = 1024 * 1024;
 /** Pause before a push that was not answered is repeated, in ms. */
 const pushAgainMs = 100;
 
@@ -101,7 +103,7 @@ export class Dispatcher {
   }
 
   async #work(): Promise<void> {
-    const taken = this.#waiting.splice(0, completionsPerCommand);
+    const taken = this.#waiting.splice(0, this.#batchSize());
     try {
       const complete = taken.map(({ completion }) => completion);
       const assign = this.#plan();
@@ -120,6 +122,18 @@ export class Dispatcher {
       for (const { reject } of taken) reject(error);
       throw error;
     }
+  }
+
+  /** How many of those that wait go into one command: at least one, then as many as its bounds allow. */
+  #batchSize(): number {
+    let bytes = 0;
+    let count = 0;
+    for (const { completion } of this.#waiting) {
+      bytes += completionBytes(completion);
+      if (count > 0 && (count >= completionsPerCommand || bytes > completionBytesPerCommand)) break;
+      count += 1;
+    }
+    return count;
   }
 
   #plan(): ReturnType<typeof planAssignments> {

@@ -10,7 +10,8 @@ import { IDunnoError } from "../lib/errors.ts";
 import { Scope } from "../lib/scope.ts";
 import { type ChunkHash, NodeId } from "../lib/types.ts";
 import { Executor } from "../inference/executor.ts";
-import { PeerNetwork } from "../net/peers.ts";
+import type { Machine } from "../machine/machine.ts";
+import { type Hello, PeerNetwork } from "../net/peers.ts";
 import type { Raft } from "../raft/core.ts";
 import { startHttp } from "./http/server.ts";
 import { type Logger, openLog } from "./log.ts";
@@ -108,13 +109,14 @@ async function open(
   stop: Stop,
 ): Promise<RunningNode> {
   const { dataDirectory: directory } = options;
-  const identity = await establishIdentity(directory, options.name, options.bootstrap);
+  const established = await establishIdentity(directory, options.name, options.bootstrap);
+  const { identity } = established;
   const boot = randomBytes(8).toString("hex");
   const clock = { now: () => performance.now() };
   const opening = { scope, log, onFatal: stop.fatal };
   let node: Node | undefined;
 
-  const { logStore, recovered } = await openLogStore(directory, identity, opening);
+  const { logStore, recovered } = await openLogStore(directory, established, opening);
   const { state, machine } = await openState(directory, opening);
   const logClock = new LogClock(clock, machine.logTime, Date.now());
   const onDamage = (hash: ChunkHash): void => node?.onDamage(hash);
@@ -127,7 +129,7 @@ async function open(
     log: ({ level, event, ...fields }) => log[level](event, fields),
   });
   scope.defer(async () => executor.close());
-  const peers = await listenForPeers(options, { identity, boot, raft, log }, () => node);
+  const peers = await listenForPeers(options, { identity, boot, raft, machine, log }, () => node);
   scope.defer(async () => peers.close());
   const loopDelay = watchLoop(scope);
   const stored = { log, raft, logStore, state, machine, logClock, chunkStore, cache };
@@ -202,6 +204,7 @@ async function listenForPeers(
     readonly identity: Identity;
     readonly boot: string;
     readonly raft: Raft;
+    readonly machine: Machine;
     readonly log: Logger;
   },
   node: () => Node | undefined,
@@ -212,6 +215,7 @@ async function listenForPeers(
       identity: { cluster, generation, node: NodeId(name), incarnation, boot: parts.boot },
       listen,
       damaged: () => parts.raft.isDamaged,
+      admit: (hello) => foreignIncarnation(parts.machine, hello),
     },
     {
       message: (from, payload) => node()?.onMessage(from, payload),
@@ -228,6 +232,16 @@ async function listenForPeers(
       trouble: (peer, error) => parts.log.debug("peer-trouble", { peer, error: error.message }),
     },
   );
+}
+
+/**
+ * A node that comes with another data directory than the one it registered with has forgotten how it voted and what it
+ * acknowledged: it may not come back under its name.
+ */
+function foreignIncarnation(machine: Machine, { node, incarnation }: Hello): string | undefined {
+  const member = machine.members.get(node);
+  if (member === undefined || member.incarnation === incarnation) return undefined;
+  return `${node} is known with the data directory of incarnation ${member.incarnation}, this one is ${incarnation}: bring back the old directory`;
 }
 
 function otherFounders({ node, founders }: Identity): Map<NodeId, { host: string; port: number }> {

@@ -11,7 +11,7 @@ import { ChunkCache } from "../sdfs/chunks/chunk-cache.ts";
 import { ChunkStore } from "../sdfs/chunks/chunk-store.ts";
 import type { ChunkHash } from "../lib/types.ts";
 import type { Logger } from "./log.ts";
-import type { Identity } from "./stores/identity.ts";
+import { type Identity, keepIdentity } from "./stores/identity.ts";
 import { openDatabase } from "./stores/level.ts";
 import { type Recovered, recoverLog } from "./stores/log-recovery.ts";
 import { LogStore } from "./stores/log-store.ts";
@@ -33,17 +33,25 @@ export interface OpeningPorts {
  */
 export async function openLogStore(
   directory: string,
-  identity: Identity,
+  { identity, isNew }: { readonly identity: Identity; readonly isNew: boolean },
   { scope, log, onFatal }: OpeningPorts,
 ): Promise<{ readonly logStore: LogStore; readonly recovered: Recovered }> {
   const database = await openDatabase(join(directory, "raft"));
   const mark = await MarkFile.open(directory);
-  const recovered = await recoverLog(database, mark.last);
+  let recovered: Recovered;
+  try {
+    recovered = await recoverLog(database, mark.last, isNew);
+  } catch (error) {
+    await mark.close();
+    await database.close();
+    throw error;
+  }
   const logStore = new LogStore(database, mark, recovered);
   scope.defer(async () => logStore.close());
   logStore.onFailure(onFatal);
   if (recovered.damage.length === 0) {
     if (mark.last === undefined) await logStore.remark();
+    if (isNew) await keepIdentity(directory, identity);
     return { logStore, recovered };
   }
   log.error("log-damaged", { damage: recovered.damage, keptTo: recovered.lastIndex });

@@ -191,7 +191,7 @@ export class RaftDriver {
       this.#reads.get(id)?.(index);
       this.#reads.delete(id);
     }
-    if (ready.healed) void this.#remark(); // failures reach onFatal
+    if (ready.healed) void this.#healed(); // failures reach onFatal
     applier.applyTo(ready.applyTo);
   }
 
@@ -218,9 +218,9 @@ export class RaftDriver {
     }
   }
 
-  async #remark(): Promise<void> {
+  async #healed(): Promise<void> {
     try {
-      await this.#ports.store.remark();
+      await this.#ports.store.healed();
     } catch (error) {
       this.#ports.onFatal(error);
     }

@@ -3,8 +3,7 @@
  * new copies elsewhere, the most endangered first. And, as any node after a start: whatever this store should hold
  * and does not have is told to the cluster, so that it is made again.
  */
-import type { StoreId } from "../lib/types.ts";
-import { ChunkHash, type NodeId } from "../lib/types.ts";
+import { ChunkHash, type NodeId, type StoreId } from "../lib/types.ts";
 import { groupBy } from "../lib/group-by.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { PeerNetwork } from "../net/peers.ts";
@@ -53,9 +52,9 @@ export class Repairer {
   readonly #duty: LeaderDuty;
   readonly #closing = new AbortController();
   #timer: NodeJS.Timeout | undefined;
-  /** Absent stores whose chunks were all found to have enough copies, until the members change. */
+  /** Lists in which nothing was left to copy, until the members change. */
   readonly #settled = new Set<string>();
-  /** The last row of the page that is being repaired, by absent store. */
+  /** The last row of the page before the one that is being repaired, by list. */
   readonly #cursors = new Map<string, string>();
   #membersSeen = "";
 
@@ -79,13 +78,16 @@ export class Repairer {
       this.#settled.clear();
       this.#cursors.clear();
     }
-    for (const { store, live } of stores) {
-      if (live || this.#settled.has(store)) continue;
-      const { next, copies } = await this.#plan(store, stores);
-      // A page is left behind only when nothing in it wants a copy any more.
+    const absent = stores.filter(({ live }) => !live).map(({ store }) => `held/${store}/`);
+    // Chunks that want copies change while the members stay, so that list is never settled.
+    for (const list of ["lacking/", ...absent]) {
+      if (this.#settled.has(list)) continue;
+      const { next, copies } = await this.#plan(list, stores);
+      // A page is left behind only when nothing in it can be copied any more.
       if (copies.length > 0) await this.#carryOut(copies);
-      else if (next === undefined) this.#settled.add(store);
-      else this.#cursors.set(store, next);
+      else if (next !== undefined) this.#cursors.set(list, next);
+      else if (list === "lacking/") this.#cursors.delete(list);
+      else this.#settled.add(list);
     }
   }
 
@@ -102,27 +104,30 @@ export class Repairer {
     });
   }
 
+  /** What to copy of a page of a list of chunks: those of an absent store, or those that want copies. */
   async #plan(
-    absent: StoreId,
+    list: string,
     stores: readonly StoreStatus[],
   ): Promise<{ readonly next: string | undefined; readonly copies: readonly RepairCopy[] }> {
     const { state } = this.#ports;
+    const most = Math.min(replicationFactor, stores.filter(({ live }) => live).length);
     const endangered: ChunkRecord[] = [];
     let scanned = 0;
     let next: string | undefined;
-    for await (const [key] of state.rows(`held/${absent}/`, this.#cursors.get(absent))) {
+    for await (const [key, value] of state.rows(list, this.#cursors.get(list))) {
       scanned += 1;
-      const record = state.get(`chunk/${key.slice(key.lastIndexOf("/") + 1)}`);
+      // In a cluster of fewer nodes than copies every chunk wants more, and none can have them.
+      const hopeless = list === "lacking/" && (value as number) >= most;
+      const record = hopeless
+        ? undefined
+        : state.get(`chunk/${key.slice(key.lastIndexOf("/") + 1)}`);
       if (record !== undefined) endangered.push(record as ChunkRecord);
       if (scanned < chunksPerSweep) continue;
       next = key;
       break;
     }
-    const copies = planRepair(endangered, stores, {
-      copies: replicationFactor,
-      limit: copiesPerSweep,
-    });
-    return { next, copies };
+    const plan = { copies: replicationFactor, limit: copiesPerSweep };
+    return { next, copies: planRepair(endangered, stores, plan) };
   }
 
   async #carryOut(copies: readonly RepairCopy[]): Promise<void> {

@@ -3,13 +3,15 @@
  * that is ready goes in one request; one request is under way at a time.
  */
 import { asIDunnoError } from "../lib/errors.ts";
+import { completionBytes } from "../scheduler/results.ts";
 import type { Completion } from "../scheduler/types.ts";
 import type { NodeId } from "../lib/types.ts";
 import { pause } from "./deadline.ts";
 import type { Logger } from "./log.ts";
 
-/** Queries in one request: the leader commits them together. */
+/** Queries in one request, and their bytes, far below a frame's bound: the leader commits them together. */
 const perRequest = 128;
+const requestBytes = 1024 * 1024;
 /** Pause after a failed request, in ms: an election takes some hundred. */
 const retryMs = 20;
 
@@ -62,7 +64,7 @@ export class ResultsOutbox {
       const nudge = this.#nudge.signal;
       const any = AbortSignal.any([signal, nudge]);
       const leader = this.#ports.leader();
-      const batch = this.#waiting.slice(0, perRequest);
+      const batch = this.#nextBatch();
       try {
         if (leader === undefined) {
           await pause(1_000, any);
@@ -82,6 +84,18 @@ export class ResultsOutbox {
       }
     }
     this.#busy = false;
+  }
+
+  /** At least one, then as many as a request may carry. */
+  #nextBatch(): Completion[] {
+    let bytes = 0;
+    const batch: Completion[] = [];
+    for (const completion of this.#waiting) {
+      bytes += completionBytes(completion);
+      if (batch.length > 0 && (batch.length >= perRequest || bytes > requestBytes)) break;
+      batch.push(completion);
+    }
+    return batch;
   }
 
   async close(): Promise<void> {

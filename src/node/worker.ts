@@ -7,9 +7,9 @@
  *  W2 finished results are kept until a leader acknowledged them, or their job has ended;
  *  W3 results depend on the input, the model and its manifest only: errors come from a fixed table.
  */
-import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
+import { asIDunnoError, hasCode, IDunnoError } from "../lib/errors.ts";
 import type { AssignedQuery } from "../lib/outcome.ts";
-import { Attempt, JobId, type NodeId, QueryNumber } from "../lib/types.ts";
+import { assert, Attempt, JobId, type NodeId, QueryNumber } from "../lib/types.ts";
 import type { Executor } from "../inference/executor.ts";
 import type { InputFile, InputOutput, LocalModel, QueryResult } from "../inference/types.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -20,16 +20,17 @@ import { pause } from "./deadline.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Logger } from "./log.ts";
 import type { Models } from "./models.ts";
+import { Quarantine } from "./quarantine.ts";
 
 /** Queries in hand: the scheduler gives a slot 64 at most; a machine may have 128 slots. */
 const queriesInHand = 64 * 128;
 /** Queries per slot whose inputs are made local ahead of their turn. */
 const preparedPerSlot = 4;
-/** A query that ended the executor, or ran out of time, this often is given up: its inputs become error records (P4). */
+/** A query that ended the executor alone, or ran out of time, this often is given up: its inputs become errors (P4). */
 const executorTries = 3;
-/** Pause before fetching again what no replica could give, in ms; doubles up to the second. */
-const fetchPauseMs = 100;
-const fetchPauseMaxMs = 5_000;
+/** Pause before trying again what could not be done now, such as fetching from a dead replica, in ms; it doubles. */
+const retryPauseMs = 100;
+const retryPauseMaxMs = 5_000;
 /** The shortest time-out of a query in the executor, in ms, and what each input adds: no network here needs a tenth. */
 const leastTimeoutMs = 30_000;
 const timeoutPerInputMs = 10_000;
@@ -57,6 +58,7 @@ export class Worker {
   readonly #closing = new AbortController();
   readonly #inHand = new Map<string, AssignedQuery>();
   readonly #queue: AssignedQuery[] = [];
+  readonly #quarantine = new Quarantine();
   #preparing = 0;
   /** Wakes queries that wait for the state to know their job. */
   #applied = new AbortController();
@@ -165,17 +167,24 @@ export class Worker {
     signal: AbortSignal,
   ): Promise<Outputs | undefined> {
     let executorFailures = 0;
-    for (let pauseMs = fetchPauseMs; ; pauseMs = Math.min(pauseMs * 2, fetchPauseMaxMs)) {
+    let suspected = false;
+    for (let pauseMs = retryPauseMs; ; pauseMs = Math.min(pauseMs * 2, retryPauseMaxMs)) {
       try {
-        return await this.#attempt(query, job, signal);
+        const attempt = async (): Promise<Outputs> => this.#attempt(query, job, signal);
+        return await (suspected
+          ? this.#quarantine.alone(attempt)
+          : this.#quarantine.shared(attempt));
       } catch (error) {
         signal.throwIfAborted();
         if (this.#hasEnded(query.job)) return undefined;
         const { code, message } = asIDunnoError(error);
-        if (code === "EXECUTOR_FAILED") {
-          executorFailures += 1;
+        if (hasCode(error, "EXECUTOR_FAILED") && error.details.during !== "start") {
+          const { during } = error.details;
+          // A crash beside others may have been theirs: only what it does alone counts against it.
+          if (during === "timeout" || suspected) executorFailures += 1;
+          suspected = true;
           this.#ports.log.warn("executor-failed", { id: idOf(query), executorFailures, message });
-          if (executorFailures >= executorTries) return givenUp(query, message);
+          if (executorFailures >= executorTries) return givenUp(query, during);
           continue;
         }
         this.#ports.log.warn("query-delayed", { id: idOf(query), code, message });
@@ -188,7 +197,11 @@ export class Worker {
     const { inputs, models } = this.#ports;
     const list = await inputs.range(job.manifest, query, signal);
     const model = await models.ready(job.model, signal);
-    const readable = list.filter(({ tooLarge }) => !tooLarge);
+    const { chunks } = this.#ports;
+    const unreadable = list.map(({ tooLarge, chunks: parts }) =>
+      tooLarge ? "too_large" : parts.some((hash) => chunks.isLost(hash)) ? "missing" : undefined,
+    );
+    const readable = list.filter((_, i) => unreadable[i] === undefined);
     using leases = new Leases();
     const files = await Promise.all(
       readable.map(async (input) => this.#makeLocal(input, leases, signal)),
@@ -197,11 +210,12 @@ export class Worker {
     let next = 0;
     return {
       elapsedMs,
-      outputs: list.map(({ tooLarge }) => {
-        if (tooLarge) return "too_large";
+      outputs: unreadable.map((code) => {
+        if (code !== undefined) return code;
         const output = outputs[next];
         next += 1;
-        return output === undefined ? "missing" : packOutput(output);
+        assert(output !== undefined, "the executor answers for every input");
+        return packOutput(output);
       }),
     };
   }
@@ -270,7 +284,7 @@ function packOutput(output: InputOutput): PackedOutput {
   return output.kind === "error" ? output.code : output.top.flat();
 }
 
-function givenUp(query: AssignedQuery, message: string): Outputs {
-  const code = message.includes("timed out") ? "timed_out" : "killed_executor";
+function givenUp(query: AssignedQuery, during: "query" | "timeout"): Outputs {
+  const code = during === "timeout" ? "timed_out" : "killed_executor";
   return { outputs: Array.from({ length: query.count }, () => code), elapsedMs: 0 };
 }

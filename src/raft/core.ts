@@ -150,7 +150,7 @@ export class Raft {
   /** Appends commands to the log if this node leads. They are committed when the state machine applies them. */
   propose(commands: readonly Uint8Array[], now: number): Proposed {
     const state = this.#state;
-    state.now = now;
+    state.now = Math.max(state.now, now);
     if (state.role.kind !== "leader") return { kind: "notLeader", leader: this.role.leader };
     if (state.role.uncommittedBytes >= state.limits.uncommittedBytes)
       return { kind: "busy", limitBytes: state.limits.uncommittedBytes };
@@ -166,7 +166,7 @@ export class Raft {
   /** Asks for an index at which a read is linearizable; the answer comes in a Ready under the same id. */
   read(id: number, now: number): void {
     const state = this.#state;
-    state.now = now;
+    state.now = Math.max(state.now, now);
     const { role } = state;
     if (role.kind !== "leader" || role.reads.size >= state.limits.pendingReads) {
       state.readsReady.push({ id, index: undefined });

@@ -134,4 +134,9 @@ export function healIfWhole(state: RaftState): void {
   if (whole < damage.healIndex) return;
   state.damage = undefined;
   state.healed = true;
+  // Its vote of this term may be forgotten; it may not give another one (R1). Whoever leads the term had a majority.
+  if (state.vote === undefined && state.role.kind === "follower") {
+    state.vote = state.role.leader;
+    state.dirty.hardState = true;
+  }
 }

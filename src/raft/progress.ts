@@ -20,7 +20,7 @@ export class Progress {
   probing = false;
   /** Local time of the last message from this peer; -Infinity: none in this term. */
   lastContact = Number.NEGATIVE_INFINITY;
-  /** Local time at which the newest answered heartbeat round was sent: reads count it (read-index.ts). */
+  /** Local time at which the newest answered heartbeat round was sent: reads count it (read-queue.ts). */
   ackedRead = 0;
   /** The newest commit index sent, so that an idle peer still learns it. */
   sentCommit = LogIndex(0);

@@ -11,8 +11,8 @@ export const inputErrors = {
   too_large: "the file or the image in it is larger than the limit",
   unsupported: "the image is of a kind that is not supported",
   wrong_output: "the model's output is not what its manifest says",
-  killed_executor: "inference on this input alone ended the executor twice",
-  timed_out: "inference on this input alone did not end in time twice",
+  killed_executor: "inference on this input ended the executor time and again",
+  timed_out: "inference on this input did not end in time, time and again",
   missing: "the file's content could not be read from any replica",
 } as const;
 
@@ -22,6 +22,9 @@ export type InputErrorCode = keyof typeof inputErrors;
 const classesLimit = 100;
 /** Largest score in millionths: 15 digits, all of which a double carries exactly. Probabilities need 7. */
 const millionthsLimit = 1e15 - 1;
+
+/** A class or a score in MessagePack: 5 bytes up to 32 bits, which all but absurd scores fit. */
+const packedNumberBytes = 5;
 
 /** Packs the best classes, best first. A score that is no number, or absurd, is the model's fault: `wrong_output`. */
 export function packTop(
@@ -34,6 +37,18 @@ export function packTop(
     packed.push(label, millionths);
   }
   return packed;
+}
+
+/** About how many bytes a completion takes in a command or a frame, rounded up: for bounding batches of them. */
+export function completionBytes({
+  outputs,
+}: {
+  readonly outputs: readonly PackedOutput[];
+}): number {
+  let bytes = 128;
+  for (const output of outputs)
+    bytes += typeof output === "string" ? 24 : 3 + output.length * packedNumberBytes;
+  return bytes;
 }
 
 /** Whether a worker's output is one that a model of `classes` classes may have, or an error of the table. */

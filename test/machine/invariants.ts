@@ -9,6 +9,7 @@ import type {
   StoreRecord,
   VersionRecord,
 } from "../../src/sdfs/catalog/types.ts";
+import { replicationFactor } from "../../src/sdfs/catalog/types.ts";
 import type { Replica } from "./fixtures.ts";
 
 export function checkInvariants(replica: Replica): void {
@@ -81,6 +82,12 @@ function checkChunks(replica: Replica): void {
     c.stores.map((store) => `held/${store}/${c.hash} ${c.bytes}`),
   );
   deepStrictEqual(new Set(listed), held, "C1");
+  const lacking = rowsOf<number>(replica, "lacking").map(([key, n]) => `${key} ${n}`);
+  const wanting = rowsOf<ChunkRecord>(replica, "chunk")
+    .map(([, chunk]) => chunk)
+    .filter((c) => c.references > 0 && c.stores.length < replicationFactor)
+    .map((c) => `lacking/${c.hash} ${c.stores.length}`);
+  deepStrictEqual(new Set(lacking), new Set(wanting), "repair finds what wants copies");
   const references = new Map<string, number>();
   const named = [
     ...rowsOf<VersionRecord>(replica, "version"),

@@ -35,6 +35,14 @@ test("a refusal is an outcome too, and stays one", (t) => {
   t.is(codeOf(later.apply({ kind: "remove-file", path: "x" }, key).outcome), "NOT_FOUND");
 });
 
+test("a refusal for the moment decides nothing: the same key is carried out when there are enough copies", (t) => {
+  const replica = cluster();
+  const key = keyAt(replica.at);
+  t.is(codeOf(replica.apply(upload("x", [chunk(7, [1, 2])]), key).outcome), "TOO_FEW_COPIES");
+  t.is(codeOf(replica.apply(upload("x", [chunk(7, [1, 2, 3])]), key).outcome), "ok");
+  t.is(codeOf(replica.apply(upload("x", [chunk(8, [1, 2, 3])]), key).outcome), "KEY_REUSED");
+});
+
 test("the same key with another request is refused, and forgets nothing", (t) => {
   const replica = cluster();
   const key = keyAt(replica.at);

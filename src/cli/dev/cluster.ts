@@ -57,6 +57,7 @@ export class DevCluster implements AsyncDisposable {
   readonly directory: string;
   readonly #options: DevClusterOptions;
   #state: DevState;
+  #saving: Promise<void> = Promise.resolve();
 
   private constructor(directory: string, state: DevState, options: DevClusterOptions) {
     this.directory = directory;
@@ -203,7 +204,14 @@ export class DevCluster implements AsyncDisposable {
   }
 
   async #save(): Promise<void> {
-    await writeDevState(this.directory, this.#state);
+    // Nodes may be restarted at the same time: one write after the other, each of the newest state.
+    const before = this.#saving;
+    this.#saving = (async () => {
+      // Whoever asked for it hears of a failed write.
+      await before.catch(() => undefined);
+      await writeDevState(this.directory, this.#state);
+    })();
+    await this.#saving;
   }
 
   /** Shows the logs of the nodes that ended, or of all when none did. */

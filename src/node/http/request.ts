@@ -7,12 +7,16 @@ import type { Services } from "../services.ts";
 
 /** Longest wait a client may ask for, in ms. */
 const timeoutMaxMs = 10 * 60_000;
+/** Share of the client's patience after which the answer leaves. */
+const answerShare = 0.9;
 
 /** The deadline that a request set, ended early when its client goes away. */
 export function requestSignal(request: FastifyRequest, reply: FastifyReply): Deadline {
   const asked = Number(request.headers["idunno-timeout-ms"] ?? apiLimits.timeoutMs);
-  const ms =
+  const wanted =
     Number.isFinite(asked) && asked > 0 ? Math.min(asked, timeoutMaxMs) : apiLimits.timeoutMs;
+  // Answered a little before the client gives up, so that it learns what was in the way.
+  const ms = wanted * answerShare;
   const gone = new AbortController();
   const signal = deadline(
     `${request.method} ${request.routeOptions.url ?? request.url}`,

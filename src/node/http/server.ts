@@ -3,6 +3,7 @@
  * else. What a route does stands in the routes files; what it answers, in views.ts.
  */
 import type { AddressInfo } from "node:net";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { apiLimits } from "../../lib/api/routes.ts";
 import { asIDunnoError, type ErrorCode, IDunnoError } from "../../lib/errors.ts";
@@ -67,10 +68,6 @@ export async function startHttp(
     });
     answerError(error, request, reply, services.log);
   });
-  // A file's bytes are taken as a stream, whatever they claim to be.
-  app.addContentTypeParser("application/octet-stream", (_request, payload, done) => {
-    done(null, payload);
-  });
   app.get("/livez", async () => ({ live: true }));
   app.get("/readyz", async (_request, reply) => {
     const ready = services.isReady();
@@ -78,7 +75,14 @@ export async function startHttp(
   });
   clusterRoutes(app, services);
   jobRoutes(app, services);
-  fileRoutes(app, services);
+  void app.register(async (files) => {
+    // A file's bytes are taken as a stream, whatever they claim to be: JSON, too, is stored and not parsed.
+    files.removeAllContentTypeParsers();
+    files.addContentTypeParser("*", (_request, payload, done) => {
+      done(null, payload);
+    });
+    fileRoutes(files.withTypeProvider<TypeBoxTypeProvider>(), services);
+  });
   logRoutes(app, services);
   try {
     await app.listen({ host: listen.host, port: listen.port });
@@ -122,6 +126,8 @@ function translate(error: unknown): IDunnoError {
       size: apiLimits.bodyBytes + 1,
       limit: apiLimits.bodyBytes,
     });
+  if ("code" in error && error.code === "FST_ERR_CTP_INVALID_MEDIA_TYPE")
+    return new IDunnoError("MALFORMED", { path: "content-type", expected: "application/json" });
   if ("statusCode" in error && error.statusCode === 400)
     return new IDunnoError("MALFORMED", { path: "body", expected: error.message });
   return asIDunnoError(error);

@@ -74,7 +74,7 @@ export async function readIdentity(directory: string): Promise<Identity | undefi
 }
 
 /**
- * Reads the identity, or makes it from the founders' list. The cluster's id follows from that list, so that founders
+ * Reads the identity, or makes one up from the founders' list, to be kept with {@link keepIdentity} once the log is made. The cluster's id follows from that list, so that founders
  * who were given the same list agree on it without talking.
  * @throws IDunnoError WRONG_DIRECTORY when the directory belongs to another node or cluster
  */
@@ -82,7 +82,7 @@ export async function establishIdentity(
   directory: string,
   node: string,
   founders: readonly Founder[] | undefined,
-): Promise<Identity> {
+): Promise<{ readonly identity: Identity; readonly isNew: boolean }> {
   const found = await readIdentity(directory);
   const cluster = founders === undefined ? undefined : clusterId(founders);
   if (found !== undefined) {
@@ -96,7 +96,7 @@ export async function establishIdentity(
         directory,
         why: "it belongs to a cluster founded with another --bootstrap list: leave --bootstrap out, or give another --data-dir",
       });
-    return found;
+    return { identity: found, isNew: false };
   }
   if (founders === undefined || cluster === undefined)
     throw new IDunnoError("WRONG_DIRECTORY", {
@@ -111,8 +111,12 @@ export async function establishIdentity(
     incarnation: randomBytes(8).toString("hex"),
     founders: [...founders].sort((a, b) => (a.name < b.name ? -1 : 1)),
   };
+  return { identity: parse(identity), isNew: true };
+}
+
+/** The last step of making a data directory: from now on a log or a mark that is missing is damage. */
+export async function keepIdentity(directory: string, identity: Identity): Promise<void> {
   await writeDurably(directory, "identity.json", `${JSON.stringify(identity, undefined, 2)}\n`);
-  return identity;
 }
 
 function clusterId(founders: readonly Founder[]): string {

@@ -17,6 +17,12 @@ import type { Mark } from "./mark.ts";
 /** Key of the term and vote. */
 export const hardStateKey = "h";
 
+/** Key of what was wrong when the log was last opened; there until the damage is healed (R9). */
+export const damageKey = "d";
+
+/** Notes of damage kept: enough to see what happened, however often the node was restarted since. */
+const damageNotes = 16;
+
 /** Entries deleted per batch when a damaged tail is discarded. */
 const discardBatch = 10_000;
 
@@ -55,13 +61,20 @@ interface Walk {
   fault: string | undefined;
 }
 
-/** Reads and judges the log. Entries from the first bad one on are deleted. */
-export async function recoverLog(database: Database, mark: Mark | undefined): Promise<Recovered> {
+/**
+ * Reads and judges the log. Entries from the first bad one on are deleted.
+ * @param isNew the directory was made just now: then, and only then, may there be no mark
+ */
+export async function recoverLog(
+  database: Database,
+  mark: Mark | undefined,
+  isNew: boolean,
+): Promise<Recovered> {
   const walk = await walkEntries(database, mark);
-  const damage: string[] = [];
+  const damage = earlierDamage(database);
   if (walk.fault !== undefined) damage.push(walk.fault);
   if (mark === undefined) {
-    if (walk.lastIndex > 0) damage.push("the mark file is missing or unreadable");
+    if (!isNew) damage.push("the mark file is missing or unreadable");
   } else if (mark.index > walk.lastIndex) {
     damage.push(`the log ends at ${walk.lastIndex}, the mark is at ${mark.index}`);
   } else if (mark.index > 0 && !same(walk.chainAtMark, mark.chain)) {
@@ -69,7 +82,12 @@ export async function recoverLog(database: Database, mark: Mark | undefined): Pr
     rewind(database, walk, mark.index - 1);
   }
   const hardState = mergeHardState(database, mark, damage);
-  if (damage.length > 0) await discardFrom(database, walk.lastIndex + 1);
+  if (damage.length > 0) {
+    // First the note, then the deletions: a restart in between or after must not take the rest for the whole.
+    const value = new TextEncoder().encode(damage.slice(0, damageNotes).join("\n"));
+    await writeSynced(database, [{ type: "put", key: damageKey, value }]);
+    await discardFrom(database, walk.lastIndex + 1);
+  }
   return {
     hardState,
     lastIndex: LogIndex(walk.lastIndex),
@@ -77,6 +95,12 @@ export async function recoverLog(database: Database, mark: Mark | undefined): Pr
     lastChain: walk.lastChain,
     damage,
   };
+}
+
+/** Damage of an earlier start that has not been healed since. */
+function earlierDamage(database: Database): string[] {
+  const note = database.getSync(damageKey);
+  return note === undefined ? [] : new TextDecoder().decode(note).split("\n");
 }
 
 /** Contiguous indexes, right CRCs, the right chain, terms that never fall; stops at the first fault. */
@@ -142,7 +166,7 @@ function mergeHardState(database: Database, mark: Mark | undefined, damage: stri
     throw new IDunnoError("CORRUPT", {
       file: database.location,
       at: `term ${a.term}: the log says it voted for ${a.vote}, the mark for ${b.vote}`,
-      remedy: "move the data directory aside and start the node anew under another name",
+      remedy: "restore the data directory from a copy: this node cannot tell how it voted",
     });
   return { term: a.term, vote: a.vote ?? b.vote };
 }

@@ -10,7 +10,7 @@ import { entryBytes } from "../../raft/log.ts";
 import type { Entry, HardState, PersistWrite } from "../../raft/types.ts";
 import { decodeEntry, encodeEntry, entryKey, type StoredEntry } from "./entry-codec.ts";
 import { type Database, type Operation, writeSynced } from "./level.ts";
-import { hardStateKey, type Recovered, sealed } from "./log-recovery.ts";
+import { damageKey, hardStateKey, type Recovered, sealed } from "./log-recovery.ts";
 import type { MarkFile } from "./mark.ts";
 
 /** How long the disk may be idle before the mark catches up with the log by itself, in milliseconds (design section 6). */
@@ -128,9 +128,15 @@ export class LogStore implements LogReader {
     await next;
   }
 
-  /** Writes the mark at the end of the log: after healing, and when a log is made. */
+  /** Writes the mark at the end of the log, when a log is made. */
   async remark(): Promise<void> {
     await this.#writeMark(this.#end, this.#hardState);
+  }
+
+  /** The log is whole again: the mark is written anew, then the note of the damage goes. */
+  async healed(): Promise<void> {
+    await this.remark();
+    await writeSynced(this.#database, [{ type: "del", key: damageKey }]);
   }
 
   read(from: LogIndex, to: LogIndex, maxBytes: number): readonly Entry[] {

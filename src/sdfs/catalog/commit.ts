@@ -13,7 +13,16 @@ import type { Rows, Stamp } from "../../lib/rows.ts";
 import { type ChunkHash, FileVersion, StoreId } from "../../lib/types.ts";
 import { checkPath } from "./paths.ts";
 import { removeVersion } from "./removal.ts";
-import { chunks, files, lastDrop, stores, versionId, versions, withStores } from "./rows.ts";
+import {
+  chunks,
+  files,
+  lastDrop,
+  stores,
+  versionId,
+  versions,
+  withStores,
+  writeChunk,
+} from "./rows.ts";
 import { type FileRecord, type VersionRecord, versionsKept } from "./types.ts";
 
 /** Files of one command: a bulk put's group. Larger ones make an apply that heartbeats wait for. */
@@ -109,13 +118,14 @@ function addChunks(rows: Rows, { path, chunks: list }: FileUpload): Outcome | un
   const seen = new Map<ChunkHash, number>();
   for (const chunk of list) {
     const { hash, bytes } = chunk;
-    const known = chunks.get(rows, hash) ?? { hash, bytes, stores: [], references: 0 };
+    const before = chunks.get(rows, hash);
+    const known = before ?? { hash, bytes, stores: [], references: 0 };
     if (known.bytes !== bytes)
       return invalid(path, `chunk ${hash} has ${known.bytes} bytes, not ${bytes}`, "upload again");
     const references = known.references + (seen.has(hash) ? 0 : 1);
     seen.set(hash, bytes);
     const merged = withStores(rows, known, activeStores(rows, chunk));
-    chunks.put(rows, hash, { ...merged, references });
+    writeChunk(rows, before, { ...merged, references });
   }
   return undefined;
 }

@@ -2,7 +2,7 @@
 import { type Outcome, done, refuse } from "../../lib/outcome.ts";
 import type { Rows } from "../../lib/rows.ts";
 import { ChunkHash, type StoreId } from "../../lib/types.ts";
-import { chunks, lastDrop, removeFromStore, stores, withStores } from "./rows.ts";
+import { chunks, lastDrop, removeFromStore, stores, withStores, writeChunk } from "./rows.ts";
 
 /** Chunks of one place or lose command: two rows each, a few milliseconds of apply. */
 export const chunksPerMove = 500;
@@ -22,7 +22,7 @@ export function placeChunks(
     const chunk = chunks.get(rows, hash);
     if (chunk === undefined || lastDrop(rows, store, hash) > index) continue;
     const merged = withStores(rows, chunk, [store]);
-    if (merged !== chunk) chunks.put(rows, hash, merged);
+    if (merged !== chunk) writeChunk(rows, chunk, merged);
   }
   return done;
 }

@@ -1,14 +1,16 @@
 /** The catalog's tables, and how a store gains and loses a chunk: the only places that write chunk and held rows. */
 import { type Rows, Table, padded } from "../../lib/rows.ts";
 import type { ChunkHash, FileVersion, StoreId } from "../../lib/types.ts";
-import type {
-  ChunkRecord,
-  DroppedRecord,
-  FileRecord,
-  HeldRecord,
-  RemovedRecord,
-  StoreRecord,
-  VersionRecord,
+import {
+  type ChunkRecord,
+  type DroppedRecord,
+  type FileRecord,
+  type HeldRecord,
+  type LackingRecord,
+  type RemovedRecord,
+  replicationFactor,
+  type StoreRecord,
+  type VersionRecord,
 } from "./types.ts";
 
 /** Cold. */
@@ -23,6 +25,8 @@ export const held = new Table<HeldRecord>("held");
 export const removed = new Table<RemovedRecord>("removed");
 /** Cold. */
 export const dropped = new Table<DroppedRecord>("dropped");
+/** Cold; chunks that want more copies, for repair to find: hash → copies recorded. */
+export const lacking = new Table<LackingRecord>("lacking");
 /** Hot. */
 export const stores = new Table<StoreRecord>("store");
 
@@ -41,6 +45,23 @@ export function removedId(index: number, n: number): string {
   return `${padded(index, 12)}/${padded(n, 4)}`;
 }
 
+/** Writes a chunk's row, and keeps the list of those that want more copies in step with it. */
+export function writeChunk(rows: Rows, before: ChunkRecord | undefined, after: ChunkRecord): void {
+  chunks.put(rows, after.hash, after);
+  if (wantsCopies(after)) {
+    if (
+      before === undefined ||
+      !wantsCopies(before) ||
+      before.stores.length !== after.stores.length
+    )
+      lacking.put(rows, after.hash, after.stores.length);
+  } else if (before !== undefined && wantsCopies(before)) lacking.delete(rows, after.hash);
+}
+
+function wantsCopies({ stores: on, references }: ChunkRecord): boolean {
+  return references > 0 && on.length < replicationFactor;
+}
+
 /** The chunk as it is when these stores hold it as well; writes the held rows that this takes. */
 export function withStores(rows: Rows, chunk: ChunkRecord, added: readonly StoreId[]): ChunkRecord {
   const fresh = added.filter((store) => !chunk.stores.includes(store));
@@ -53,7 +74,7 @@ export function withStores(rows: Rows, chunk: ChunkRecord, added: readonly Store
 export function removeFromStore(rows: Rows, store: StoreId, hash: ChunkHash): void {
   const chunk = chunks.get(rows, hash);
   if (chunk === undefined || !chunk.stores.includes(store)) return;
-  chunks.put(rows, hash, { ...chunk, stores: chunk.stores.filter((id) => id !== store) });
+  writeChunk(rows, chunk, { ...chunk, stores: chunk.stores.filter((id) => id !== store) });
   held.delete(rows, heldId(store, hash));
 }
 

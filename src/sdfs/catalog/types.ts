@@ -49,6 +49,9 @@ export interface ChunkRecord {
 /** `held/<store>/<hash>` → bytes: what a store should have, the other way round of {@link ChunkRecord.stores}. */
 export type HeldRecord = number;
 
+/** `lacking/<hash>` → copies recorded, fewer than {@link replicationFactor}: damage, a lost chunk, or a small cluster. */
+export type LackingRecord = number;
+
 /** `removed/<log index, 12 digits>/<n, 4 digits>`: a version taken from the listing, kept until collection may have it. */
 export interface RemovedRecord {
   readonly path: string;

@@ -16,10 +16,20 @@ async function directory(t: { teardown: (f: () => Promise<void>) => void }): Pro
   return path;
 }
 
-async function open(path: string): Promise<{ store: LogStore; recovered: Recovered }> {
+async function open(
+  path: string,
+  isNew = false,
+): Promise<{ store: LogStore; recovered: Recovered }> {
   const database = await openDatabase(join(path, "raft"));
   const mark = await MarkFile.open(path);
-  const recovered = await recoverLog(database, mark.last);
+  let recovered: Recovered;
+  try {
+    recovered = await recoverLog(database, mark.last, isNew);
+  } catch (error) {
+    await mark.close();
+    await database.close();
+    throw error;
+  }
   return { store: new LogStore(database, mark, recovered), recovered };
 }
 
@@ -49,7 +59,7 @@ const write = (
 
 test("entries, term and vote survive a restart", async (t) => {
   const path = await directory(t);
-  const { store } = await open(path);
+  const { store } = await open(path, true);
   await store.write(write(range(1, 3, 1), { term: 1, vote: "n1" }));
   await store.write(write(range(4, 5, 2), { term: 2 }));
   await store.close();
@@ -69,7 +79,7 @@ test("entries, term and vote survive a restart", async (t) => {
 
 test("a truncated tail is gone after a restart, and no damage is seen", async (t) => {
   const path = await directory(t);
-  const { store } = await open(path);
+  const { store } = await open(path, true);
   await store.write(write(range(1, 9, 1)));
   await store.remark();
   await store.write(write([entry(4, 2, "other")], { truncateFrom: 4, term: 2 }));
@@ -98,7 +108,7 @@ async function tamper(
 }
 
 async function filled(path: string): Promise<void> {
-  const { store } = await open(path);
+  const { store } = await open(path, true);
   await store.write(write(range(1, 10, 1), { term: 3, vote: "n2" }));
   await store.remark();
   await store.close();
@@ -141,7 +151,7 @@ test("an entry that belongs to another history is found by the mark", async (t) 
   // The same log but for one entry, whole in itself: only the chain in the mark can tell.
   const mark = await readFile(join(path, "mark"));
   const other = await directory(t);
-  const { store } = await open(other);
+  const { store } = await open(other, true);
   await store.write(write([...range(1, 9, 1), entry(10, 1, "another")], { term: 3, vote: "n2" }));
   await store.close();
   await writeFile(join(other, "mark"), mark);
@@ -164,7 +174,7 @@ test("two different votes in one term refuse to start", async (t) => {
   const path = await directory(t);
   await filled(path);
   const other = await directory(t);
-  const { store } = await open(other);
+  const { store } = await open(other, true);
   await store.write(write(range(1, 10, 1), { term: 3, vote: "n1" }));
   await store.remark();
   await store.close();
@@ -191,9 +201,38 @@ test("a torn write of the mark leaves the slot before it", async (t) => {
   await after.close();
 });
 
+test("damage is not forgotten by a restart before it is healed", async (t) => {
+  const path = await directory(t);
+  const { store } = await open(path, true);
+  await store.write(write(range(1, 10, 1)));
+  await store.close();
+  // The mark lags behind: what is lost above it is damage all the same, also after the loss was cleaned up.
+  await tamper(path, entryKey(10), (bytes) => void (bytes[35] = (bytes[35] ?? 0) ^ 1));
+  const first = await open(path);
+  t.is(first.recovered.damage.length > 0, true);
+  await first.store.close();
+  const again = await open(path);
+  t.is(again.recovered.damage.length > 0, true, "the second start knows of it");
+  await again.store.healed();
+  await again.store.close();
+  const whole = await open(path);
+  t.deepEqual(whole.recovered.damage, []);
+  await whole.store.close();
+});
+
+test("a log that was deleted together with its mark is damage, not a new log", async (t) => {
+  const path = await directory(t);
+  await filled(path);
+  await rm(join(path, "raft"), { recursive: true });
+  await rm(join(path, "mark"));
+  const { store, recovered } = await open(path);
+  t.deepEqual(recovered.damage, ["the mark file is missing or unreadable"]);
+  await store.close();
+});
+
 test("a second process cannot open the directory", async (t) => {
   const path = await directory(t);
-  const { store } = await open(path);
+  const { store } = await open(path, true);
   await t.throwsAsync(openDatabase(join(path, "raft")), {
     message: /is in use by another running node/,
   });
