@@ -20,14 +20,15 @@ import { agreement, compare, type Comparison, type Round } from "./rounds.ts";
 const modelNames = ["mobilenet_v2", "inception_v3"];
 const nodes = 5;
 const targets = { oneNode: 0.95, fiveNodes: 0.9 } as const;
-const photosPerFolder = 64;
+/** Distinct photos; each folder holds all of them, and a job takes whole folders. */
+const photosPerFolder = { full: 64, quick: 16 } as const;
 /** A job as long as this hides its first and last queries; by default, and when quick. */
 const runMs = { full: 15_000, quick: 1_500 } as const;
 const rounds = { full: 5, quick: 1 } as const;
 /** The most folders that a job may need: a thousand images per second would need more. */
-const mostFolders = { full: 60, quick: 4 } as const;
-/** Inputs of a warm-up: each slot tries its micro-batch sizes on some twenty. */
-const warmFolders = { full: 4, quick: 1 } as const;
+const mostFolders = { full: 60, quick: 12 } as const;
+/** Folders of a warm-up: each slot tries its micro-batch sizes on some twenty inputs, or at least runs once. */
+const warmFolders = { full: 4, quick: 3 } as const;
 
 const build = fileURLToPath(new URL("../../../build/", import.meta.url));
 
@@ -43,7 +44,7 @@ export async function throughput(context: BenchContext): Promise<Figures> {
   const pace = quick ? "quick" : "full";
   const slots = availableParallelism();
   const models = await makeModels(join(build, "models"), { only: modelNames });
-  const photos = await makePhotos(join(build, "bench-photos"), photosPerFolder);
+  const photos = await makePhotos(join(build, "bench-photos"), photosPerFolder[pace]);
   const one = scope.use(await BenchCluster.up({ nodes: 1, slots, signal }));
   const five = scope.use(await BenchCluster.up({ nodes, slots: 1, signal }));
   for (const cluster of [one, five]) {
@@ -75,7 +76,7 @@ async function compareModel(
   const warm = { model: name, folders: warmFolders[pace], signal };
   for (const cluster of [one, five]) await jobRate(cluster, warm);
   const perSecond = await bare.rate(ms / 2);
-  const wanted = Math.ceil((perSecond * ms) / 1000 / photosPerFolder);
+  const wanted = Math.ceil((perSecond * ms) / 1000 / photosPerFolder[pace]);
   const job = { model: name, folders: Math.min(mostFolders[pace], wanted), signal };
 
   const measured: Round[] = [];
