@@ -14,6 +14,7 @@ export interface Completed {
   readonly job: string;
   readonly query: number;
   readonly node: string;
+  readonly inputs: number;
   /** The worker's time for the query. */
   readonly elapsedMs: number;
   /** Term of the leader that proposed it. */
@@ -46,6 +47,7 @@ const parseWork = parser(
           query: Type.Number(),
           node: Type.String(),
           elapsedMs: Type.Number(),
+          outputs: Type.Array(Type.Unknown()),
         }),
       ),
     }),
@@ -76,14 +78,9 @@ export function workOf(
   if (operation !== "work") return nothing;
   const { complete, assign } = parseWork(command).operation;
   return {
-    completed: complete.map(({ job, query, node, elapsedMs }) => ({
-      job,
-      query,
-      node,
-      elapsedMs,
-      term,
-      seenMs,
-    })),
+    completed: complete.map(({ job, query, node, elapsedMs, outputs }) => {
+      return { job, query, node, inputs: outputs.length, elapsedMs, term, seenMs };
+    }),
     assigned: assign.map(({ job }) => job),
     down: undefined,
   };

@@ -14,11 +14,15 @@ test("a command that is no work says nothing of queries", (t) => {
 });
 
 test("a completion carries the term of the leader that proposed it", (t) => {
-  const complete = [{ job: "j1", query: 7, node: "n2", elapsedMs: 40 }];
+  const complete = [
+    { job: "j1", query: 7, node: "n2", elapsedMs: 40, outputs: [[1, 2], "unreadable"] },
+  ];
   const assign = [{ job: "j2", node: "n3" }];
   const command = { v: 1, operation: { kind: "work", complete, assign } };
   t.deepEqual(workOf({ kind: "command", term: 3, command }, 12.5), {
-    completed: [{ job: "j1", query: 7, node: "n2", elapsedMs: 40, term: 3, seenMs: 12.5 }],
+    completed: [
+      { job: "j1", query: 7, node: "n2", inputs: 2, elapsedMs: 40, term: 3, seenMs: 12.5 },
+    ],
     assigned: ["j2"],
     down: undefined,
   });
