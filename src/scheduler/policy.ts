@@ -6,6 +6,8 @@
  * F1 A new query goes to a running job with inputs left whose progress is least, each one counted before the next is
  *    chosen; of equals, to the one submitted first. Queries that lost their nodes go first: they are counted already.
  * F2 A node gets work only while it has fewer than 2 queries per slot, or fewer than 64 and less than 250 ms per slot.
+ * F4 Queries that lost their nodes do not wait for room: they go at once to the nodes with the least to do, up to 64 per
+ *    slot, since somebody has been waiting for them already.
  * F3 Of the nodes with room the one with the least predicted time per slot is served first.
  */
 import { Heap } from "../lib/heap.ts";
@@ -70,32 +72,53 @@ export function planAssignments(input: PlanInput): readonly Assign[] {
     if (job.status.kind === "running" && nextCount(job) > 0) standings.push(standingOf(job));
   }
   const idlest = new Heap(isIdler);
+  const lost = handOutLost([...loads.values()], unattended, input.predictedMs);
   for (const load of loads.values()) if (hasRoom(load)) idlest.push(load);
-  return handOut(idlest, unattended, standings, input.predictedMs);
+  return [...lost, ...handOut(idlest, standings, input)];
+}
+
+/** F4. */
+function handOutLost(
+  loads: readonly Load[],
+  unattended: readonly QueryRecord[],
+  predictedMs: PlanInput["predictedMs"],
+): Assign[] {
+  const idlest = new Heap(isIdler);
+  for (const load of loads) if (load.queries < mostPerSlot * load.slots) idlest.push(load);
+  const assigns: Assign[] = [];
+  for (const { job, query, count } of unattended) {
+    const load = assigns.length < assignsPerPlan ? idlest.pop() : undefined;
+    if (load === undefined) break;
+    assigns.push(give(load, { job, query, count }, predictedMs));
+    if (load.queries < mostPerSlot * load.slots) idlest.push(load);
+  }
+  return assigns;
 }
 
 function handOut(
   idlest: Heap<Load>,
-  unattended: readonly QueryRecord[],
   standings: Heap<Standing>,
-  predictedMs: PlanInput["predictedMs"],
-): readonly Assign[] {
+  { predictedMs }: Pick<PlanInput, "predictedMs">,
+): Assign[] {
   const assigns: Assign[] = [];
-  let nextUnattended = 0;
   while (assigns.length < assignsPerPlan) {
     const load = idlest.pop();
-    if (load === undefined) break;
-    const lost = unattended[nextUnattended];
-    const work = lost === undefined ? carveNext(standings) : lost;
-    if (work === undefined) break;
-    nextUnattended += 1;
-    const { node, boot } = load;
-    assigns.push({ job: work.job, node, boot, query: work.query });
-    load.queries += 1;
-    load.ms += predictedMs(work.job, node, work.count) ?? aheadMs;
+    const work = load === undefined ? undefined : carveNext(standings);
+    if (load === undefined || work === undefined) break;
+    assigns.push(give(load, work, predictedMs));
     if (hasRoom(load)) idlest.push(load);
   }
   return assigns;
+}
+
+function give(
+  load: Load,
+  { job, query, count }: { job: JobId; query: QueryNumber | undefined; count: number },
+  predictedMs: PlanInput["predictedMs"],
+): Assign {
+  load.queries += 1;
+  load.ms += predictedMs(job, load.node, count) ?? aheadMs;
+  return { job, node: load.node, boot: load.boot, query };
 }
 
 /** F1, as apply will do it. */

@@ -1,4 +1,5 @@
 /** Real clusters for tests: real processes, real TCP, real kill -9; everything gone afterwards. */
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -6,6 +7,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import type { ExecutionContext } from "ava";
 import { IDunnoClient } from "../../src/client/client.ts";
 import { DevCluster } from "../../src/cli/dev/cluster.ts";
@@ -16,6 +18,25 @@ import { ModelManifest } from "../../src/lib/model-manifest.ts";
 import { parser } from "../../src/lib/schema.ts";
 import { makeModels } from "../../tools/models/models.ts";
 import { makePhotos } from "../../tools/photos/photos.ts";
+
+export const idunnoMain = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
+
+/** The real command line. */
+export async function idunno(
+  args: readonly string[],
+  nodes = "",
+): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }> {
+  const child = spawn(process.execPath, [idunnoMain, ...args], {
+    env: { ...process.env, IDUNNO_NODE: nodes, NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let out = "";
+  let err = "";
+  child.stdout.on("data", (data: Buffer) => (out += data.toString()));
+  child.stderr.on("data", (data: Buffer) => (err += data.toString()));
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  return { code, out, err };
+}
 
 const modelFolder = "build/models";
 const photoFolder = "build/photos";

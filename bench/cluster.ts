@@ -1,0 +1,212 @@
+/**
+ * A local cluster as the benchmarks use it: real daemons in a temporary directory, one client for each node, and the
+ * question that every trial begins with, whether all is well. It looks at them from outside, over HTTP, only.
+ */
+import { cp, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { DevCluster } from "../src/cli/dev/cluster.ts";
+import { IDunnoClient } from "../src/client/client.ts";
+import type { StatusView } from "../src/lib/api/cluster.ts";
+import { hasCode, IDunnoError } from "../src/lib/errors.ts";
+import type { ReadyModel } from "../tools/models/models.ts";
+import { until } from "./bench.ts";
+
+/** Directories of runs; the number of the process that made one follows. */
+const prefix = "idunno-bench-";
+/** Five daemons, started on a machine that may be busy. */
+const readyMs = 60_000;
+/** A restarted node has to load its log, dial its peers and catch up. */
+const healthyMs = 60_000;
+/** Puts at a time: small files cost round trips, not bandwidth. */
+const putsAtOnce = 8;
+
+export class BenchCluster implements AsyncDisposable {
+  readonly directory: string;
+  readonly #dev: DevCluster;
+  readonly #signal: AbortSignal;
+  /** Boot ids seen when all was well: a restarted node must show another. */
+  readonly #boots = new Map<string, string>();
+
+  private constructor(dev: DevCluster, signal: AbortSignal) {
+    this.directory = dev.directory;
+    this.#dev = dev;
+    this.#signal = signal;
+  }
+
+  static async up(options: {
+    readonly nodes: number;
+    readonly slots: number;
+    readonly signal: AbortSignal;
+  }): Promise<BenchCluster> {
+    const directory = await mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`));
+    try {
+      const dev = await DevCluster.up({ ...options, directory, basePort: 0, readyMs });
+      return new BenchCluster(dev, options.signal);
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  get names(): string[] {
+    return this.#dev.nodes.map(({ name }) => name);
+  }
+
+  /** Those whose process is there. */
+  get running(): string[] {
+    return this.#dev.nodes.filter(({ state }) => state === "running").map(({ name }) => name);
+  }
+
+  /**
+   * A client of that node alone, with stale reads: it sees what that node sees. A new one each time, since a client
+   * that has seen a status knows all nodes and may turn to another.
+   */
+  client(name: string): IDunnoClient {
+    const node = this.#dev.nodes.find((each) => each.name === name);
+    if (node === undefined)
+      throw new IDunnoError("NOT_FOUND", { kind: "node", name, remedy: this.names.join(", ") });
+    return new IDunnoClient({ nodes: [node.httpAddress], patienceMs: 0, stale: true });
+  }
+
+  /** A client that any node may serve, for what is not timed. Its reads are linearizable. */
+  anyClient(): IDunnoClient {
+    return new IDunnoClient({ nodes: this.#dev.endpoints, timeoutMs: 30_000 });
+  }
+
+  /** Sends the signal before it returns; resolves when the process is gone, or at once when it survives the signal. */
+  signalNode(name: string, signal: NodeJS.Signals): Promise<void> {
+    return this.#dev.kill(name, signal);
+  }
+
+  /** Starts a node that was killed, and waits until all is well. */
+  async restart(name: string): Promise<void> {
+    await this.#dev.restart(name);
+    await this.healthy([name]);
+  }
+
+  /** Brings everything back after a failed trial: stopped processes go on, dead ones are started. */
+  async mend(): Promise<void> {
+    for (const { name, state } of this.#dev.nodes)
+      if (state === "running") await this.#dev.kill(name, "SIGCONT");
+      else await this.#dev.restart(name);
+    await this.healthy();
+  }
+
+  /**
+   * Waits until all nodes run, agree on a leader, list each other as up, and have applied all that it has committed.
+   * @param restarted nodes whose new boot the leader must know
+   */
+  async healthy(restarted: readonly string[] = []): Promise<{ leader: string; term: number }> {
+    const look = async (): Promise<{ leader: string; term: number } | undefined> => {
+      const views = await Promise.all(this.names.map(async (name) => this.#status(name)));
+      const all = views.filter((view) => view !== undefined);
+      const leader = all.find(({ role }) => role === "leader");
+      if (leader === undefined || all.length < this.names.length) return undefined;
+      const agree = all.every(
+        (view) =>
+          view.ready &&
+          view.leader === leader.node &&
+          view.term === leader.term &&
+          view.appliedIndex >= leader.commitIndex &&
+          view.executor.pid !== undefined,
+      );
+      const { members } = leader;
+      const listed =
+        members.length === all.length &&
+        members.every(({ state }) => state === "up") &&
+        members.every(
+          ({ node, boot }) => !restarted.includes(node) || boot !== this.#boots.get(node),
+        );
+      if (!agree || !listed) return undefined;
+      for (const { node, boot } of members) this.#boots.set(node, boot);
+      return { leader: leader.node, term: leader.term };
+    };
+    const what = "a healthy cluster";
+    return until({ what, withinMs: healthyMs, everyMs: 20, signal: this.#signal }, look);
+  }
+
+  async #status(name: string): Promise<StatusView | undefined> {
+    try {
+      return await this.client(name).status();
+    } catch (error) {
+      if (hasCode(error, "UNREACHABLE") || hasCode(error, "TIMED_OUT")) return undefined;
+      throw error;
+    }
+  }
+
+  async addModel({ manifest, onnxFile }: ReadyModel): Promise<void> {
+    const bytes = await readFile(onnxFile);
+    const client = this.anyClient();
+    const open = (): ReadableStream<Uint8Array> => new Blob([bytes]).stream();
+    const file = await client.putFile(`models/${manifest.name}.onnx`, { kind: "reopen", open });
+    await client.addModel({ manifest, file: { path: file.path, version: file.version } });
+  }
+
+  /** Puts the photos once under each of so many folders, `inputs/00/` and on: equal content, but inputs of their own. */
+  async putInputs(photos: readonly string[], folders: number): Promise<void> {
+    const contents = await Promise.all(
+      photos.map(async (path) => ({ name: basename(path), bytes: await readFile(path) })),
+    );
+    const work = Array.from({ length: folders }, (_, folder) =>
+      contents.map(({ name, bytes }) => ({ path: `${inputFolder(folder)}${name}`, bytes })),
+    ).flat();
+    const queue = work.values();
+    const lane = async (client: IDunnoClient): Promise<void> => {
+      for (const { path, bytes } of queue) {
+        this.#signal.throwIfAborted();
+        const open = (): ReadableStream<Uint8Array> => new Blob([bytes]).stream();
+        await client.putFile(path, { kind: "reopen", open });
+      }
+    };
+    const lanes = Array.from({ length: putsAtOnce }, (_, i) =>
+      lane(this.client(this.names[i % this.names.length] ?? "")),
+    );
+    await Promise.all(lanes);
+  }
+
+  /** Keeps the daemons' logs where a person finds them. */
+  async keepLogs(directory: string): Promise<void> {
+    await mkdir(directory, { recursive: true });
+    for (const name of this.names)
+      await cp(join(this.directory, name, "daemon.log"), join(directory, `${name}.log`));
+  }
+
+  /** Nothing here is worth a graceful end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#dev.down({ stopMs: 0, wipe: true });
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+export function inputFolder(number: number): string {
+  return `inputs/${String(number).padStart(2, "0")}/`;
+}
+
+export function inputFolders(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => inputFolder(i));
+}
+
+/** Ends the daemons that a killed run left behind. */
+export async function sweep(): Promise<void> {
+  for (const entry of await readdir(tmpdir())) {
+    const [, pid] = new RegExp(`^${prefix}(\\d+)-`).exec(entry) ?? [];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    const directory = join(tmpdir(), entry);
+    try {
+      await DevCluster.open({ directory }).down({ stopMs: 0, wipe: true });
+    } catch (error) {
+      // Killed before it had started anything.
+      if (!hasCode(error, "NOT_FOUND")) throw error;
+    }
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

@@ -1,0 +1,85 @@
+/** `npm run bench -- NAME [--quick] [--trials N]`: runs one benchmark, and cleans up after it whatever happens. */
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { Scope } from "../src/lib/scope.ts";
+import type { Bench } from "./bench.ts";
+import { sweep } from "./cluster.ts";
+import { failover } from "./failover/failover.ts";
+import { describeMachine } from "./machine.ts";
+import { lastLine, writeReport } from "./report.ts";
+import { throughput } from "./throughput/throughput.ts";
+
+const benches: Readonly<Record<string, Bench>> = { failover, throughput };
+
+const usage = `usage: npm run bench -- NAME [--quick] [--trials N]
+  NAME        ${Object.keys(benches).join(" or ")}
+  --quick     a rough answer in under 50 s
+  --trials N  trials, or rounds, of each kind`;
+
+// Two levels up from dist/bench/ is the repository.
+const resultsDirectory = fileURLToPath(new URL("../../bench/results/", import.meta.url));
+/** As sysexits(3) and the shell have them. */
+const exitCodes = { failed: 1, usage: 64, interrupted: 130 } as const;
+
+interface Asked {
+  readonly name: string;
+  readonly bench: Bench;
+  readonly quick: boolean;
+  readonly trials: number | undefined;
+}
+
+function read(args: readonly string[]): Asked | undefined {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { quick: { type: "boolean", default: false }, trials: { type: "string" } },
+    });
+    const [name = "", ...others] = positionals;
+    const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
+    const trials = values.trials === undefined ? undefined : Number(values.trials);
+    const wrongTrials = trials !== undefined && !(Number.isInteger(trials) && trials > 0);
+    if (bench === undefined || others.length > 0 || wrongTrials) return undefined;
+    return { name, bench, quick: values.quick, trials };
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    return undefined;
+  }
+}
+
+/** Runs to the end, or until a signal; all that was started is gone when it returns. */
+async function run({ name, bench, quick, trials }: Asked): Promise<void> {
+  const stop = new AbortController();
+  const { signal } = stop;
+  const interrupt = (): void => {
+    process.exitCode = exitCodes.interrupted;
+    stop.abort(new Error("interrupted"));
+  };
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, interrupt);
+  const startedMs = performance.now();
+  const say = (text: string): void => console.log(text);
+  await sweep();
+  const machine = await describeMachine();
+  say(
+    `${name} on ${machine.cores} × ${machine.cpu}, ${machine.node}, fsync ${machine.fsyncMs} ms, load ${machine.loadBefore}`,
+  );
+  await using scope = new Scope();
+  const figures = await bench({ quick, trials, signal, scope, say, resultsDirectory });
+  const report = { bench: name, figures, machine };
+  await writeReport(resultsDirectory, report);
+  say(`${Math.round((performance.now() - startedMs) / 1000)} s in all`);
+  say(lastLine(report));
+}
+
+const asked = read(process.argv.slice(2));
+if (asked === undefined) {
+  console.error(usage);
+  process.exitCode = exitCodes.usage;
+} else {
+  try {
+    await run(asked);
+  } catch (error) {
+    console.error(error);
+    process.exitCode ??= exitCodes.failed;
+  }
+}

@@ -1,0 +1,32 @@
+/** Rounds in which the machine changed its speed do not count, unless there are no others. */
+import test from "ava";
+import { compare, type Round } from "../../bench/throughput/rounds.ts";
+
+const steady: Round = {
+  bareBefore: 100,
+  bareAfter: 100,
+  bareProcesses: 80,
+  oneNode: 96,
+  fiveNodes: 72,
+};
+const unsteady: Round = { ...steady, bareAfter: 50 };
+
+test("a round counts only when the bare loop before and after agree", (t) => {
+  const { rounds, counted, oneNodeToBare, fiveNodesToBareProcesses } = compare([steady, unsteady]);
+  t.is(rounds, 2);
+  t.is(counted, 1);
+  t.is(oneNodeToBare, 0.96);
+  t.is(fiveNodesToBareProcesses, 0.9);
+});
+
+test("when none counts, the medians are of all, and it shows", (t) => {
+  const { counted, bare, oneNodeToBare } = compare([unsteady]);
+  t.is(counted, 0);
+  t.is(bare, 75);
+  t.is(oneNodeToBare, 1.28);
+});
+
+test("ratios are taken round by round, since the machine's speed may drift between rounds", (t) => {
+  const slower: Round = { ...steady, bareBefore: 50, bareAfter: 50, oneNode: 48 };
+  t.is(compare([steady, steady, slower]).oneNodeToBare, 0.96);
+});
