@@ -1,4 +1,4 @@
-/** Fair-time hand-out. F1 to F3 are numbered in src/scheduler/policy.ts. */
+/** Fair-time hand-out. F1 to F4 are numbered in src/scheduler/policy.ts. */
 import test from "ava";
 import fc from "fast-check";
 import { Attempt, type JobId, type NodeId, QueryNumber } from "../../src/lib/types.ts";
@@ -75,6 +75,22 @@ test("a node is topped up to 250 ms per slot, at least 2 and at most 64 queries 
   t.is(perSlot(100), 2.5);
   t.is(perSlot(1_000), leastPerSlot);
   t.is(perSlot(0.5), mostPerSlot);
+});
+
+test("queries that lost their node go out at once, also to nodes that are full (F4)", (t) => {
+  const replica = cluster(3);
+  const id = submit(replica, { totalInputs: 1_000 });
+  const nodes = [capacity(1), capacity(2), capacity(3)];
+  carryOut(replica, plan(replica, nodes));
+  t.is(plan(replica, nodes).length, 0, "everybody is full");
+  replica.must({ kind: "mark-member", node: nodeName(3), boot: "boot3", state: "down" });
+  const left = nodes.slice(0, 2);
+  const assigns = carryOut(replica, plan(replica, left));
+  const open = [...replica.machine.openQueries(id)];
+  t.is(assigns.length, 4, "what node 3 had in hand");
+  t.true(open.every(({ attempts }) => attempts.length === 1));
+  t.deepEqual(assigns.map(({ node }) => node).toSorted(), ["n1", "n1", "n2", "n2"]);
+  t.is(plan(replica, left).length, 0, "and nothing new beside them");
 });
 
 test("what a node already has in hand counts; what another boot of it had does not", (t) => {
