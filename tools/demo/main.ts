@@ -38,9 +38,8 @@ async function pictures({ images }: DemoOptions): Promise<Picture[]> {
   const folder = images === undefined ? "build/photos" : resolve(images);
   if (images === undefined) await makePhotos(folder, photoCount);
   const found = await filesToPut([folder], "photos", { recursive: true });
-  const wanted = found.filter(({ local }) => images !== undefined || local.endsWith(".jpg"));
-  if (wanted.length === 0) throw new Error(`there are no images in ${folder}`);
-  return wanted.map(({ local, path }) => ({ local, path }));
+  if (found.length === 0) throw new Error(`there are no images in ${folder}`);
+  return found.map(({ local, path }) => ({ local, path }));
 }
 
 /** Uploads, adds the models, submits both jobs. */

