@@ -19,8 +19,11 @@ export class Dispatcher {
   #onEmpty: () => void = () => undefined;
 
   /** @param live the process, if it can take queries now */
-  constructor(slots: number, live: () => ExecutorProcess | undefined) {
-    this.#placed = new Slots(slots);
+  constructor(
+    { slots, hasSpare }: { readonly slots: number; readonly hasSpare: boolean },
+    live: () => ExecutorProcess | undefined,
+  ) {
+    this.#placed = new Slots(slots, hasSpare);
     this.#live = live;
   }
 

@@ -18,6 +18,8 @@ export const DRAIN_MS = 10_000;
 export interface ExecutorOptions {
   /** Queries run at a time: one thread and one core each. From 1. */
   readonly slots: number;
+  /** One thread more, warm and idle, for express queries (design section 7). Default: none. */
+  readonly hasSpare?: boolean;
   /** Default: nothing is logged. */
   readonly log?: (line: LogLine) => void;
   /** Default {@link MAX_REQUESTS}. */
@@ -67,19 +69,20 @@ export class Executor implements AsyncDisposable {
 
   private constructor({
     slots,
+    hasSpare = false,
     log = () => undefined,
     maxRequests = MAX_REQUESTS,
   }: ExecutorOptions) {
     this.slots = slots;
     this.#maxRequests = maxRequests;
-    const dispatcher = new Dispatcher(slots, () => this.#supervisor.live);
+    const dispatcher = new Dispatcher({ slots, hasSpare }, () => this.#supervisor.live);
     this.#dispatcher = dispatcher;
     this.#validator = new Validator(log);
     this.#models = new ModelTable((plan) =>
       dispatcher.duringLoad(() => this.#supervisor.load(plan)),
     );
     this.#supervisor = new Supervisor(
-      { slots },
+      { slots: slots + (hasSpare ? 1 : 0) },
       {
         log,
         onAnswer: (slot, answer) => dispatcher.onAnswer(slot, answer),

@@ -11,13 +11,21 @@ export interface Placed<T> {
   readonly item: T;
 }
 
-export class Slots<T extends { readonly order: number }> {
+export class Slots<T extends { readonly order: number; readonly express: boolean }> {
   /** By `order`. */
   readonly #waiting: T[] = [];
+  /** One list per thread, the spare thread's last if there is one. */
   readonly #held: readonly T[][];
+  /** Threads that take any request; one beyond them is the spare. */
+  readonly #count: number;
 
-  constructor(count: number) {
-    this.#held = Array.from({ length: count }, () => []);
+  constructor(count: number, hasSpare: boolean) {
+    this.#count = count;
+    this.#held = Array.from({ length: count + (hasSpare ? 1 : 0) }, () => []);
+  }
+
+  get #ordinary(): readonly T[][] {
+    return this.#held.slice(0, this.#count);
   }
 
   get waiting(): readonly T[] {
@@ -53,11 +61,11 @@ export class Slots<T extends { readonly order: number }> {
     }
   }
 
-  /** Gives waiting requests to threads: to idle ones first, then one ahead to each. */
+  /** Gives waiting requests to threads: an express one to the spare, the others to idle ones first, then one ahead to each. */
   assign(): readonly Placed<T>[] {
-    const placed: Placed<T>[] = [];
+    const placed: Placed<T>[] = this.#assignExpress();
     for (let depth = 1; depth <= HELD_PER_SLOT; depth += 1)
-      for (const [slot, held] of this.#held.entries()) {
+      for (const [slot, held] of this.#ordinary.entries()) {
         const item = held.length < depth ? this.#waiting.shift() : undefined;
         if (item === undefined) continue;
         held.push(item);
@@ -66,9 +74,22 @@ export class Slots<T extends { readonly order: number }> {
     return placed;
   }
 
+  /** The spare thread takes one express request at a time, and only when no other thread could begin it at once. */
+  #assignExpress(): Placed<T>[] {
+    const spare = this.#held[this.#count];
+    if (spare === undefined || spare.length > 0) return [];
+    if (this.#ordinary.some((held) => held.length === 0)) return [];
+    const at = this.#waiting.findIndex(({ express }) => express);
+    const [item] = at < 0 ? [] : this.#waiting.splice(at, 1);
+    if (item === undefined) return [];
+    spare.push(item);
+    return [{ slot: this.#count, item }];
+  }
+
   /** The oldest request held ahead by a busy thread while another is idle and nothing waits. */
   misplaced(): Placed<T> | undefined {
-    if (this.#waiting.length > 0 || !this.#held.some((held) => held.length === 0)) return undefined;
+    if (this.#waiting.length > 0 || !this.#ordinary.some((held) => held.length === 0))
+      return undefined;
     const ahead = this.ahead();
     return ahead.reduce<Placed<T> | undefined>(
       (oldest, placed) =>

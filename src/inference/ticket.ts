@@ -12,6 +12,8 @@ export class Ticket {
   /** The order of arrival. */
   readonly order: number;
   readonly request: QueryRequest;
+  /** May run on the spare thread. */
+  readonly express: boolean;
   /** Settles as `run()` does. */
   readonly answer: Promise<QueryResult>;
   /** Set once the model is loaded. */
@@ -31,6 +33,7 @@ export class Ticket {
   constructor(order: number, request: QueryRequest, onProgress: (inputsDone: number) => void) {
     this.order = order;
     this.request = request;
+    this.express = request.express ?? false;
     this.#onProgress = onProgress;
     this.answer = new Promise((resolve, reject) => {
       this.resolve = resolve;

@@ -37,6 +37,8 @@ export interface QueryRequest {
   readonly inputs: readonly InputFile[];
   /** Counted from when a thread starts it, not while it waits. */
   readonly timeoutMs: number;
+  /** May run at once on the spare thread when every slot is busy: the first query of a job. Default: no. */
+  readonly express?: boolean;
 }
 
 /**

@@ -126,6 +126,7 @@ async function open(
   const slots = options.slots ?? availableParallelism();
   const executor = await Executor.start({
     slots: Math.max(1, slots),
+    hasSpare: true,
     log: ({ level, event, ...fields }) => log[level](event, fields),
   });
   scope.defer(async () => executor.close());

@@ -232,6 +232,8 @@ export class Worker {
         model: work.model,
         inputs: work.files,
         timeoutMs: leastTimeoutMs + timeoutPerInputMs * work.files.length,
+        // A job begins at once, however long the queries of others are.
+        express: query.query === 0,
       },
       { signal },
     );

@@ -6,9 +6,11 @@
  * F1 A new query goes to a running job with inputs left whose progress is least, each one counted before the next is
  *    chosen; of equals, to the one submitted first. Queries that lost their nodes go first: they are counted already.
  * F2 A node gets work only while it has fewer than 2 queries per slot, or fewer than 64 and less than 250 ms per slot.
+ * F3 Of the nodes with room the one with the least predicted time per slot is served first.
  * F4 Queries that lost their nodes do not wait for room: they go at once to the nodes with the least to do, up to 64 per
  *    slot, since somebody has been waiting for them already.
- * F3 Of the nodes with room the one with the least predicted time per slot is served first.
+ * F5 A job that has had nothing yet gets its first query at once, room or not: the spare thread of its node begins it
+ *    while every slot is busy. Bounded under a flood of submissions.
  */
 import { Heap } from "../lib/heap.ts";
 import type { JobId, NodeId, QueryNumber } from "../lib/types.ts";
@@ -37,6 +39,8 @@ export const aheadMs = 250;
 export const leastPerSlot = 2;
 /** Beyond this a node's death would throw back too much, and no model is so fast that 250 ms need more. */
 export const mostPerSlot = 64;
+/** Jobs begun by one plan: each takes a place for a moment that others have waited for. */
+export const newcomersPerPlan = 16;
 /** Assignments of one plan: a command of some 200 KB. The next plan goes on where this one ended. */
 export const assignsPerPlan = 2_048;
 
@@ -71,10 +75,11 @@ export function planAssignments(input: PlanInput): readonly Assign[] {
     }
     if (job.status.kind === "running" && nextCount(job) > 0) standings.push(standingOf(job));
   }
-  const idlest = new Heap(isIdler);
-  const lost = handOutLost([...loads.values()], unattended, input.predictedMs);
-  for (const load of loads.values()) if (hasRoom(load)) idlest.push(load);
-  return [...lost, ...handOut(idlest, standings, input)];
+  const all = [...loads.values()];
+  const assigns = handOutLost(all, unattended, input.predictedMs);
+  handOut(assigns, all, { standings, predictedMs: input.predictedMs });
+  handOutFirst(assigns, all, { standings, predictedMs: input.predictedMs });
+  return assigns;
 }
 
 /** F4. */
@@ -95,12 +100,19 @@ function handOutLost(
   return assigns;
 }
 
+interface Offer {
+  readonly standings: Heap<Standing>;
+  readonly predictedMs: PlanInput["predictedMs"];
+}
+
+/** F1 to F3. */
 function handOut(
-  idlest: Heap<Load>,
-  standings: Heap<Standing>,
-  { predictedMs }: Pick<PlanInput, "predictedMs">,
-): Assign[] {
-  const assigns: Assign[] = [];
+  assigns: Assign[],
+  loads: readonly Load[],
+  { standings, predictedMs }: Offer,
+): void {
+  const idlest = new Heap(isIdler);
+  for (const load of loads) if (hasRoom(load)) idlest.push(load);
   while (assigns.length < assignsPerPlan) {
     const load = idlest.pop();
     const work = load === undefined ? undefined : carveNext(standings);
@@ -108,7 +120,25 @@ function handOut(
     assigns.push(give(load, work, predictedMs));
     if (hasRoom(load)) idlest.push(load);
   }
-  return assigns;
+}
+
+/** F5: for the jobs that nobody had room for. */
+function handOutFirst(
+  assigns: Assign[],
+  loads: readonly Load[],
+  { standings, predictedMs }: Offer,
+): void {
+  const idlest = new Heap(isIdler);
+  for (const load of loads) if (load.queries < mostPerSlot * load.slots) idlest.push(load);
+  let begun = 0;
+  for (let job = standings.pop(); job !== undefined; job = standings.pop()) {
+    if (job.cursor > 0) continue;
+    const load = assigns.length < assignsPerPlan ? idlest.pop() : undefined;
+    if (load === undefined || begun === newcomersPerPlan) return;
+    begun += 1;
+    assigns.push(give(load, { ...carve(job), query: undefined }, predictedMs));
+    if (load.queries < mostPerSlot * load.slots) idlest.push(load);
+  }
 }
 
 function give(
@@ -129,11 +159,16 @@ function carveNext(
   | undefined {
   const job = standings.pop();
   if (job === undefined) return undefined;
+  const work = carve(job);
+  if (nextCount(job) > 0) standings.push(job);
+  return { ...work, query: undefined };
+}
+
+function carve(job: Standing): { readonly job: JobId; readonly count: number } {
   const count = nextCount(job);
   job.cursor += count;
   job.progress = advanced(job.progress, job.weight);
-  if (nextCount(job) > 0) standings.push(job);
-  return { job: job.id, query: undefined, count };
+  return { job: job.id, count };
 }
 
 /** A query counts for every node that works on it; of unknown cost, as a slot's full share: so such nodes get 2 a slot. */

@@ -191,6 +191,23 @@ test("an idle thread takes over what a busy one holds ahead", async (t) => {
   t.true(hasCode(await busy, "CLOSED"));
 });
 
+test("an express query is answered while a network that never ends has the only slot", async (t) => {
+  await using executor = await Executor.start({ slots: 1, hasSpare: true });
+  const stuck = executor.run({
+    id: "stuck",
+    model: hanging,
+    inputs: [white],
+    timeoutMs: noLimitMs,
+  });
+  stuck.catch(() => undefined); // ends with the executor
+  await executor.load(model);
+  const first = { id: "first", model, inputs: inputs.slice(0, 2), timeoutMs: noLimitMs };
+  const { kind } = await executor.run({ ...first, express: true });
+  t.is(kind, "done");
+  t.is(executor.running, 1, "the slot is still busy");
+  await executor.destroy();
+});
+
 test("closing finishes what runs, refuses what is new and leaves no process", async (t) => {
   const executor = await Executor.start({ slots: 2 });
   await executor.load(model);

@@ -3,11 +3,12 @@ import { Slots } from "../../src/inference/slots.ts";
 
 interface Item {
   readonly order: number;
+  readonly express: boolean;
 }
-const item = (order: number): Item => ({ order });
+const item = (order: number, express = false): Item => ({ order, express });
 
 function filled(slots: number, items: number): { readonly slots: Slots<Item>; items: Item[] } {
-  const result = new Slots<Item>(slots);
+  const result = new Slots<Item>(slots, false);
   const all = Array.from({ length: items }, (_, i) => item(i));
   for (const one of all) result.add(one);
   return { slots: result, items: all };
@@ -55,5 +56,35 @@ test("an idle thread makes what another holds ahead misplaced, unless something 
   slots.remove(items[3]!);
   t.deepEqual(slots.misplaced(), { slot: 0, item: items[2]! });
   slots.add(item(9));
+  t.is(slots.misplaced(), undefined);
+});
+
+test("an express request goes to the spare thread when every other is busy, one at a time", (t) => {
+  const slots = new Slots<Item>(1, true);
+  const [first, second, express, another] = [item(0), item(1), item(2, true), item(3, true)];
+  slots.add(express);
+  t.deepEqual(
+    slots.assign(),
+    [{ slot: 0, item: express }],
+    "an idle thread is as good as the spare, which stays free",
+  );
+  slots.remove(express);
+  for (const one of [first, second, express, another]) slots.add(one);
+  t.deepEqual(slots.assign(), [
+    { slot: 0, item: first },
+    { slot: 0, item: second },
+  ]);
+  t.deepEqual(slots.assign(), [{ slot: 1, item: express }]);
+  t.deepEqual(slots.waiting, [another]);
+  slots.remove(express);
+  t.deepEqual(slots.assign(), [{ slot: 1, item: another }]);
+  t.deepEqual(slots.lose(), { begun: [first, another], notBegun: [second] });
+});
+
+test("nothing but express requests goes to the spare thread, and nothing is taken back for it", (t) => {
+  const slots = new Slots<Item>(1, true);
+  for (let order = 0; order < 4; order += 1) slots.add(item(order));
+  t.is(slots.assign().length, 2);
+  t.deepEqual(slots.assign(), []);
   t.is(slots.misplaced(), undefined);
 });

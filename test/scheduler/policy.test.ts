@@ -1,4 +1,4 @@
-/** Fair-time hand-out. F1 to F4 are numbered in src/scheduler/policy.ts. */
+/** Fair-time hand-out. F1 to F5 are numbered in src/scheduler/policy.ts. */
 import test from "ava";
 import fc from "fast-check";
 import { Attempt, type JobId, type NodeId, QueryNumber } from "../../src/lib/types.ts";
@@ -93,6 +93,22 @@ test("queries that lost their node go out at once, also to nodes that are full (
   t.is(plan(replica, left).length, 0, "and nothing new beside them");
 });
 
+test("a new job gets one query at once, though every node is full (F5)", (t) => {
+  const replica = cluster(2);
+  submit(replica, { totalInputs: 1_000 });
+  const nodes = [capacity(1), capacity(2)];
+  carryOut(replica, plan(replica, nodes));
+  t.is(plan(replica, nodes).length, 0, "everybody is full");
+  const newcomer = submit(replica, { totalInputs: 1_000 });
+  const assigns = plan(replica, nodes);
+  t.deepEqual(
+    assigns.map(({ job, query }) => [job, query]),
+    [[newcomer, undefined]],
+  );
+  carryOut(replica, assigns);
+  t.is(plan(replica, nodes).length, 0, "one, and no more");
+});
+
 test("what a node already has in hand counts; what another boot of it had does not", (t) => {
   const replica = cluster(1);
   const id = submit(replica, { totalInputs: 1_000 });
@@ -101,7 +117,7 @@ test("what a node already has in hand counts; what another boot of it had does n
   t.is(plan(replica, [{ ...capacity(1), boot: "next" }]).length, 4);
   replica.must({ kind: "steer-job", job: id, to: "paused" });
   submit(replica, { totalInputs: 1_000 });
-  t.is(plan(replica, [capacity(1)]).length, 0);
+  t.is(plan(replica, [capacity(1)]).length, 1, "the newcomer's first query and no more (F5)");
 });
 
 test("queries that lost their nodes are handed out before new ones (F1)", (t) => {
@@ -170,8 +186,10 @@ test("plans never over-assign, never overlap, and apply takes all of them", (t) 
       t.true(inHand.length <= mostPerSlot * size);
       const dearest = Math.max(aheadMs, ...list.map(({ ms }) => ms ?? aheadMs));
       const total = inHand.reduce((sum, q) => sum + (costs.get(q.job) ?? aheadMs), 0);
-      // The last one may cross the line, and two per slot are always allowed.
-      t.true(total <= Math.max(aheadMs * size + dearest, leastPerSlot * size * dearest));
+      // The last one may cross the line, two per slot are always allowed, and so is a job's first (F5).
+      const firsts = inHand.filter(({ query }) => query === 0).length;
+      const allowed = Math.max(aheadMs * size + dearest, leastPerSlot * size * dearest);
+      t.true(total <= allowed + firsts * dearest);
     }
   });
   holds(t, property, 60);
