@@ -7,8 +7,9 @@ import type { Services } from "../services.ts";
 
 /** Longest wait a client may ask for, in ms. */
 const timeoutMaxMs = 10 * 60_000;
-/** Share of the client's patience after which the answer leaves. */
-const answerShare = 0.9;
+/** The answer leaves this much before the client gives up: a tenth of its patience, or what a busy machine needs, in ms. */
+const leadShare = 0.1;
+const leadMs = 500;
 
 /** The deadline that a request set, ended early when its client goes away. */
 export function requestSignal(request: FastifyRequest, reply: FastifyReply): Deadline {
@@ -16,7 +17,7 @@ export function requestSignal(request: FastifyRequest, reply: FastifyReply): Dea
   const wanted =
     Number.isFinite(asked) && asked > 0 ? Math.min(asked, timeoutMaxMs) : apiLimits.timeoutMs;
   // Answered a little before the client gives up, so that it learns what was in the way.
-  const ms = wanted * answerShare;
+  const ms = wanted - Math.max(wanted * leadShare, Math.min(leadMs, wanted / 2));
   const gone = new AbortController();
   const signal = deadline(
     `${request.method} ${request.routeOptions.url ?? request.url}`,
