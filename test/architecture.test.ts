@@ -29,13 +29,10 @@ const doors: Readonly<Record<string, string>> = {
   "onnxruntime-node": "inference/onnx.ts",
   sharp: "inference/image.ts",
   fastify: "node/http/",
-  "@fastify/swagger": "node/http/",
   "@fastify/type-provider-typebox": "node/http/",
-  "prom-client": "node/http/",
   pino: "node/log.ts",
   commander: "cli/",
   "cli-table3": "cli/",
-  "cli-progress": "cli/",
 };
 
 /** Folders without clock, chance, timers, promises or I/O; `lib` is pure but for its two doors to packages. */

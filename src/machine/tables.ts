@@ -22,7 +22,8 @@ export const meta = {
   collectionFloor: "collectionFloor",
 } as const;
 
-const hot: ReadonlySet<string> = new Set([
+/** The tables whose rows are kept in memory. */
+export const hotTables: ReadonlySet<string> = new Set([
   "member",
   "model",
   "job",
@@ -36,7 +37,7 @@ const hot: ReadonlySet<string> = new Set([
 /** Whether a row is kept in memory. */
 export function isHot(key: string): boolean {
   const slash = key.indexOf("/");
-  return slash > 0 && hot.has(key.slice(0, slash));
+  return slash > 0 && hotTables.has(key.slice(0, slash));
 }
 
 /** The hot rows. Only whole commands change them ({@link Machine}), and rows themselves never change. */

@@ -13,7 +13,7 @@ import type { PeerNetwork } from "../net/peers.ts";
 import type { RoleView } from "../raft/types.ts";
 import type { Applier } from "./applier.ts";
 import { parseIndex, parseOutcome } from "./control.ts";
-import { abortable, deadline, pause } from "./deadline.ts";
+import { abortable, pause } from "./deadline.ts";
 import type { LogClock } from "./log-clock.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 
@@ -164,5 +164,3 @@ async function untilAborted(...signals: AbortSignal[]): Promise<void> {
     any.addEventListener("abort", () => resolve(), { once: true }),
   );
 }
-
-export { deadline };

@@ -150,7 +150,9 @@ export class Dispatcher {
   }
 
   #learn({ job, node, elapsedMs, outputs }: Completion): void {
-    this.#predictor.observe({ job, node, inputs: outputs.length, elapsedMs });
+    const { doneInputs, totalInputs } = this.#ports.machine.jobs.get(job) ?? {};
+    if (doneInputs === totalInputs) this.#predictor.forgetJob(job);
+    else this.#predictor.observe({ job, node, inputs: outputs.length, elapsedMs });
   }
 
   #pushAll(assigned: readonly AssignedQuery[]): void {

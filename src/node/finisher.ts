@@ -7,10 +7,10 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { FileUpload } from "../lib/content.ts";
-import { asIDunnoError } from "../lib/errors.ts";
 import type { JobId } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import { resultLine } from "../scheduler/results.ts";
+import { hasEnded } from "../scheduler/rows.ts";
 import type { JobRecord, ResultRow } from "../scheduler/types.ts";
 import { cutChunks } from "../sdfs/chunks/cut.ts";
 import type { Coordination } from "./coordination.ts";
@@ -58,7 +58,7 @@ export class Finisher {
 
   #due(): JobRecord[] {
     return [...this.#ports.machine.jobs.values()].filter(
-      (job) => isComplete(job) || (hasEnded(job) && job.prunedQueries < job.nextQuery),
+      (job) => isComplete(job) || (hasEnded(job.status) && job.prunedQueries < job.nextQuery),
     );
   }
 
@@ -99,21 +99,13 @@ export class Finisher {
   }
 
   async close(): Promise<void> {
-    this.#closing.abort(asIDunnoError(new Error("closing")));
+    this.#closing.abort();
     await this.#duty.close();
   }
 }
 
 function isComplete(job: JobRecord): boolean {
-  return (
-    (job.status.kind === "running" || job.status.kind === "paused") &&
-    job.cursor === job.totalInputs &&
-    job.openQueries === 0
-  );
-}
-
-function hasEnded({ status }: JobRecord): boolean {
-  return status.kind !== "running" && status.kind !== "paused";
+  return !hasEnded(job.status) && job.cursor === job.totalInputs && job.openQueries === 0;
 }
 
 /** What is committed of a job, as NDJSON in input order, up to the first gap. */

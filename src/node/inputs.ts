@@ -2,10 +2,9 @@
  * A job's inputs: resolved to a fixed list at submission, read a segment at a time by whoever runs a query. The list
  * is a file in SDFS, one segment of 2,048 inputs per chunk (scheduler/manifest.ts), so a worker fetches what it needs.
  */
-import { createHash } from "node:crypto";
 import type { Pin } from "../lib/content.ts";
 import { IDunnoError } from "../lib/errors.ts";
-import { ChunkHash } from "../lib/types.ts";
+import type { ChunkHash } from "../lib/types.ts";
 import { apiLimits } from "../lib/api/routes.ts";
 import {
   decodeSegment,
@@ -14,6 +13,7 @@ import {
   manifestInput,
   segmentInputs,
 } from "../scheduler/manifest.ts";
+import { hashOf } from "../sdfs/chunks/hash.ts";
 import type { ChunkService } from "./chunk-service.ts";
 import type { Files } from "./files.ts";
 
@@ -81,7 +81,7 @@ export class Inputs {
   ): AsyncGenerator<{ readonly hash: ChunkHash; readonly bytes: Uint8Array }> {
     for (let from = 0; from < inputs.length; from += segmentInputs) {
       const bytes = encodeSegment(inputs.slice(from, from + segmentInputs));
-      yield { hash: ChunkHash(createHash("sha256").update(bytes).digest("hex")), bytes };
+      yield { hash: await hashOf(bytes), bytes };
     }
   }
 

@@ -5,6 +5,7 @@ import type { Scope } from "../lib/scope.ts";
 import { LogIndex, NodeId, StoreId, Term } from "../lib/types.ts";
 import type { RegisterMember } from "../machine/commands.ts";
 import { Machine } from "../machine/machine.ts";
+import { hotTables } from "../machine/tables.ts";
 import { Raft } from "../raft/core.ts";
 import { defaultLimits, defaultTimings } from "../raft/types.ts";
 import { ChunkCache } from "../sdfs/chunks/chunk-cache.ts";
@@ -73,8 +74,9 @@ export async function openState(
   const state = StateStore.open(await openDatabase(join(directory, "state")), onFatal);
   scope.defer(async () => state.close());
   const machine = new Machine({ cold: state });
-  for await (const [key, value] of state.everything())
-    if (Machine.isHot(key)) machine.loadRow(key, value);
+  // The hot tables alone: a start must not read a million files to know three jobs.
+  for (const table of hotTables)
+    for await (const [key, value] of state.rows(`${table}/`)) machine.loadRow(key, value);
   return { state, machine };
 }
 

@@ -7,6 +7,7 @@
  *  W2 finished results are kept until a leader acknowledged them, or their job has ended;
  *  W3 results depend on the input, the model and its manifest only: errors come from a fixed table.
  */
+import { chunkBytes } from "../lib/content.ts";
 import { asIDunnoError, hasCode, IDunnoError } from "../lib/errors.ts";
 import type { AssignedQuery } from "../lib/outcome.ts";
 import { assert, Attempt, JobId, type NodeId, QueryNumber } from "../lib/types.ts";
@@ -14,7 +15,9 @@ import type { Executor } from "../inference/executor.ts";
 import type { InputFile, InputOutput, LocalModel, QueryResult } from "../inference/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { ManifestInput } from "../scheduler/manifest.ts";
+import { hasEnded } from "../scheduler/rows.ts";
 import type { Completion, JobRecord, PackedOutput } from "../scheduler/types.ts";
+import type { Applier } from "./applier.ts";
 import type { ChunkService } from "./chunk-service.ts";
 import { pause } from "./deadline.ts";
 import type { Inputs } from "./inputs.ts";
@@ -44,6 +47,7 @@ export interface WorkerPorts {
   readonly self: NodeId;
   readonly boot: string;
   readonly machine: Machine;
+  readonly applier: Applier;
   readonly executor: Executor;
   readonly models: Models;
   readonly inputs: Inputs;
@@ -60,8 +64,6 @@ export class Worker {
   readonly #queue: AssignedQuery[] = [];
   readonly #quarantine = new Quarantine();
   #preparing = 0;
-  /** Wakes queries that wait for the state to know their job. */
-  #applied = new AbortController();
 
   constructor(ports: WorkerPorts) {
     this.#ports = ports;
@@ -89,13 +91,10 @@ export class Worker {
     this.#inHand.delete(idOf(query));
   }
 
-  /** The state moved on: jobs may have become known, or have ended; those stop after their micro-batch. */
+  /** The state moved on: the queries of jobs that have ended stop after their micro-batch. */
   onApplied(): void {
     for (const [id, { job }] of this.#inHand)
       if (this.#hasEnded(job)) this.#ports.executor.cancel(id);
-    const before = this.#applied;
-    this.#applied = new AbortController();
-    before.abort();
   }
 
   #pump(): void {
@@ -143,18 +142,13 @@ export class Worker {
       if (job !== undefined) return this.#hasEnded(query.job) ? undefined : job;
       signal.throwIfAborted();
       // The push overtook the log entry that submitted the job.
-      const applied = this.#applied.signal;
-      await new Promise<void>((resolve) => {
-        AbortSignal.any([applied, signal]).addEventListener("abort", () => resolve(), {
-          once: true,
-        });
-      });
+      await this.#ports.applier.changed(signal);
     }
   }
 
   #hasEnded(job: string): boolean {
-    const status = this.#ports.machine.jobs.get(JobId(job))?.status.kind;
-    return status !== undefined && status !== "running" && status !== "paused";
+    const status = this.#ports.machine.jobs.get(JobId(job))?.status;
+    return status !== undefined && hasEnded(status);
   }
 
   /**
@@ -261,8 +255,8 @@ export class Worker {
 
 /** All chunks but the last of a file have the full size. */
 function partBytes(input: ManifestInput, i: number): number {
-  const full = 4 * 1024 * 1024;
-  return i < input.chunks.length - 1 ? full : input.bytes - full * (input.chunks.length - 1);
+  const last = input.chunks.length - 1;
+  return i < last ? chunkBytes : input.bytes - chunkBytes * last;
 }
 
 /** Chunk leases of one attempt, let go together. */

@@ -285,7 +285,7 @@ test("storage-format.md has every command and every table", async (t) => {
     rows.map(([key = ""]) => /^`(\w+)\//.exec(key)?.[1] ?? key).toSorted(),
     [...tables].toSorted(),
   );
-  const hot = /const hot: [^[]*\[([^\]]*)\]/.exec(code)?.[1] ?? "";
+  const hot = /const hotTables: [^[]*\[([^\]]*)\]/.exec(code)?.[1] ?? "";
   t.deepEqual(
     rows
       .filter(([, , kept]) => kept === "yes")

@@ -69,28 +69,7 @@ export function jobView(job: JobRecord, now: LogTime): JobView {
 }
 
 function statisticsView(job: JobRecord, now: LogTime): JobStatisticsView {
-  const {
-    count,
-    queryRate,
-    inputRate,
-    meanMs,
-    standardDeviationMs,
-    medianMs,
-    p90Ms,
-    p95Ms,
-    p99Ms,
-  } = summarise(job.statistics, { now: job.endedAt ?? now, startedAt: job.startedAt });
-  return {
-    count,
-    queryRate,
-    inputRate,
-    meanMs,
-    standardDeviationMs,
-    medianMs,
-    p90Ms,
-    p95Ms,
-    p99Ms,
-  };
+  return summarise(job.statistics, { now: job.endedAt ?? now, startedAt: job.startedAt });
 }
 
 export function fileView(record: VersionRecord): FileView {

@@ -140,12 +140,6 @@ export class StateStore implements ColdTables {
     }
   }
 
-  /** All rows on the disk, for loading the hot tables at start. */
-  async *everything(): AsyncGenerator<readonly [key: string, value: unknown]> {
-    for await (const [key, bytes] of this.#database.iterator({ gt: appliedKey }))
-      yield [key, openRow(this.#database, key, bytes)];
-  }
-
   /** Waits until all that was applied is durable, then closes. */
   async close(): Promise<void> {
     await this.#writing;

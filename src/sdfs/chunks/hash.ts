@@ -3,11 +3,12 @@
  * hold up the loop for several milliseconds.
  */
 import { webcrypto } from "node:crypto";
+import { chunkBytes } from "../../lib/content.ts";
 import { IDunnoError } from "../../lib/errors.ts";
 import { ChunkHash } from "../../lib/types.ts";
 
 /** The largest chunk: all but a file's last have this size. Large enough for the disk, small enough for memory. */
-export const maxChunkBytes = 4 * 1024 * 1024;
+export const maxChunkBytes = chunkBytes;
 
 const chunkName = /^[0-9a-f]{64}$/;
 
