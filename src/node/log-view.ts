@@ -4,9 +4,9 @@ import type { LogEntryView } from "../lib/api/files.ts";
 import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
 import { decodeCommand } from "../machine/codec.ts";
 import type { Entry } from "../raft/types.ts";
-import { chainOf, chainStart, decodeEntry, entryKey, indexOfKey } from "./stores/entry-codec.ts";
 import { readIdentity } from "./stores/identity.ts";
 import { openDatabase } from "./stores/level.ts";
+import { walkLog } from "./stores/log-walk.ts";
 import { MarkFile } from "./stores/mark.ts";
 
 export function entryView(entry: Entry, chain: Uint8Array): LogEntryView {
@@ -58,20 +58,17 @@ export async function* openLogDirectory(directory: string): AsyncGenerator<LogEn
   const mark = await MarkFile.open(directory);
   try {
     let index = 0;
-    let term = 0;
-    let chain: Uint8Array = chainStart;
-    for await (const [key, bytes] of database.iterator({ gte: entryKey(0), lt: "f" })) {
-      index += 1;
-      if (indexOfKey(key) !== index) throw corrupt(`entry ${index}: missing`);
-      const stored = decodeEntry(index, bytes);
-      if (typeof stored === "string") throw corrupt(`entry ${index}: ${stored}`);
-      chain = chainOf(stored.entry, chain);
-      if (Buffer.compare(chain, stored.chain) !== 0) throw corrupt(`entry ${index}: broken chain`);
-      if (stored.entry.term < term) throw corrupt(`entry ${index}: its term falls`);
-      term = stored.entry.term;
+    const entries = walkLog(database);
+    for (let next = await entries.next(); ; next = await entries.next()) {
+      if (next.done === true) {
+        if (next.value !== undefined) throw corrupt(next.value);
+        break;
+      }
+      const { entry, chain } = next.value;
+      index = entry.index;
       if (mark.last?.index === index && Buffer.compare(mark.last.chain, chain) !== 0)
         throw corrupt(`entry ${index}: not the one the mark names`);
-      yield entryView(stored.entry, chain);
+      yield entryView(entry, chain);
     }
     if ((mark.last?.index ?? 0) > index)
       throw corrupt(

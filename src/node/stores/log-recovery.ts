@@ -5,14 +5,15 @@
  * The node then keeps the prefix before the first bad entry and takes part only as the rules for damaged nodes allow
  * (src/raft/state.ts, R9). A lone voter has nobody to refill it: it refuses to start.
  */
-import { crc32 } from "node:zlib";
 import { IDunnoError } from "../../lib/errors.ts";
 import { unpack } from "../../lib/msgpack.ts";
 import { LogIndex, NodeId, Term } from "../../lib/types.ts";
 import type { HardState } from "../../raft/types.ts";
-import { chainOf, chainStart, decodeEntry, entryKey, indexOfKey } from "./entry-codec.ts";
+import { chainStart, decodeEntry, entryKey } from "./entry-codec.ts";
 import { type Database, type Operation, writeSynced } from "./level.ts";
+import { walkLog } from "./log-walk.ts";
 import type { Mark } from "./mark.ts";
+import { unseal } from "./seal.ts";
 
 /** Key of the term and vote. */
 export const hardStateKey = "h";
@@ -33,22 +34,6 @@ export interface Recovered {
   readonly lastChain: Uint8Array;
   /** What is wrong, for people; empty: nothing. */
   readonly damage: readonly string[];
-}
-
-/** `[crc32 4][bytes]` */
-export function sealed(bytes: Uint8Array): Uint8Array {
-  const result = Buffer.allocUnsafeSlow(4 + bytes.length);
-  result.writeUInt32BE(crc32(bytes), 0);
-  result.set(bytes, 4);
-  return result;
-}
-
-/** The bytes under the seal; undefined when it is broken. */
-export function unsealed(bytes: Uint8Array): Uint8Array | undefined {
-  if (bytes.length < 4) return undefined;
-  const content = bytes.subarray(4);
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, 4);
-  return view.readUInt32BE(0) === crc32(content) ? content : undefined;
 }
 
 interface Walk {
@@ -103,7 +88,7 @@ function earlierDamage(database: Database): string[] {
   return note === undefined ? [] : new TextDecoder().decode(note).split("\n");
 }
 
-/** Contiguous indexes, right CRCs, the right chain, terms that never fall; stops at the first fault. */
+/** The good entries from the start on, and what ended them. */
 async function walkEntries(database: Database, mark: Mark | undefined): Promise<Walk> {
   const walk: Walk = {
     lastIndex: 0,
@@ -112,28 +97,18 @@ async function walkEntries(database: Database, mark: Mark | undefined): Promise<
     chainAtMark: undefined,
     fault: undefined,
   };
-  for await (const [key, bytes] of database.iterator({ gte: entryKey(0), lt: "f" })) {
-    const index = walk.lastIndex + 1;
-    const fault = stepWalk(walk, index, indexOfKey(key), bytes);
-    if (fault !== undefined) {
-      walk.fault = `entry ${index}: ${fault}`;
-      break;
+  const entries = walkLog(database);
+  for (let next = await entries.next(); ; next = await entries.next()) {
+    if (next.done === true) {
+      walk.fault = next.value;
+      return walk;
     }
-    if (index === mark?.index) walk.chainAtMark = walk.lastChain;
+    const { entry, chain } = next.value;
+    walk.lastIndex = entry.index;
+    walk.lastTerm = entry.term;
+    walk.lastChain = chain;
+    if (entry.index === mark?.index) walk.chainAtMark = chain;
   }
-  return walk;
-}
-
-function stepWalk(walk: Walk, index: number, found: number, bytes: Uint8Array): string | undefined {
-  if (found !== index) return `missing, the next one is ${found}`;
-  const stored = decodeEntry(index, bytes);
-  if (typeof stored === "string") return stored;
-  if (!same(chainOf(stored.entry, walk.lastChain), stored.chain)) return "it breaks the chain";
-  if (stored.entry.term < walk.lastTerm) return "its term is lower than the one before";
-  walk.lastIndex = index;
-  walk.lastTerm = stored.entry.term;
-  walk.lastChain = new Uint8Array(stored.chain);
-  return undefined;
 }
 
 /** Takes the walk back to an entry that it has already found good. */
@@ -172,7 +147,7 @@ function mergeHardState(database: Database, mark: Mark | undefined, damage: stri
 }
 
 function readHardState(bytes: Uint8Array): HardState | undefined {
-  const content = unsealed(bytes);
+  const content = unseal(bytes);
   if (content === undefined) return undefined;
   const value = unpack(content, "term and vote");
   if (!Array.isArray(value) || typeof value[0] !== "number") return undefined;

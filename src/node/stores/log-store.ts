@@ -10,8 +10,9 @@ import { entryBytes } from "../../raft/log.ts";
 import type { Entry, HardState, PersistWrite } from "../../raft/types.ts";
 import { decodeEntry, encodeEntry, entryKey, type StoredEntry } from "./entry-codec.ts";
 import { type Database, type Operation, writeSynced } from "./level.ts";
-import { damageKey, hardStateKey, type Recovered, sealed } from "./log-recovery.ts";
+import { damageKey, hardStateKey, type Recovered } from "./log-recovery.ts";
 import type { MarkFile } from "./mark.ts";
+import { seal } from "./seal.ts";
 
 /** How long the disk may be idle before the mark catches up with the log by itself, in milliseconds (design section 6). */
 const markIdleMs = 5;
@@ -188,5 +189,5 @@ export class LogStore implements LogReader {
 }
 
 function sealHardState({ term, vote }: HardState): Uint8Array {
-  return sealed(pack(vote === undefined ? [term] : [term, vote]));
+  return seal(pack(vote === undefined ? [term] : [term, vote]));
 }

@@ -12,6 +12,7 @@ import { IDunnoError } from "../../lib/errors.ts";
 import { pack, unpack } from "../../lib/msgpack.ts";
 import type { ColdTables, Mutation } from "../../machine/machine.ts";
 import { type Database, type Operation, writeSynced } from "./level.ts";
+import { seal, unseal } from "./seal.ts";
 
 /** Row of the applied index and the rolling hash; it sorts before every table. */
 const appliedKey = "!applied";
@@ -148,17 +149,12 @@ export class StateStore implements ColdTables {
 }
 
 function sealRow(key: string, value: unknown): Uint8Array {
-  const bytes = pack(value);
-  const row = Buffer.allocUnsafeSlow(4 + bytes.length);
-  row.writeUInt32BE(crc32(bytes, crc32(key)), 0);
-  row.set(bytes, 4);
-  return row;
+  return seal(pack(value), key);
 }
 
 function openRow(database: Database, key: string, row: Uint8Array): unknown {
-  const bytes = row.subarray(4);
-  const view = Buffer.from(row.buffer, row.byteOffset, row.byteLength);
-  if (row.length < 4 || view.readUInt32BE(0) !== crc32(bytes, crc32(key)))
+  const bytes = unseal(row, key);
+  if (bytes === undefined)
     throw new IDunnoError("CORRUPT", {
       file: database.location,
       at: `row ${key}`,
