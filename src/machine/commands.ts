@@ -100,15 +100,7 @@ export interface Command {
 export type MemberState = "up" | "down";
 
 /** `member/<node>` Hot. */
-export interface MemberRecord {
-  readonly node: NodeId;
-  readonly incarnation: string;
-  readonly boot: string;
-  readonly store: StoreId;
-  readonly peerAddress: string;
-  readonly httpAddress: string;
-  readonly slots: number;
-  readonly labels: readonly (readonly [key: string, value: string])[];
+export interface MemberRecord extends Omit<RegisterMember, "kind"> {
   readonly state: MemberState;
   /** Log time of the last change of {@link state}. */
   readonly since: LogTime;

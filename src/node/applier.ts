@@ -100,9 +100,9 @@ export class Applier {
     });
   }
 
-  /** Resolves when something more has been applied. */
-  async changed(signal: AbortSignal): Promise<void> {
-    await this.reached(LogIndex(this.#applied + 1), signal);
+  /** Resolves when something more has been applied than an index that the caller has seen. */
+  async changed(seen: LogIndex, signal: AbortSignal): Promise<void> {
+    await this.reached(LogIndex(seen + 1), signal);
   }
 
   /** Begins at once; most of the time it ends before it had to wait for anything. */

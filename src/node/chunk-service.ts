@@ -33,28 +33,30 @@ export interface ChunkServicePorts {
 
 export class ChunkService {
   readonly #ports: ChunkServicePorts;
+  /** Where this node begins in a list of replicas. */
+  readonly #turn: number;
 
   constructor(ports: ChunkServicePorts) {
     this.#ports = ports;
+    this.#turn = Buffer.from(ports.self).reduce((sum, byte) => sum + byte, 0);
   }
 
-  /** Nodes that should have a chunk, as this node's state says: those that are up first. */
-  holders(hash: ChunkHash): NodeId[] {
-    const { machine, state } = this.#ports;
-    const record = state.get(`chunk/${hash}`) as ChunkRecord | undefined;
-    const stores = new Set(record?.stores ?? []);
-    return [...machine.members.values()]
-      .filter(({ store }) => stores.has(store))
-      .toSorted((a, b) => Number(b.state === "up") - Number(a.state === "up"))
+  /** Other nodes that should have a chunk, as this node's state says. */
+  #holders(hash: ChunkHash): NodeId[] {
+    const stores = new Set(this.#record(hash)?.stores);
+    return [...this.#ports.machine.members.values()]
+      .filter(({ node, store }) => node !== this.#ports.self && stores.has(store))
       .map(({ node }) => node);
+  }
+
+  #record(hash: ChunkHash): ChunkRecord | undefined {
+    return this.#ports.state.get(`chunk/${hash}`) as ChunkRecord | undefined;
   }
 
   /** Whether the catalog knows of no store any more that could have a chunk: not merely of none that is up. */
   isLost(hash: ChunkHash): boolean {
-    const { machine, state } = this.#ports;
-    const record = state.get(`chunk/${hash}`) as ChunkRecord | undefined;
-    const stores = record?.stores ?? [];
-    return stores.every((store) => machine.stores.get(store)?.state !== "active");
+    const stores = this.#record(hash)?.stores ?? [];
+    return stores.every((store) => this.#ports.machine.stores.get(store)?.state !== "active");
   }
 
   /**
@@ -66,10 +68,14 @@ export class ChunkService {
     return local ?? this.#fetch(hash, signal);
   }
 
-  /** A chunk as a file on this machine, kept until released. */
+  /**
+   * A chunk as a file on this machine, kept until released. Whoever reads the file verifies it and says when it is
+   * damaged ({@link discard}): hashing it here as well would be work done twice.
+   */
   async acquire(hash: ChunkHash, signal: AbortSignal): Promise<Pick<Lease, "path" | "release">> {
     const { store, cache } = this.#ports;
-    if (await store.has(hash)) return { path: store.path(hash), release: () => undefined };
+    if ((await store.size(hash)) !== undefined)
+      return { path: store.path(hash), release: () => undefined };
     return cache.acquire(hash, async () => this.#fetch(hash, signal));
   }
 
@@ -82,9 +88,9 @@ export class ChunkService {
 
   async #fetch(hash: ChunkHash, signal: AbortSignal): Promise<Uint8Array> {
     const tried: string[] = [];
-    const nodes = this.holders(hash).filter((node) => node !== this.#ports.self);
-    // Start anywhere, so that many readers of one chunk spread over its replicas.
-    const start = Number.parseInt(hash.slice(-4), 16) + this.#ports.self.length;
+    const nodes = this.#holders(hash);
+    // Each node starts elsewhere, so that many readers of one chunk spread over its replicas.
+    const start = Number.parseInt(hash.slice(-4), 16) + this.#turn;
     for (let i = 0; i < nodes.length; i += 1) {
       signal.throwIfAborted();
       const node = nodes[(start + i) % nodes.length];
@@ -124,7 +130,7 @@ export class ChunkService {
    * own order takes its place.
    */
   async replicate(hash: ChunkHash, bytes: Uint8Array, signal: AbortSignal): Promise<UploadedChunk> {
-    const order = place(hash, this.candidates(), Number.MAX_SAFE_INTEGER);
+    const order = place(hash, this.#candidates(), Number.MAX_SAFE_INTEGER);
     const spare = order.slice(replicationFactor);
     const putSomewhere = async (first: StoreId) => {
       for (let store: StoreId | undefined = first; store !== undefined; store = spare.shift()) {
@@ -137,8 +143,15 @@ export class ChunkService {
     return { hash, bytes: bytes.length, replicas: replicas.filter((r) => r !== undefined) };
   }
 
+  /** Which stores could take copies now: another text when that has changed. */
+  upStores(): string {
+    return this.#candidates()
+      .map(({ store }) => store)
+      .join();
+  }
+
   /** Stores whose node is up. */
-  candidates(): Candidate[] {
+  #candidates(): Candidate[] {
     return [...this.#ports.machine.members.values()]
       .filter(({ state }) => state === "up")
       .map(({ node, store, labels }) => ({
@@ -162,10 +175,13 @@ export class ChunkService {
     if (node === undefined) return undefined;
     try {
       const options = { timeoutMs: transferMs, signal };
-      // A chunk that is there already need not travel; the replica says so only after it has hashed it.
-      const has = await peers.request(node, "bulk", { kind: "hasChunk", hash }, options);
-      const known = parseDurable(has.head);
-      if (known.found && known.store === store) return known.index;
+      // A chunk that is there already need not travel; the replica says so only after it has hashed it. Content that
+      // the catalog has never seen is nowhere: nobody is asked.
+      if (this.#record(hash) !== undefined) {
+        const has = await peers.request(node, "bulk", { kind: "hasChunk", hash }, options);
+        const known = parseDurable(has.head);
+        if (known.found && known.store === store) return known.index;
+      }
       const put = await peers.request(
         node,
         "bulk",

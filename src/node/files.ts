@@ -47,6 +47,7 @@ export class Files {
     checkPath(path);
     const { signal, key, ifVersion } = options;
     const pieces = cutChunks(content);
+    let up = this.#ports.chunks.upStores();
     let file = { ...(await this.upload(path, pieces, signal)), ifVersion };
     for (;;) {
       try {
@@ -61,6 +62,10 @@ export class Files {
         // A node that just went down still counts as required: wait for it, or for its absence to be lasting.
         await pause(copiesPauseMs, signal);
         if (signal.aborted) throw error;
+        const now = this.#ports.chunks.upStores();
+        if (now === up) continue;
+        // Somebody came back, or another went: copies elsewhere may do.
+        up = now;
         file = { ...(await this.#replicateAgain(file, signal)), ifVersion };
       }
     }

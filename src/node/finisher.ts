@@ -5,13 +5,11 @@
  * The file's bytes follow from the manifest and the committed outputs alone, so whoever writes it, and however often,
  * writes the same.
  */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { FileUpload } from "../lib/content.ts";
 import type { JobId } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
-import { resultLine } from "../scheduler/results.ts";
 import { hasEnded } from "../scheduler/rows.ts";
-import type { JobRecord, ResultRow } from "../scheduler/types.ts";
+import type { JobRecord } from "../scheduler/types.ts";
 import { cutChunks } from "../sdfs/chunks/cut.ts";
 import type { Coordination } from "./coordination.ts";
 import { deadline, pause } from "./deadline.ts";
@@ -20,14 +18,13 @@ import type { Inputs } from "./inputs.ts";
 import { LeaderDuty } from "./leader-duty.ts";
 import type { Logger } from "./log.ts";
 import type { RaftDriver } from "./raft-driver.ts";
+import { ResultReader } from "./result-reader.ts";
 import type { StateStore } from "./stores/state-store.ts";
 
 /** How long writing one results file may take, in ms; then it is begun again. */
 const finishMs = 120_000;
 /** Pause before trying again, in ms. */
 const againMs = 200;
-/** Bytes of lines gathered before they are handed on. */
-const blockBytes = 64 * 1024;
 
 export interface FinisherPorts {
   readonly machine: Machine;
@@ -53,17 +50,15 @@ export class Finisher {
   }
 
   nudge(): void {
-    if (this.#due().length > 0) this.#duty.nudge();
-  }
-
-  #due(): JobRecord[] {
-    return [...this.#ports.machine.jobs.values()].filter(
-      (job) => isComplete(job) || (hasEnded(job.status) && job.prunedQueries < job.nextQuery),
-    );
+    for (const job of this.#ports.machine.jobs.values())
+      if (isDue(job)) {
+        this.#duty.nudge();
+        return;
+      }
   }
 
   async #work(): Promise<void> {
-    for (const job of this.#due()) {
+    for (const job of [...this.#ports.machine.jobs.values()].filter(isDue)) {
       try {
         if (isComplete(job)) await this.#finish(job);
         else await this.#prune(job.id);
@@ -79,7 +74,7 @@ export class Finisher {
   async #finish(job: JobRecord): Promise<void> {
     const { files, coordination, log } = this.#ports;
     using limit = deadline(`the results of ${job.id}`, finishMs, this.#closing.signal);
-    const lines = resultLines(job, this.#ports, limit);
+    const lines = new ResultReader(job.id, this.#ports).read(job, limit);
     const uploaded = await files.upload(`jobs/${job.id}/results.ndjson`, cutChunks(lines), limit);
     const results: FileUpload = { ...uploaded, ifVersion: undefined };
     const outcome = await coordination.proposeHere(
@@ -104,37 +99,11 @@ export class Finisher {
   }
 }
 
-function isComplete(job: JobRecord): boolean {
-  return !hasEnded(job.status) && job.cursor === job.totalInputs && job.openQueries === 0;
+/** To be finished, or ended with rows left to prune. */
+function isDue(job: JobRecord): boolean {
+  return isComplete(job) || (hasEnded(job.status) && job.prunedQueries < job.nextQuery);
 }
 
-/** What is committed of a job, as NDJSON in input order, up to the first gap. */
-export async function* resultLines(
-  job: JobRecord,
-  ports: Pick<FinisherPorts, "state" | "inputs">,
-  signal: AbortSignal,
-  fromInput = 0,
-): AsyncGenerator<Uint8Array> {
-  const { labels } = job.model.manifest;
-  let next = fromInput;
-  let block: string[] = [];
-  let size = 0;
-  for await (const [, value] of ports.state.rows(`result/${job.id}/`)) {
-    const row = value as ResultRow;
-    if (row.from < next) continue;
-    if (row.from > next) break;
-    const inputs = await ports.inputs.range(job.manifest, row, signal);
-    for (const [i, output] of row.outputs.entries()) {
-      const line = `${resultLine(inputs[i]?.path ?? "", output, labels)}\n`;
-      block.push(line);
-      size += line.length;
-    }
-    next = row.from + row.count;
-    if (size < blockBytes) continue;
-    yield Buffer.from(block.join(""));
-    block = [];
-    size = 0;
-    await nextTurn();
-  }
-  if (block.length > 0) yield Buffer.from(block.join(""));
+function isComplete(job: JobRecord): boolean {
+  return !hasEnded(job.status) && job.cursor === job.totalInputs && job.openQueries === 0;
 }

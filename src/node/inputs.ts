@@ -8,10 +8,11 @@ import type { ChunkHash } from "../lib/types.ts";
 import { apiLimits } from "../lib/api/routes.ts";
 import {
   decodeSegment,
-  encodeSegment,
+  encodeManifest,
   type ManifestInput,
   manifestInput,
   segmentInputs,
+  segmentOf,
 } from "../scheduler/manifest.ts";
 import { hashOf } from "../sdfs/chunks/hash.ts";
 import type { ChunkService } from "./chunk-service.ts";
@@ -79,10 +80,7 @@ export class Inputs {
   async *pieces(
     inputs: readonly ManifestInput[],
   ): AsyncGenerator<{ readonly hash: ChunkHash; readonly bytes: Uint8Array }> {
-    for (let from = 0; from < inputs.length; from += segmentInputs) {
-      const bytes = encodeSegment(inputs.slice(from, from + segmentInputs));
-      yield { hash: await hashOf(bytes), bytes };
-    }
+    for (const bytes of encodeManifest(inputs)) yield { hash: await hashOf(bytes), bytes };
   }
 
   /** Inputs [from, from + count) of a pinned list. */
@@ -93,7 +91,7 @@ export class Inputs {
   ): Promise<ManifestInput[]> {
     const inputs: ManifestInput[] = [];
     for (let i = range.from; i < range.from + range.count;) {
-      const number = Math.floor(i / segmentInputs);
+      const number = segmentOf(i);
       const segment = await this.#segment(manifest, number, signal);
       const offset = i - number * segmentInputs;
       const part = segment.slice(offset, offset + range.from + range.count - i);

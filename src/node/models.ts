@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { IDunnoError } from "../lib/errors.ts";
+import { hasCode, IDunnoError } from "../lib/errors.ts";
 import type { Executor } from "../inference/executor.ts";
 import type { LocalModel } from "../inference/types.ts";
 import type { ModelPin } from "../scheduler/types.ts";
@@ -51,7 +51,13 @@ export class Models {
 
   async #load(model: WantedModel, signal: AbortSignal): Promise<LocalModel> {
     const local = await this.local(model, signal);
-    await this.#executor.load(local);
+    try {
+      await this.#executor.load(local);
+    } catch (error) {
+      // A power cut may have spoilt the file, which is not synced: the next try fetches it anew.
+      if (hasCode(error, "BAD_MODEL")) await rm(local.path, { force: true });
+      throw error;
+    }
     return local;
   }
 

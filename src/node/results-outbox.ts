@@ -41,10 +41,6 @@ export class ResultsOutbox {
     this.#ports = ports;
   }
 
-  get size(): number {
-    return this.#waiting.length;
-  }
-
   add(completion: Completion): void {
     this.#waiting.push(completion);
     if (!this.#busy) this.#running = this.#run();

@@ -69,10 +69,6 @@ export class Worker {
     this.#ports = ports;
   }
 
-  get inHand(): number {
-    return this.#inHand.size;
-  }
-
   /** Takes queries pushed by a leader; what is known already, or meant for another boot, is dropped. */
   assign(queries: readonly AssignedQuery[]): void {
     for (const query of queries) {
@@ -138,11 +134,12 @@ export class Worker {
   /** The job as this node's state knows it, once it does; undefined when it does not run any more. */
   async #jobOf(query: AssignedQuery, signal: AbortSignal): Promise<JobRecord | undefined> {
     for (;;) {
+      const seen = this.#ports.applier.appliedIndex;
       const job = this.#ports.machine.jobs.get(JobId(query.job));
       if (job !== undefined) return this.#hasEnded(query.job) ? undefined : job;
       signal.throwIfAborted();
       // The push overtook the log entry that submitted the job.
-      await this.#ports.applier.changed(signal);
+      await this.#ports.applier.changed(seen, signal);
     }
   }
 

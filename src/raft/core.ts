@@ -4,7 +4,7 @@
  * in state.ts, each role has its file.
  */
 import { Random } from "../lib/random.ts";
-import { assertNever, LogIndex, type NodeId, type Term } from "../lib/types.ts";
+import { assertNever, LogIndex, type NodeId } from "../lib/types.ts";
 import {
   electionWon,
   onPeerDied,
@@ -131,20 +131,9 @@ export class Raft {
     return new Map([...role.progress].map(([peer, { lastContact }]) => [peer, lastContact]));
   }
 
-  /** How far each peer's log is known to match; empty unless leading. */
-  get matchIndexes(): ReadonlyMap<NodeId, LogIndex> {
-    const { role } = this.#state;
-    if (role.kind !== "leader") return new Map();
-    return new Map([...role.progress].map(([peer, { matchIndex }]) => [peer, matchIndex]));
-  }
-
   /** Entries from `from` on for applying, about `maxBytes` of them. */
   entries(from: LogIndex, maxBytes: number): readonly Entry[] {
     return this.#state.log.slice(from, maxBytes) ?? [];
-  }
-
-  termAt(index: LogIndex): Term | undefined {
-    return this.#state.log.term(index);
   }
 
   /** Appends commands to the log if this node leads. They are committed when the state machine applies them. */

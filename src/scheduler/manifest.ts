@@ -49,14 +49,12 @@ export function manifestInput(file: {
 }
 
 /** The chunks of the manifest of these inputs, in order. Equal inputs give equal bytes. */
-export function encodeManifest(inputs: readonly ManifestInput[]): readonly Uint8Array[] {
-  const segments: Uint8Array[] = [];
+export function* encodeManifest(inputs: readonly ManifestInput[]): Generator<Uint8Array> {
   for (let from = 0; from < inputs.length; from += segmentInputs)
-    segments.push(encodeSegment(inputs.slice(from, from + segmentInputs)));
-  return segments;
+    yield encodeSegment(inputs.slice(from, from + segmentInputs));
 }
 
-/** One segment's bytes, for whoever streams a long manifest. */
+/** One segment's bytes. */
 export function encodeSegment(inputs: readonly ManifestInput[]): Uint8Array {
   return pack([format, inputs.map(packInput)]);
 }

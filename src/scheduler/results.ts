@@ -26,19 +26,6 @@ const millionthsLimit = 1e15 - 1;
 /** A class or a score in MessagePack: 5 bytes up to 32 bits, which all but absurd scores fit. */
 const packedNumberBytes = 5;
 
-/** Packs the best classes, best first. A score that is no number, or absurd, is the model's fault: `wrong_output`. */
-export function packTop(
-  top: readonly { readonly label: number; readonly score: number }[],
-): PackedOutput {
-  const packed: number[] = [];
-  for (const { label, score } of top) {
-    const millionths = Math.round(score * 1e6) + 0; // + 0 turns -0 into 0
-    if (!(Math.abs(millionths) <= millionthsLimit)) return "wrong_output";
-    packed.push(label, millionths);
-  }
-  return packed;
-}
-
 /** About how many bytes a completion takes in a command or a frame, rounded up: for bounding batches of them. */
 export function completionBytes({
   outputs,

@@ -11,6 +11,7 @@ import {
   idunno,
   jobDone,
   putText,
+  resultsOf,
   startCluster,
   stopCluster,
   uploadPhotos,
@@ -107,6 +108,21 @@ test.serial(
     const job = await jobDone(client, id);
     t.is(job.doneInputs, 12);
     t.is((await idunno(["job", "cancel", id], follower)).code, 5, "it has ended");
+  },
+);
+
+test.serial(
+  "results that are followed come once each, in order, and end with the job",
+  async (t) => {
+    t.timeout(60_000);
+    const client = clientOf([follower]);
+    const body = { model: "mobilenet_v2", inputs: ["photos/"], batchSize: 1 };
+    const { id } = await client.submitJob(body);
+    const lines: string[] = [];
+    for await (const line of client.resultLines(id, { follow: true })) lines.push(line);
+    const job = await client.job(id);
+    t.is(job.state, "done", "following ends when the job has, though nothing more happens then");
+    t.is(`${lines.join("\n")}\n`, await resultsOf(client, job));
   },
 );
 

@@ -170,7 +170,7 @@ export class Cluster {
       .map(({ id, raft, applied, disk }) =>
         raft === undefined
           ? `${id} down`
-          : `${id} ${raft.role.kind} term ${raft.role.term} leader ${raft.role.leader ?? "-"} last ${raft.lastIndex} commit ${raft.commitIndex} applied ${applied} disk ${disk.entries.length} match ${JSON.stringify([...raft.matchIndexes])}`,
+          : `${id} ${raft.role.kind} term ${raft.role.term} leader ${raft.role.leader ?? "-"} last ${raft.lastIndex} commit ${raft.commitIndex} applied ${applied} disk ${disk.entries.length}`,
       )
       .join("; ");
   }

@@ -4,8 +4,9 @@ import type { AssignmentsView, QueryView } from "../../lib/api/jobs.ts";
 import { SetJobBody, SubmitJobBody } from "../../lib/api/jobs.ts";
 import { IDunnoError } from "../../lib/errors.ts";
 import { JobId } from "../../lib/types.ts";
+import { hasEnded } from "../../scheduler/rows.ts";
 import type { JobRecord } from "../../scheduler/types.ts";
-import { resultLines } from "../finisher.ts";
+import { ResultReader } from "../result-reader.ts";
 import type { Services } from "../services.ts";
 import { submitJob } from "../submission.ts";
 import type { App } from "./app.ts";
@@ -127,31 +128,23 @@ async function* streamResults(
   follow: boolean,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  let sent = 0;
+  const reader = new ResultReader(id, services);
   for (;;) {
+    // Before the look, so that nothing that comes after it is waited for in vain.
+    const seen = services.applier.appliedIndex;
     const job = findJob(services, id);
     if (job.status.kind === "done") {
       // The file has what the rows had, in the same bytes: go on where they ended.
-      yield* afterLines(services.files.read(job.status.results, signal), sent);
+      yield* afterLines(services.files.read(job.status.results, signal), reader.nextInput);
       return;
     }
-    for await (const block of resultLines(job, services, signal, sent)) {
-      sent += countLines(block);
-      yield block;
-    }
-    const ended = job.status.kind === "failed" || job.status.kind === "cancelled";
-    if (!follow || ended) return;
-    await services.applier.changed(signal);
+    yield* reader.read(job, signal);
+    if (!follow || hasEnded(job.status)) return;
+    await services.applier.changed(seen, signal);
   }
 }
 
 const newline = 10;
-
-function countLines(block: Uint8Array): number {
-  let lines = 0;
-  for (let at = block.indexOf(newline); at >= 0; at = block.indexOf(newline, at + 1)) lines += 1;
-  return lines;
-}
 
 async function* afterLines(
   content: AsyncIterable<Uint8Array>,
@@ -170,9 +163,7 @@ async function* afterLines(
 }
 
 function assignmentsView({ machine, logClock }: Services): AssignmentsView {
-  const running = [...machine.jobs.values()].filter(
-    ({ status }) => status.kind === "running" || status.kind === "paused",
-  );
+  const running = [...machine.jobs.values()].filter(({ status }) => !hasEnded(status));
   const slotMs = running.reduce((sum, { statistics }) => sum + statistics.sumMs, 0);
   const open = running.flatMap((job) =>
     [...machine.openQueries(job.id)].flatMap(({ query, count, attempts }) =>

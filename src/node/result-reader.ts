@@ -1,0 +1,61 @@
+/**
+ * Reads a job's committed results as NDJSON in input order, and goes on later from where it stopped: so that following
+ * a job costs its rows once, not once per look.
+ */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { JobId } from "../lib/types.ts";
+import { resultLine } from "../scheduler/results.ts";
+import type { JobRecord, ResultRow } from "../scheduler/types.ts";
+import type { Inputs } from "./inputs.ts";
+import type { StateStore } from "./stores/state-store.ts";
+
+/** Bytes of lines gathered before they are handed on. */
+const blockBytes = 64 * 1024;
+
+export interface ResultReaderPorts {
+  readonly state: StateStore;
+  readonly inputs: Inputs;
+}
+
+export class ResultReader {
+  readonly #prefix: string;
+  readonly #ports: ResultReaderPorts;
+  /** The last row read; queries are numbered in input order, and so are their rows. */
+  #after = "";
+  #next = 0;
+
+  constructor(job: JobId, ports: ResultReaderPorts) {
+    this.#prefix = `result/${job}/`;
+    this.#ports = ports;
+  }
+
+  /** Inputs read so far: all before this one. */
+  get nextInput(): number {
+    return this.#next;
+  }
+
+  /** What there is now behind what was read, up to the first gap. */
+  async *read(job: JobRecord, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { labels } = job.model.manifest;
+    let lines: string[] = [];
+    let size = 0;
+    for await (const [key, value] of this.#ports.state.rows(this.#prefix, this.#after)) {
+      const row = value as ResultRow;
+      if (row.from > this.#next) break;
+      const inputs = await this.#ports.inputs.range(job.manifest, row, signal);
+      for (const [i, output] of row.outputs.entries()) {
+        const line = `${resultLine(inputs[i]?.path ?? "", output, labels)}\n`;
+        lines.push(line);
+        size += line.length;
+      }
+      this.#after = key;
+      this.#next = row.from + row.count;
+      if (size < blockBytes) continue;
+      yield Buffer.from(lines.join(""));
+      lines = [];
+      size = 0;
+      await nextTurn();
+    }
+    if (lines.length > 0) yield Buffer.from(lines.join(""));
+  }
+}
