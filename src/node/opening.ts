@@ -6,6 +6,7 @@ import { LogIndex, NodeId, StoreId, Term } from "../lib/types.ts";
 import type { RegisterMember } from "../machine/commands.ts";
 import { Machine } from "../machine/machine.ts";
 import { hotTables } from "../machine/tables.ts";
+import { simpleConfiguration } from "../raft/configuration.ts";
 import { Raft } from "../raft/core.ts";
 import { defaultLimits, defaultTimings } from "../raft/types.ts";
 import { ChunkCache } from "../sdfs/chunks/chunk-cache.ts";
@@ -113,11 +114,7 @@ export function makeRaft(
   return new Raft(
     {
       id: NodeId(identity.node),
-      configuration: {
-        voters: identity.founders.map(({ name }) => NodeId(name)),
-        outgoing: [],
-        learners: [],
-      },
+      configuration: simpleConfiguration(identity.founders.map(({ name }) => NodeId(name))),
       timings: defaultTimings,
       limits: defaultLimits,
       ...start,

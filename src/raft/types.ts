@@ -18,17 +18,34 @@ export interface HardState {
   readonly vote: NodeId | undefined;
 }
 
-/** Who votes. `outgoing` is the old half of a joint configuration (§6), empty outside a change. */
+/** Who votes; see configuration.ts for its invariants. All lists ascend. */
 export interface Configuration {
   readonly voters: readonly NodeId[];
+  /** The old half of a joint configuration (§6), empty outside a change. */
   readonly outgoing: readonly NodeId[];
+  /** Receive the log and do not vote. */
   readonly learners: readonly NodeId[];
+  /** Voters of the outgoing half that become learners when it is left. */
+  readonly learnersNext: readonly NodeId[];
+  /** The leader leaves the joint configuration by itself as soon as it is committed. */
+  readonly autoLeave: boolean;
+}
+
+/** A configuration and the log entry that brought it; index 0: the founders'. */
+export interface ConfigurationAt {
+  readonly index: LogIndex;
+  readonly configuration: Configuration;
 }
 
 /** The entry just before the log's first one: index 0, term 0 of a log that was never compacted. */
 export interface LogBase {
   readonly index: LogIndex;
   readonly term: Term;
+}
+
+/** What a snapshot of the applied state stands for: every entry up to `index`, and the configuration as of it. */
+export interface SnapshotMeta extends LogBase {
+  readonly configuration: Configuration;
 }
 
 interface Envelope {

@@ -5,6 +5,7 @@
  */
 import { Random } from "../../src/lib/random.ts";
 import { LogIndex, NodeId, Term } from "../../src/lib/types.ts";
+import { simpleConfiguration } from "../../src/raft/configuration.ts";
 import { Raft } from "../../src/raft/core.ts";
 import {
   defaultLimits,
@@ -100,11 +101,7 @@ export class Cluster {
     node.raft = new Raft(
       {
         id: node.id,
-        configuration: {
-          voters: [...this.nodes.values()].map((each) => each.id),
-          outgoing: [],
-          learners: [],
-        },
+        configuration: simpleConfiguration([...this.nodes.values()].map((each) => each.id)),
         timings: defaultTimings,
         limits: { ...defaultLimits, appendBytes: 400, inflightMessages: 4, windowBytes: 1_000 },
         seed: this.random.next(),

@@ -1,6 +1,7 @@
 /** R9: what a damaged node may do, and when it is whole again. */
 import test from "ava";
 import { LogIndex, NodeId, Term } from "../../src/lib/types.ts";
+import { simpleConfiguration } from "../../src/raft/configuration.ts";
 import { Raft } from "../../src/raft/core.ts";
 import { defaultLimits, defaultTimings, type Message, type Ready } from "../../src/raft/types.ts";
 import { Cluster } from "./cluster.ts";
@@ -13,7 +14,7 @@ function damagedNode(): Raft {
   return new Raft(
     {
       id: n1,
-      configuration: { voters: [n1, n2, n3], outgoing: [], learners: [] },
+      configuration: simpleConfiguration([n1, n2, n3]),
       timings: defaultTimings,
       limits: defaultLimits,
       seed: 1,
