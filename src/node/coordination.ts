@@ -29,6 +29,7 @@ const retryable: ReadonlySet<ErrorCode> = new Set([
   "CLOSED",
   "BUSY",
   "TIMED_OUT",
+  "NO_SPACE",
 ]);
 
 export interface CoordinationPorts {

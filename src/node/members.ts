@@ -85,7 +85,7 @@ export class Members {
 
   #judge(member: MemberRecord): "up" | "down" | undefined {
     const { raft, clock } = this.#ports;
-    const heard = raft.contacts.get(member.node) ?? Number.NEGATIVE_INFINITY;
+    const heard = raft.peers.get(member.node)?.lastContact ?? Number.NEGATIVE_INFINITY;
     const silentMs = clock.now() - Math.max(heard, this.#leadingSince);
     const diedBoot = this.#dead.get(member.node);
     const died =

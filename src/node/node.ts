@@ -3,7 +3,7 @@
  * It owns the parts that live as long as it does and that nothing else needs to open or close by itself.
  */
 import type { AssignedQuery } from "../lib/outcome.ts";
-import type { ChunkHash, NodeId } from "../lib/types.ts";
+import { assert, type ChunkHash, type NodeId } from "../lib/types.ts";
 import type { RegisterMember } from "../machine/commands.ts";
 import type { Reply } from "../net/peers.ts";
 import { decodeMessage } from "../net/raft-codec.ts";
@@ -48,6 +48,11 @@ export class Node {
     const { self, boot } = identity;
     this.services = makeServices(identity, parts, {
       onRole: (role) => this.#onRole(role),
+      onConfiguration: ({ index, configuration }) =>
+        parts.log.info("configuration", { index, ...configuration }),
+      fetchSnapshot: () => assert(false, "a log that was never compacted needs no snapshot"),
+      installSnapshot: async () =>
+        assert(false, "a log that was never compacted needs no snapshot"),
       isRegistered: () => this.#members?.isRegistered === true,
     });
     const { coordination, applier } = this.services;

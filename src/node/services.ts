@@ -8,7 +8,6 @@ import type { ChunkCache } from "../sdfs/chunks/chunk-cache.ts";
 import type { NodeId } from "../lib/types.ts";
 import type { PeerNetwork } from "../net/peers.ts";
 import { encodeMessage } from "../net/raft-codec.ts";
-import type { RoleView } from "../raft/types.ts";
 import { Applier } from "./applier.ts";
 import { ChunkService } from "./chunk-service.ts";
 import { Coordination } from "./coordination.ts";
@@ -17,7 +16,7 @@ import { Inputs } from "./inputs.ts";
 import type { Logger } from "./log.ts";
 import type { LogClock, MonotonicClock } from "./log-clock.ts";
 import { Models } from "./models.ts";
-import { RaftDriver } from "./raft-driver.ts";
+import { type DriverPorts, RaftDriver } from "./raft-driver.ts";
 import type { Identity } from "./stores/identity.ts";
 import type { LogStore } from "./stores/log-store.ts";
 import type { StateStore } from "./stores/state-store.ts";
@@ -78,7 +77,9 @@ export interface NodeParts extends Pick<
 export function makeServices(
   identity: NodeIdentity,
   parts: NodeParts,
-  hooks: { readonly onRole: (role: RoleView) => void; readonly isRegistered: () => boolean },
+  hooks: Pick<DriverPorts, "onRole" | "onConfiguration" | "fetchSnapshot" | "installSnapshot"> & {
+    readonly isRegistered: () => boolean;
+  },
 ): Services {
   const { raft, logStore, state, machine, logClock, clock, peers, log, executor, onFatal } = parts;
   const { self } = identity;
@@ -97,6 +98,9 @@ export function makeServices(
     clock,
     send: (message) => peers.send(message.to, encodeMessage(message)),
     onRole: hooks.onRole,
+    onConfiguration: hooks.onConfiguration,
+    fetchSnapshot: hooks.fetchSnapshot,
+    installSnapshot: hooks.installSnapshot,
     onFatal,
   });
   const coordination = new Coordination({ self, driver, applier, logClock, peers });

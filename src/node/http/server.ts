@@ -41,6 +41,7 @@ const statuses: { readonly [C in ErrorCode]: number } = {
   CORRUPT: 500,
   HANDSHAKE_REFUSED: 503,
   STORAGE_FAILED: 500,
+  NO_SPACE: 507,
   EXECUTOR_FAILED: 503,
   JOB_FAILED: 422,
   INTERNAL: 500,
