@@ -138,8 +138,8 @@ const bad: readonly (readonly [
   says: RegExp,
 ])[] = [
   ["a setting that there is not", ["setting", "get", "x-none"], 4, /no setting x-none/],
-  ["a setting of no sense", ["setting", "set", "voters", "many"], 1, /whole number from 1 to 7/],
-  ["a setting of no such name", ["setting", "set", "voter", "3"], 1, /name your own x-/],
+  ["a setting of no sense", ["setting", "set", "voters", "many"], 2, /whole number from 1 to 7/],
+  ["a setting of no such name", ["setting", "set", "voter", "3"], 2, /name your own x-/],
   [
     "an unknown model",
     ["job", "submit", "--model", "nope", "--input", "photos/"],
