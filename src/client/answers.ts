@@ -2,7 +2,15 @@
  * The answers of the HTTP interface as typed values: one validator for each shape that the client reads, compiled at its
  * first use, since a command reads one or two of them.
  */
-import { IssuedKey, MemberView, ModelView, StatusView } from "../lib/api/cluster.ts";
+import {
+  IssuedKey,
+  MemberView,
+  ModelView,
+  RemovedSetting,
+  SettingsView,
+  SettingView,
+  StatusView,
+} from "../lib/api/cluster.ts";
 import { FileView, ListView, LocateView, LogView, StoreView } from "../lib/api/files.ts";
 import { AssignmentsView, JobView, QueryView, ResultLine } from "../lib/api/jobs.ts";
 import { IDunnoError } from "../lib/errors.ts";
@@ -14,6 +22,9 @@ export const parse = {
   members: lazily(Type.Array(MemberView), "members"),
   model: lazily(ModelView, "model"),
   models: lazily(Type.Array(ModelView), "models"),
+  setting: lazily(SettingView, "setting"),
+  settings: lazily(SettingsView, "settings"),
+  removedSetting: lazily(RemovedSetting, "removed setting"),
   job: lazily(JobView, "job"),
   jobs: lazily(Type.Array(JobView), "jobs"),
   queries: lazily(Type.Array(QueryView), "queries"),

@@ -73,6 +73,13 @@ export interface LoseChunks {
   readonly chunks: readonly string[];
 }
 
+/** Sets one of the cluster's settings, or takes it back when there is no value (settings.ts). */
+export interface SetSetting {
+  readonly kind: "set-setting";
+  readonly name: string;
+  readonly value?: string | undefined;
+}
+
 export type Operation =
   | RegisterMember
   | MarkMember
@@ -86,7 +93,8 @@ export type Operation =
   | CommitFiles
   | RemoveFile
   | PlaceChunks
-  | LoseChunks;
+  | LoseChunks
+  | SetSetting;
 
 /** A log entry's content: an operation, stamped with log time by the leader that proposed it. */
 export interface Command {
@@ -114,6 +122,11 @@ export interface ModelRecord {
   readonly manifest: ModelManifest;
   readonly file: Pin;
   readonly addedAt: LogTime;
+}
+
+/** `setting/<name>` Hot. */
+export interface SettingRecord {
+  readonly value: string;
 }
 
 /** `key/<idempotency key>` Hot. */

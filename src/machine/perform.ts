@@ -23,6 +23,7 @@ import { versionId, versions } from "../sdfs/catalog/rows.ts";
 import { orderedOperation } from "./codec.ts";
 import type { AddModel, Operation } from "./commands.ts";
 import { markMember, registerMember, requiredCopies } from "./members.ts";
+import { setSetting } from "./settings.ts";
 import { mayWork, members, meta, models } from "./tables.ts";
 
 /** Models: each is in every node's memory with its labels. */
@@ -62,6 +63,8 @@ export function perform(rows: Rows, operation: Operation, stamp: Stamp): Outcome
       return placeChunks(rows, operation.store, operation.chunks);
     case "lose-chunks":
       return loseChunks(rows, operation.store, operation.chunks);
+    case "set-setting":
+      return setSetting(rows, operation);
     default:
       return unknownKind(operation);
   }

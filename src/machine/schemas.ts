@@ -17,6 +17,8 @@ const Hash = Type.String({ pattern: "^[0-9a-f]{64}$" });
 /** host:port; the longest host name has 253 characters. */
 const Address = Type.String({ maxLength: 262 });
 const Path = Type.String();
+/** Becomes part of a key; which names there are, apply says. */
+const Setting = Type.String({ pattern: "^[a-z][a-z0-9._-]{0,64}$" });
 
 const Replica = Type.Object({ store: Id, index: Count }, closed);
 const Chunk = Type.Object({ hash: Hash, bytes: Count, replicas: Type.Array(Replica) }, closed);
@@ -89,6 +91,10 @@ export const operationSchemas: { readonly [K in Operation["kind"]]: TSchema } = 
     chunks: Type.Array(Type.Object({ hash: Hash, index: Count }, closed)),
   }),
   "lose-chunks": operation("lose-chunks", { store: Id, chunks: Type.Array(Hash) }),
+  "set-setting": operation("set-setting", {
+    name: Setting,
+    value: Type.Optional(Type.String()),
+  }),
 };
 
 /** What surrounds an operation; which schema that one has is told by its kind. */

@@ -102,6 +102,11 @@ export const operations: {
     chunks: few(fc.record({ hash, index: count })),
   }),
   "lose-chunks": fc.record({ kind: kind("lose-chunks"), store, chunks: few(hash) }),
+  "set-setting": fc.record({
+    kind: kind("set-setting"),
+    name: fc.stringMatching(/^[a-z][a-z0-9._-]{0,64}$/),
+    value: optional(text),
+  }),
 };
 
 export const operation: fc.Arbitrary<Operation> = fc.oneof(...Object.values(operations));

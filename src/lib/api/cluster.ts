@@ -93,3 +93,31 @@ export const ModelView = Type.Object(
   closed,
 );
 export type ModelView = Static<typeof ModelView>;
+
+export const SettingView = Type.Object(
+  {
+    name: Type.String(),
+    value: Type.String(),
+    /** False: nobody has set it, and this is what the cluster takes instead. */
+    isSet: Type.Boolean(),
+  },
+  closed,
+);
+export type SettingView = Static<typeof SettingView>;
+
+/** One page of the settings, by name. */
+export const SettingsView = Type.Object(
+  {
+    settings: Type.Array(SettingView),
+    /** Give it as `after` for the next page; absent on the last. */
+    next: Type.Optional(Type.String()),
+  },
+  closed,
+);
+export type SettingsView = Static<typeof SettingsView>;
+
+export const SetSettingBody = Type.Object({ value: Type.String() }, closed);
+export type SetSettingBody = Static<typeof SetSettingBody>;
+
+export const RemovedSetting = Type.Object({ name: Type.String() }, closed);
+export type RemovedSetting = Static<typeof RemovedSetting>;

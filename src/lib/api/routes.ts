@@ -11,6 +11,10 @@
  * | GET /v1/members              | → MemberView[]                                                  |
  * | GET /v1/models, /v1/models/N | → ModelView[], ModelView                                        |
  * | POST /v1/models              | AddModelBody → ModelView                                        |
+ * | GET /v1/settings             | ?prefix=&after=&limit= → SettingsView                           |
+ * | GET /v1/settings/NAME        | → SettingView                                                   |
+ * | PUT /v1/settings/NAME        | SetSettingBody → SettingView                                    |
+ * | DELETE /v1/settings/NAME     | → RemovedSetting                                                |
  * | POST /v1/jobs                | SubmitJobBody → JobView                                         |
  * | GET /v1/jobs, /v1/jobs/ID    | → JobView[], JobView                                            |
  * | PATCH /v1/jobs/ID            | SetJobBody → JobView                                            |
