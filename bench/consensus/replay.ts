@@ -56,6 +56,7 @@ async function makeLog(directory: string, entries: number, log: Logger): Promise
     await logStore.write({
       write: from,
       hardState: from === 1 ? hardState : undefined,
+      install: undefined,
       truncateFrom: undefined,
       entries: Array.from({ length: Math.min(batch, entries - from + 1) }, (_, i): Entry => {
         const operation = { kind: "set-setting", name: keyName(from + i), value } as const;

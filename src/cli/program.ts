@@ -12,6 +12,7 @@ import { duration, nodeList } from "./options.ts";
 import { formats } from "./output.ts";
 import { addSdfsCommands } from "./sdfs/commands.ts";
 import { defaultNode, type GlobalOptions, Session, type World } from "./session.ts";
+import { addNodeCommands } from "./node.ts";
 import { addSettingCommands } from "./setting.ts";
 import { addStartCommand } from "./start.ts";
 import { addStatusCommands } from "./status.ts";
@@ -150,6 +151,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no leader or nobody reachable, 4 not fo
   addStartCommand(program, open, door);
   addDevCommands(program, open);
   addStatusCommands(program, open);
+  addNodeCommands(program, open);
   addSettingCommands(program, open);
   addModelCommands(program, open);
   addJobCommands(program, open);

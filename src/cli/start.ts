@@ -9,6 +9,7 @@ import {
   integer,
   label,
   type NamedAddress,
+  nodeList,
   nodeNamed,
 } from "./options.ts";
 import type { Open, Session } from "./session.ts";
@@ -20,6 +21,7 @@ interface StartOptions {
   readonly http: HostPort;
   readonly advertise?: string;
   readonly bootstrap?: readonly NamedAddress[];
+  readonly join?: readonly string[];
   readonly slots?: number;
   readonly label?: Readonly<Record<string, string>>;
 }
@@ -39,6 +41,11 @@ export function addStartCommand(program: Command, open: Open, door: NodeDoor): v
       bootstrapList,
     )
     .option(
+      "--join <host:port,…>",
+      "HTTP addresses of running nodes whose cluster it is to join; nothing to existing data",
+      nodeList,
+    )
+    .option(
       "--slots <number>",
       "inference threads (default: one for each core; 0: none, it only stores)",
       integer(0, 1024),
@@ -50,13 +57,19 @@ export function addStartCommand(program: Command, open: Open, door: NodeDoor): v
 Examples:
   idunno start --name n1 --data-dir /var/lib/idunno --listen 10.0.0.1:7001 --http 10.0.0.1:8001 \\
     --bootstrap n1=10.0.0.1:7001,n2=10.0.0.2:7001,n3=10.0.0.3:7001
+  idunno start --name n4 --data-dir /var/lib/idunno --listen 10.0.0.4:7001 --http 10.0.0.4:8001 \\
+    --join 10.0.0.1:8001,10.0.0.2:8001
   idunno start --name n1 --data-dir /var/lib/idunno --listen 10.0.0.1:7001 --http 10.0.0.1:8001
 
 To try it out on one machine: idunno dev up`,
     )
     .action(async (options: StartOptions, command: Command) => {
       const session = open(command);
-      const { name, bootstrap } = options;
+      const { name, bootstrap, join } = options;
+      if (bootstrap !== undefined && join !== undefined)
+        throw new IDunnoError("USAGE", {
+          message: "--bootstrap founds a cluster and --join enters one: give one of them",
+        });
       if (bootstrap !== undefined && !bootstrap.some((member) => member.name === name))
         throw new IDunnoError("USAGE", {
           message: `--bootstrap must name this node as well: ${name}=host:port`,
@@ -68,6 +81,7 @@ To try it out on one machine: idunno dev up`,
         http: options.http,
         advertise: options.advertise,
         bootstrap,
+        join,
         slots: options.slots,
         labels: options.label ?? {},
       });

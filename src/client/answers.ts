@@ -4,6 +4,7 @@
  */
 import {
   IssuedKey,
+  LeaderView,
   MemberView,
   ModelView,
   RemovedSetting,
@@ -19,6 +20,8 @@ import { parser, type Static, type TSchema, Type } from "../lib/schema.ts";
 export const parse = {
   key: lazily(IssuedKey, "issued key"),
   status: lazily(StatusView, "status"),
+  member: lazily(MemberView, "member"),
+  leader: lazily(LeaderView, "leader"),
   members: lazily(Type.Array(MemberView), "members"),
   model: lazily(ModelView, "model"),
   models: lazily(Type.Array(ModelView), "models"),

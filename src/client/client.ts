@@ -5,6 +5,7 @@
  */
 import type {
   AddModelBody,
+  LeaderView,
   MemberView,
   ModelView,
   RemovedSetting,
@@ -73,6 +74,18 @@ export class IDunnoClient {
     const members = await this.#read("/v1/members", parse.members, {}, options);
     this.#learn(members);
     return members;
+  }
+
+  /** Asks a member to leave for good; it has left when {@link members} shows it no more. */
+  async removeMember(node: string, options: MutationOptions = {}): Promise<MemberView> {
+    const path = `/v1/members/${segment(node)}`;
+    return this.#mutate({ method: "DELETE", path }, parse.member, options);
+  }
+
+  /** Hands the leadership over, to the voter that is furthest unless one is named. Answers who leads then. */
+  async handOver(to: string | undefined, options: MutationOptions = {}): Promise<LeaderView> {
+    const json = to === undefined ? {} : { to };
+    return this.#mutate({ method: "POST", path: "/v1/leader", json }, parse.leader, options);
   }
 
   async models(options: CallOptions = {}): Promise<ModelView[]> {

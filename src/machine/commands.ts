@@ -34,12 +34,21 @@ export interface RegisterMember {
   readonly labels: readonly (readonly [key: string, value: string])[];
 }
 
-/** The leader's detector says that a boot of a node went down, or is back. Another boot than the recorded one: ignored. */
+/**
+ * The leader's detector says that a boot of a node went down, or is back; or, of a node that was asked to leave, that
+ * it has left. Another boot than the recorded one: ignored.
+ */
 export interface MarkMember {
   readonly kind: "mark-member";
   readonly node: NodeId;
   readonly boot: string;
-  readonly state: "up" | "down";
+  readonly state: "up" | "down" | "left";
+}
+
+/** A node is to leave for good: it gets no more work and no more chunks, and what it holds is copied elsewhere first. */
+export interface RemoveMember {
+  readonly kind: "remove-member";
+  readonly node: NodeId;
 }
 
 export interface AddModel {
@@ -83,6 +92,7 @@ export interface SetSetting {
 export type Operation =
   | RegisterMember
   | MarkMember
+  | RemoveMember
   | AddModel
   | SubmitJob
   | SetJob
@@ -105,11 +115,14 @@ export interface Command {
   readonly operation: Operation;
 }
 
-export type MemberState = "up" | "down";
+/** `left`: gone for good; its data directory may not come back, another one under its name may. */
+export type MemberState = "up" | "down" | "left";
 
 /** `member/<node>` Hot. */
 export interface MemberRecord extends Omit<RegisterMember, "kind"> {
   readonly state: MemberState;
+  /** It was asked to leave, or has left. */
+  readonly leaving?: true;
   /** Log time of the last change of {@link state}. */
   readonly since: LogTime;
 }

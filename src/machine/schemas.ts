@@ -59,8 +59,9 @@ export const operationSchemas: { readonly [K in Operation["kind"]]: TSchema } = 
   "mark-member": operation("mark-member", {
     node: Node,
     boot: Id,
-    state: Type.Union([Type.Literal("up"), Type.Literal("down")]),
+    state: Type.Union([Type.Literal("up"), Type.Literal("down"), Type.Literal("left")]),
   }),
+  "remove-member": operation("remove-member", { node: Node }),
   "add-model": operation("add-model", { manifest: ModelManifest, file: FileAt }),
   "submit-job": operation("submit-job", {
     name: Type.String(),

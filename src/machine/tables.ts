@@ -98,5 +98,10 @@ export class HotRows {
 
 /** Whether a node may be given work: a member, up, with this boot. */
 export function mayWork(member: MemberRecord | undefined, boot: string): boolean {
-  return member !== undefined && member.state === "up" && member.boot === boot;
+  return member !== undefined && takesMore(member) && member.boot === boot;
+}
+
+/** Whether a member is there to stay: only then does it get work and chunks. */
+export function takesMore({ state, leaving }: MemberRecord): boolean {
+  return state === "up" && leaving !== true;
 }

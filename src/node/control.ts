@@ -57,6 +57,11 @@ const requests = {
   propose: Type.Object({ kind: Type.Literal("propose") }, closed),
   /** Answer: the index that makes a read linearizable. */
   readIndex: Type.Object({ kind: Type.Literal("readIndex") }, closed),
+  /** Answer when another node leads; `to` undefined: whoever is furthest. */
+  handOver: Type.Object(
+    { kind: Type.Literal("handOver"), to: Type.Optional(Type.String({ maxLength: 64 })) },
+    closed,
+  ),
   assign: AssignRequest,
   complete: CompleteRequest,
   /** Make a chunk local and durable, from one of these nodes. Answer: the applied index then. */

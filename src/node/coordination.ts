@@ -112,6 +112,36 @@ export class Coordination {
     await this.#ports.applier.reached(index, signal);
   }
 
+  /**
+   * Has the leadership handed over, to the voter that is furthest unless one is named. Returns who leads then.
+   * @throws IDunnoError CONFLICT when nobody could take it; NO_LEADER
+   */
+  async handOver(to: NodeId | undefined, signal: AbortSignal): Promise<NodeId> {
+    let asked: NodeId | undefined;
+    const isDone = (): boolean =>
+      this.#leader !== undefined &&
+      (to === undefined ? asked !== undefined && this.#leader !== asked : this.#leader === to);
+    await this.#retry(
+      signal,
+      async () => {
+        if (isDone()) return;
+        asked ??= this.#ports.self;
+        await this.#ports.driver.handOver(to);
+      },
+      async (leader, trySignal) => {
+        if (isDone()) return;
+        asked ??= leader;
+        const head = to === undefined ? { kind: "handOver" } : { kind: "handOver", to };
+        const options = { timeoutMs: tryMs, signal: trySignal };
+        await this.#ports.peers.request(leader, "control", head, options);
+      },
+    );
+    while (!isDone() && !signal.aborted) await untilAborted(this.#leaderChange.signal, signal);
+    if (this.#leader === undefined || signal.aborted)
+      throw new IDunnoError("TIMED_OUT", { what: "the handover", afterMs: tryMs });
+    return this.#leader;
+  }
+
   /** Proposes at this node, which must lead. Also serves the requests of others. */
   async proposeHere(operation: Operation, key: string | undefined): Promise<Outcome> {
     const at = this.#ports.logClock.now();

@@ -4,6 +4,7 @@
  * A process that died is known by its port refusing (peers.ts says `refused`): marked down at once. Anything else is
  * judged by silence of the raft lane. A new boot registers itself, which frees what its last boot had in hand.
  */
+import { hasCode } from "../lib/errors.ts";
 import { type Outcome } from "../lib/outcome.ts";
 import { NodeId } from "../lib/types.ts";
 import type { MemberRecord, RegisterMember } from "../machine/commands.ts";
@@ -32,6 +33,7 @@ export interface MembersPorts {
   readonly coordination: Coordination;
   readonly clock: MonotonicClock;
   readonly log: Logger;
+  readonly onFatal: (error: unknown) => void;
 }
 
 export class Members {
@@ -77,7 +79,8 @@ export class Members {
     const { driver, machine, self } = this.#ports;
     if (!driver.isReadyLeader) return;
     for (const member of machine.members.values()) {
-      if (member.node === self.node || this.#marking.has(member.node)) continue;
+      if (member.node === self.node || member.state === "left" || this.#marking.has(member.node))
+        continue;
       const state = this.#judge(member);
       if (state !== undefined) void this.#mark(member, state); // failures are logged there
     }
@@ -126,6 +129,11 @@ export class Members {
           return;
         }
       } catch (error) {
+        // The name is another's, or this node was removed: no later try will do better.
+        if (hasCode(error, "CONFLICT")) {
+          this.#ports.onFatal(error);
+          return;
+        }
         if (!signal.aborted) log.debug("register-failed", { error: String(error) });
       }
       await pause(50, signal);

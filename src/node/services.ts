@@ -68,6 +68,8 @@ export interface NodeParts extends Pick<
   readonly cache: ChunkCache;
   readonly peers: PeerNetwork;
   readonly onFatal: (error: unknown) => void;
+  /** The cluster has parted from this node. */
+  readonly onRemoved: () => void;
 }
 
 /**

@@ -275,6 +275,7 @@ test("start compiles its options, and a signal closes the node in good order", a
         { name: "n1", host: "a", port: 7001 },
         { name: "n2", host: "b", port: 7001 },
       ],
+      join: undefined,
       slots: 2,
       labels: { rack: "r1", zone: "z" },
     },

@@ -46,8 +46,9 @@ export const operations: {
     kind: kind("mark-member"),
     node,
     boot: id,
-    state: fc.constantFrom("up", "down"),
+    state: fc.constantFrom("up", "down", "left"),
   }),
+  "remove-member": fc.record({ kind: kind("remove-member"), node }),
   "add-model": fc.record({
     kind: kind("add-model"),
     manifest: fc.record({ topK: fc.integer({ min: 1, max: 100 }), labels: few(text) }).map((m) => ({
