@@ -23,6 +23,7 @@ interface StartOptions {
   readonly bootstrap?: readonly NamedAddress[];
   readonly join?: readonly string[];
   readonly slots?: number;
+  readonly diskReserve?: number;
   readonly label?: Readonly<Record<string, string>>;
 }
 
@@ -49,6 +50,11 @@ export function addStartCommand(program: Command, open: Open, door: NodeDoor): v
       "--slots <number>",
       "inference threads (default: one for each core; 0: none, it only stores)",
       integer(0, 1024),
+    )
+    .option(
+      "--disk-reserve <MiB>",
+      "below this much room on its disk it takes no more writes (default: 128)",
+      integer(1),
     )
     .option("--label <key=value>", "such as rack=r1; may be repeated", label)
     .addHelpText(
@@ -83,6 +89,8 @@ To try it out on one machine: idunno dev up`,
         bootstrap,
         join,
         slots: options.slots,
+        diskReserveBytes:
+          options.diskReserve === undefined ? undefined : options.diskReserve * 1024 * 1024,
         labels: options.label ?? {},
       });
     });

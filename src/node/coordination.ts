@@ -6,19 +6,21 @@
 import { randomBytes } from "node:crypto";
 import { asIDunnoError, fromWire, IDunnoError, type ErrorCode } from "../lib/errors.ts";
 import type { Outcome, OutcomeValue } from "../lib/outcome.ts";
-import { LogIndex, LogTime, type NodeId } from "../lib/types.ts";
+import { LogIndex, LogTime, NodeId as toNodeId, type NodeId } from "../lib/types.ts";
 import { decodeCommand, encodeCommand } from "../machine/codec.ts";
 import type { Operation } from "../machine/commands.ts";
 import type { PeerNetwork } from "../net/peers.ts";
 import type { RoleView } from "../raft/types.ts";
 import type { Applier } from "./applier.ts";
-import { parseIndex, parseOutcome } from "./control.ts";
+import { parseIndex, parseLeader, parseOutcome } from "./control.ts";
 import { abortable, pause } from "./deadline.ts";
 import type { LogClock } from "./log-clock.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 
 /** Pause before asking again when the leader is known but refused, in ms: about two round trips. */
 const retryPauseMs = 10;
+/** Between two rounds of asking who leads, in ms. */
+const askAgainMs = 100;
 /** A leader that has not answered for this long is asked again, or its successor, in ms. */
 const tryMs = 2_000;
 
@@ -38,6 +40,10 @@ export interface CoordinationPorts {
   readonly applier: Applier;
   readonly logClock: LogClock;
   readonly peers: PeerNetwork;
+  /** Whether this node is not in the Raft group, so that no leader speaks to it. */
+  readonly isOutsider: () => boolean;
+  /** Nodes that may know the leader. */
+  readonly others: () => Iterable<NodeId>;
 }
 
 export class Coordination {
@@ -154,6 +160,33 @@ export class Coordination {
     return this.proposeHere(operation, key);
   }
 
+  /**
+   * Who leads, when no leader speaks to this node: in the group one will soon, outside of it the others know.
+   * undefined: nobody does yet; something changed, or it is time to ask again.
+   */
+  async #hearsay(changed: AbortSignal, signal: AbortSignal): Promise<NodeId | undefined> {
+    const { isOutsider, others, peers } = this.#ports;
+    if (!isOutsider()) {
+      await untilAborted(changed, signal);
+      return undefined;
+    }
+    const either = AbortSignal.any([changed, signal]);
+    for (const peer of others()) {
+      if (either.aborted) return undefined;
+      try {
+        const options = { timeoutMs: tryMs, signal: either };
+        const reply = await peers.request(peer, "control", { kind: "whoLeads" }, options);
+        const { leader } = parseLeader(reply.head);
+        if (leader !== undefined) return toNodeId(leader);
+      } catch (error) {
+        // It may be down, as any; the next one is asked.
+        if (!retryable.has(asIDunnoError(error).code)) throw error;
+      }
+    }
+    await pause(askAgainMs, either);
+    return undefined;
+  }
+
   async #retry<T>(
     signal: AbortSignal,
     here: () => Promise<T>,
@@ -162,11 +195,8 @@ export class Coordination {
     const start = performance.now();
     while (!signal.aborted) {
       const changed = this.#leaderChange.signal;
-      const leader = this.#leader;
-      if (leader === undefined) {
-        await untilAborted(changed, signal);
-        continue;
-      }
+      const leader = this.#leader ?? (await this.#hearsay(changed, signal));
+      if (leader === undefined) continue;
       const trying = AbortSignal.any([signal, changed]);
       try {
         return await (leader === this.#ports.self

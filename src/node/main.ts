@@ -13,6 +13,7 @@ import { Executor } from "../inference/executor.ts";
 import type { Machine } from "../machine/machine.ts";
 import { type Hello, PeerNetwork } from "../net/peers.ts";
 import type { Raft } from "../raft/core.ts";
+import { defaultReserveBytes, DiskWatch } from "./disk-watch.ts";
 import { startHttp } from "./http/server.ts";
 import { type Logger, openLog } from "./log.ts";
 import { LogClock } from "./log-clock.ts";
@@ -45,6 +46,8 @@ export interface NodeOptions {
   /** Inference threads; undefined: one per processor. 0: none, this node only stores. */
   readonly slots: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  /** Bytes to be kept free on the disk of the log; undefined: {@link defaultReserveBytes}. */
+  readonly diskReserveBytes?: number | undefined;
   /** The host under which others reach this node; undefined: `listen.host`. */
   readonly advertise?: string | undefined;
   /** Where to log; undefined: standard error. */
@@ -163,6 +166,12 @@ async function open(
   scope.defer(async () => http.close());
   peers.setPeers(peerAddresses(identity, machine.members));
   const host = options.advertise ?? options.listen.host;
+  const disk = new DiskWatch(
+    { directory, reserveBytes: options.diskReserveBytes ?? defaultReserveBytes },
+    { log, onChange: (full) => made.services.driver.storageFull(full) },
+  );
+  scope.defer(async () => disk.close());
+  disk.start();
   const peerAddress = `${host}:${peers.port}`;
   const httpAddress = `${options.advertise ?? options.http.host}:${http.port}`;
   const { labels } = options;

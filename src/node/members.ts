@@ -20,6 +20,8 @@ import type { RaftDriver } from "./raft-driver.ts";
 export const downAfterMs = 1_000;
 /** A member that was down and is heard again within this is up, in ms: four heartbeats. */
 const upWithinMs = 200;
+/** Boots looked for and remembered: above any cluster. */
+const bootsKept = 4_096;
 /** How often the leader looks, in ms. */
 const sweepMs = 100;
 /** How long one try to register may take, in ms; then it is tried again. */
@@ -43,6 +45,8 @@ export class Members {
   readonly #dead = new Map<NodeId, string | undefined>();
   /** The boot with which each peer is connected now. */
   readonly #boots = new Map<NodeId, string>();
+  /** When boots that are not connected were first looked for. */
+  readonly #seen = new Map<string, number>();
   readonly #marking = new Set<NodeId>();
   #timer: NodeJS.Timeout | undefined;
   #leadingSince = 0;
@@ -87,8 +91,8 @@ export class Members {
   }
 
   #judge(member: MemberRecord): "up" | "down" | undefined {
-    const { raft, clock } = this.#ports;
-    const heard = raft.peers.get(member.node)?.lastContact ?? Number.NEGATIVE_INFINITY;
+    const { clock } = this.#ports;
+    const heard = this.#heard(member);
     const silentMs = clock.now() - Math.max(heard, this.#leadingSince);
     const diedBoot = this.#dead.get(member.node);
     const died =
@@ -96,6 +100,22 @@ export class Members {
     if (member.state === "up") return died || silentMs > downAfterMs ? "down" : undefined;
     const back = this.#boots.get(member.node) === member.boot && clock.now() - heard < upWithinMs;
     return back && !died ? "up" : undefined;
+  }
+
+  /** When it was last heard. Whoever is not in the Raft group says nothing on its own: its connection stands for it. */
+  #heard({ node, boot }: MemberRecord): number {
+    const { raft, clock } = this.#ports;
+    const peer = raft.peers.get(node);
+    if (peer !== undefined) return peer.lastContact;
+    return this.#boots.get(node) === boot ? clock.now() : (this.#seen.get(boot) ?? this.#see(boot));
+  }
+
+  /** A boot that is not connected yet has the usual time to be. */
+  #see(boot: string): number {
+    const now = this.#ports.clock.now();
+    if (this.#seen.size >= bootsKept) this.#seen.clear();
+    this.#seen.set(boot, now);
+    return now;
   }
 
   async #mark({ node, boot }: MemberRecord, state: "up" | "down"): Promise<void> {

@@ -15,6 +15,8 @@ import { Files } from "./files.ts";
 import { Inputs } from "./inputs.ts";
 import type { Logger } from "./log.ts";
 import type { LogClock, MonotonicClock } from "./log-clock.ts";
+import { peerAddresses } from "./peer-list.ts";
+import { members as groupMembers } from "../raft/quorum.ts";
 import { Models } from "./models.ts";
 import { type DriverPorts, RaftDriver } from "./raft-driver.ts";
 import type { Identity } from "./stores/identity.ts";
@@ -105,7 +107,15 @@ export function makeServices(
     installSnapshot: hooks.installSnapshot,
     onFatal,
   });
-  const coordination = new Coordination({ self, driver, applier, logClock, peers });
+  const coordination = new Coordination({
+    self,
+    driver,
+    applier,
+    logClock,
+    peers,
+    isOutsider: () => !groupMembers(raft.configuration).includes(self),
+    others: () => peerAddresses(identity.identity, machine.members).keys(),
+  });
   const chunks = new ChunkService({
     self,
     machine,

@@ -277,6 +277,7 @@ test("start compiles its options, and a signal closes the node in good order", a
       ],
       join: undefined,
       slots: 2,
+      diskReserveBytes: undefined,
       labels: { rack: "r1", zone: "z" },
     },
   ]);
