@@ -6,6 +6,8 @@ import { decodeCommand } from "../machine/codec.ts";
 import type { Entry } from "../raft/types.ts";
 import { readIdentity } from "./stores/identity.ts";
 import { openDatabase } from "./stores/level.ts";
+import { readBase } from "./stores/log-base.ts";
+import { damageKey } from "./stores/log-recovery.ts";
 import { walkLog } from "./stores/log-walk.ts";
 import { MarkFile } from "./stores/mark.ts";
 
@@ -57,8 +59,10 @@ export async function* openLogDirectory(directory: string): AsyncGenerator<LogEn
   const database = await openDatabase(join(directory, "raft"));
   const mark = await MarkFile.open(directory);
   try {
-    let index = 0;
-    const entries = walkLog(database);
+    const base = readBase(database);
+    if (base === undefined) throw corrupt("the record of the log's base");
+    let { index }: { index: number } = base;
+    const entries = walkLog(database, base);
     for (let next = await entries.next(); ; next = await entries.next()) {
       if (next.done === true) {
         if (next.value !== undefined) throw corrupt(next.value);
@@ -70,6 +74,8 @@ export async function* openLogDirectory(directory: string): AsyncGenerator<LogEn
         throw corrupt(`entry ${index}: not the one the mark names`);
       yield entryView(entry, chain);
     }
+    if (mark.last?.isDamaged === true || database.getSync(damageKey) !== undefined)
+      throw corrupt("the damage that its last start found and that is not healed yet");
     if ((mark.last?.index ?? 0) > index)
       throw corrupt(
         `the end: the mark is at entry ${mark.last?.index ?? 0}, the log ends at ${index}`,

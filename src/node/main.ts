@@ -17,8 +17,9 @@ import { startHttp } from "./http/server.ts";
 import { type Logger, openLog } from "./log.ts";
 import { LogClock } from "./log-clock.ts";
 import { Node } from "./node.ts";
-import { makeRaft, makeRegistration, openChunks, openLogStore, openState } from "./opening.ts";
+import { makeRaft, makeRegistration, openChunks } from "./opening.ts";
 import { establishIdentity, type Founder, type Identity } from "./stores/identity.ts";
+import { openStores } from "./stores/open-stores.ts";
 
 /** The version that status shows. */
 export const version = "0.1.0";
@@ -116,8 +117,7 @@ async function open(
   const opening = { scope, log, onFatal: stop.fatal };
   let node: Node | undefined;
 
-  const { logStore, recovered } = await openLogStore(directory, established, opening);
-  const { state, machine } = await openState(directory, opening);
+  const { logStore, recovered, state, machine } = await openStores(directory, established, opening);
   const logClock = new LogClock(clock, machine.logTime, Date.now());
   const onDamage = (hash: ChunkHash): void => node?.onDamage(hash);
   const { chunkStore, cache } = await openChunks(directory, onDamage, opening);
