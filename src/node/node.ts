@@ -204,5 +204,6 @@ export class Node {
     ]);
     await this.services.driver.stop();
     await this.services.applier.stop();
+    await this.services.snapshots.close();
   }
 }

@@ -18,6 +18,7 @@ import type { Logger } from "./log.ts";
 import type { LogClock, MonotonicClock } from "./log-clock.ts";
 import { Models } from "./models.ts";
 import { RaftDriver } from "./raft-driver.ts";
+import { SnapshotSource } from "./snapshots/snapshot-source.ts";
 import type { Identity } from "./stores/identity.ts";
 import type { LogStore } from "./stores/log-store.ts";
 import type { StateStore } from "./stores/state-store.ts";
@@ -34,6 +35,8 @@ export interface Services {
   readonly logStore: LogStore;
   readonly logClock: LogClock;
   readonly coordination: Coordination;
+  /** What this node sends to those whom the log cannot bring forward. */
+  readonly snapshots: SnapshotSource;
   readonly chunkStore: ChunkStore;
   readonly chunks: ChunkService;
   readonly files: Files;
@@ -110,6 +113,11 @@ export function makeServices(
     cache: parts.cache,
     log,
   });
+  const snapshots = new SnapshotSource({
+    view: () => state.view(),
+    baseIndex: () => logStore.base.index,
+    now: () => clock.now(),
+  });
   const files = new Files({ state, chunks, coordination });
   const inputs = new Inputs({ files, chunks });
   const models = new Models(`${identity.directory}/models`, { files, executor });
@@ -120,6 +128,7 @@ export function makeServices(
     driver,
     applier,
     coordination,
+    snapshots,
     chunks,
     files,
     inputs,

@@ -3,7 +3,7 @@ import { IDunnoError } from "../../lib/errors.ts";
 import { pack, unpack } from "../../lib/msgpack.ts";
 import { NodeId, Term } from "../../lib/types.ts";
 import type { HardState } from "../../raft/types.ts";
-import type { Database, Operation } from "./level.ts";
+import { type Database, type Operation, readQuietly } from "./level.ts";
 import type { Mark } from "./mark.ts";
 import { seal, unseal } from "./seal.ts";
 
@@ -25,7 +25,7 @@ export function mergeHardState(
   mark: Mark | undefined,
   damage: string[],
 ): HardState {
-  const bytes = database.getSync(hardStateKey);
+  const bytes = readQuietly(database, hardStateKey);
   const stored = bytes === undefined ? undefined : readHardState(bytes);
   if (bytes !== undefined && stored === undefined) damage.push("the stored term and vote");
   if (bytes === undefined && mark !== undefined && mark.hardState.term > 0)

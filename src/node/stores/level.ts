@@ -37,6 +37,16 @@ export async function openDatabase(directory: string): Promise<Database> {
   }
 }
 
+/** A row of a database whose files may be damaged: one that cannot be read is as good as missing. */
+export function readQuietly(database: Database, key: string): Uint8Array | undefined {
+  try {
+    return database.getSync(key);
+  } catch {
+    // The check of the files has said what is wrong.
+    return undefined;
+  }
+}
+
 /** Writes all or nothing, on the disk when it returns. A failure is final: LevelDB takes no writes after one. */
 export async function writeSynced(database: Database, operations: Operation[]): Promise<void> {
   try {

@@ -8,7 +8,7 @@ import { LogIndex, Term } from "../../lib/types.ts";
 import { decodeConfiguration, encodeConfiguration } from "../../raft/configuration.ts";
 import type { Configuration } from "../../raft/types.ts";
 import { chainBytes, chainStart } from "./entry-codec.ts";
-import type { Database, Operation } from "./level.ts";
+import { type Database, type Operation, readQuietly } from "./level.ts";
 import { seal, unseal } from "./seal.ts";
 
 /** Key of the base; absent while the log begins at 1. */
@@ -43,7 +43,7 @@ export function putBase({ index, term, chain, configuration }: StoredBase): Oper
 
 /** The base; undefined when its record is damaged. */
 export function readBase(database: Database): StoredBase | undefined {
-  const bytes = database.getSync(baseKey);
+  const bytes = readQuietly(database, baseKey);
   if (bytes === undefined) return logStart;
   const content = unseal(bytes, baseKey);
   const value = content === undefined ? undefined : unpack(content, "the log's base");

@@ -16,9 +16,9 @@
 import { assert, LogIndex, type Term } from "../../lib/types.ts";
 import { decodeConfiguration } from "../../raft/configuration.ts";
 import type { ConfigurationAt, Entry, HardState } from "../../raft/types.ts";
-import { decodeEntry, entryKey } from "./entry-codec.ts";
-import { mergeHardState } from "./hard-state.ts";
-import { type Database, writeSynced } from "./level.ts";
+import { mergeHardState, putHardState } from "./hard-state.ts";
+import type { StoredEntry } from "./entry-codec.ts";
+import { type Database, readQuietly, writeSynced } from "./level.ts";
 import { type LogPosition, logStart, putBase, readBase, type StoredBase } from "./log-base.ts";
 import { LogSizes } from "./log-sizes.ts";
 import { deleteFrom, deleteTo } from "./log-trim.ts";
@@ -80,6 +80,8 @@ interface Walk {
   /** The chains at the mark's index and at the state's, when the walk came by. */
   chainAtMark: Uint8Array | undefined;
   chainAtState: Uint8Array | undefined;
+  /** What comes before the mark's entry. */
+  beforeMark: LogPosition | undefined;
   /** The first thing wrong. */
   fault: string | undefined;
 }
@@ -120,7 +122,7 @@ export async function judgeLog(database: Database, evidence: LogEvidence): Promi
     !same(walk.chainAtMark, mark.chain)
   ) {
     damage.push(`entry ${mark.index} is not the one the mark names`);
-    walk = rewound(database, walk, LogIndex(Math.max(mark.index - 1, walk.base.index)));
+    walk = rewound(walk);
     // G1 again: what was cut off may have been applied.
     if (walk.end.index < state.index && begun !== undefined) walk = emptyWalk(begun);
   }
@@ -142,12 +144,16 @@ export async function judgeLog(database: Database, evidence: LogEvidence): Promi
 /** Makes the database what was judged. Each step leaves what the next opening judges alike. */
 export async function settleLog(
   database: Database,
-  { damage, base, lastIndex, isRebased }: Recovered,
+  { damage, base, lastIndex, isRebased, hardState }: Recovered,
 ): Promise<void> {
   if (damage.length > 0) {
     // G4: a restart in between or after must not take the rest for the whole.
     const value = new TextEncoder().encode(damage.slice(0, damageNotes).join("\n"));
-    await writeSynced(database, [{ type: "put", key: damageKey, value }]);
+    await writeSynced(database, [
+      { type: "put", key: damageKey, value },
+      // It may have been lost from here, and be in the mark alone.
+      putHardState(hardState),
+    ]);
   }
   if (damage.length > 0 || isRebased) await deleteFrom(database, LogIndex(lastIndex + 1));
   if (isRebased) await writeSynced(database, [putBase(base)]);
@@ -174,7 +180,7 @@ function stateBase({ index, place, configuration }: StatePosition): StoredBase |
 
 /** Damage of an earlier start that has not been healed since. */
 function earlierDamage(database: Database, mark: Mark | undefined): string[] {
-  const note = database.getSync(damageKey);
+  const note = readQuietly(database, damageKey);
   if (note !== undefined) return new TextDecoder().decode(note).split("\n");
   return mark?.isDamaged === true ? ["an earlier start found damage"] : [];
 }
@@ -188,6 +194,7 @@ function emptyWalk(base: StoredBase): Walk {
     end: base,
     chainAtMark: undefined,
     chainAtState: undefined,
+    beforeMark: undefined,
     fault: undefined,
   };
 }
@@ -202,11 +209,12 @@ async function walkEntries(
   const pass = (at: LogPosition): void => {
     walk.end = at;
     if (at.index === mark?.index) walk.chainAtMark = at.chain;
+    if (at.index + 1 === mark?.index) walk.beforeMark = at;
     if (at.index === state.index) walk.chainAtState = at.chain;
   };
   pass(base);
   const entries = walkLog(database, base);
-  for (let next = await entries.next(); ; next = await entries.next()) {
+  for (let next = await step(entries, walk); ; next = await step(entries, walk)) {
     if (next.done === true) {
       walk.fault = next.value;
       return walk;
@@ -218,6 +226,19 @@ async function walkEntries(
   }
 }
 
+/** The next entry. LevelDB throws where a damaged block cannot be read at all: that ends the walk like a bad entry. */
+async function step(
+  entries: ReturnType<typeof walkLog>,
+  { end }: Walk,
+): Promise<IteratorResult<StoredEntry, string | undefined>> {
+  try {
+    return await entries.next();
+  } catch (error) {
+    const value = `entry ${end.index + 1}: ${error instanceof Error ? error.message : "unreadable"}`;
+    return { done: true, value };
+  }
+}
+
 /** What a configuration entry brings. */
 export function configurationOf(entry: Entry): ConfigurationAt {
   const configuration = decodeConfiguration(entry.data);
@@ -225,15 +246,11 @@ export function configurationOf(entry: Entry): ConfigurationAt {
   return { index: entry.index, configuration };
 }
 
-/** Takes the walk back to an entry that it has already found good. */
-function rewound(database: Database, walk: Walk, to: LogIndex): Walk {
-  walk.sizes.truncateFrom(LogIndex(to + 1));
-  const configurations = walk.configurations.filter(({ index }) => index <= to);
-  if (to === walk.base.index) return { ...walk, configurations, end: walk.base };
-  const bytes = database.getSync(entryKey(to));
-  const stored = bytes === undefined ? undefined : decodeEntry(to, bytes);
-  assert(stored !== undefined && typeof stored !== "string", "an entry walked over can be read");
-  const end = { index: to, term: stored.entry.term, chain: new Uint8Array(stored.chain) };
+/** Takes the walk back to before the entry that the mark should name; never to before the base. */
+function rewound(walk: Walk): Walk {
+  const end = walk.beforeMark ?? walk.base;
+  walk.sizes.truncateFrom(LogIndex(end.index + 1));
+  const configurations = walk.configurations.filter(({ index }) => index <= end.index);
   return { ...walk, configurations, end };
 }
 

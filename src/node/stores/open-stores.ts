@@ -13,6 +13,7 @@ import type { Scope } from "../../lib/scope.ts";
 import { Machine } from "../../machine/machine.ts";
 import { hotTables } from "../../machine/tables.ts";
 import type { Logger } from "../log.ts";
+import { SnapshotStage } from "../snapshots/snapshot-stage.ts";
 import { type Identity, keepIdentity } from "./identity.ts";
 import { checkLevel } from "./level-check.ts";
 import { type Database, openDatabase } from "./level.ts";
@@ -23,6 +24,7 @@ import {
   settleLog,
   type StatePosition,
 } from "./log-recovery.ts";
+import { salvageLog } from "./log-salvage.ts";
 import { LogStore } from "./log-store.ts";
 import { MarkFile } from "./mark.ts";
 import {
@@ -47,6 +49,8 @@ export interface OpenedStores {
   readonly machine: Machine;
   /** Name of the state's folder. */
   readonly stateFolder: string;
+  /** A snapshot that an earlier start had begun to receive. */
+  readonly stage: SnapshotStage;
 }
 
 /** A database opened, or why it cannot be used. */
@@ -81,10 +85,17 @@ export async function openStores(
       log.error("log-damaged", { damage: recovered.damage, keptTo: recovered.lastIndex });
       refuseIfAlone(directory, { identity, recovered, found, position, pointer });
     }
-    await settleLog(raft.database, recovered);
+    let { database } = raft;
+    if (faults.length > 0 && !raft.isFresh) {
+      opened.splice(opened.indexOf(database), 1);
+      const salvaged = await salvageLog(directory, database, recovered);
+      ({ database } = salvaged);
+      opened.push(database);
+      log.error("raft-set-aside", { folder: salvaged.aside, faults });
+    } else await settleLog(database, recovered);
     if (recovered.damage.length > 0 && mark.last?.isDamaged === false)
       await mark.write({ ...mark.last, isDamaged: true });
-    const logStore = new LogStore(raft.database, mark, recovered);
+    const logStore = new LogStore(database, mark, recovered);
     logStore.onFailure(onFatal);
     if (recovered.damage.length === 0 && mark.last === undefined) await logStore.remark();
     if (isNew) await keepIdentity(directory, identity);
@@ -99,7 +110,9 @@ export async function openStores(
     scope.defer(async () => state.close());
     const machine = new Machine({ cold: state });
     for await (const [key, value] of hotRows(state)) machine.loadRow(key, value);
-    return { logStore, recovered, state, machine, stateFolder: pointer.folder };
+    const stage = await SnapshotStage.open(directory, pointer.folder);
+    scope.defer(async () => stage.close());
+    return { logStore, recovered, state, machine, stateFolder: pointer.folder, stage };
   } catch (error) {
     for (const each of opened) await each.close();
     throw error;
@@ -116,12 +129,16 @@ async function openRaft(
   directory: string,
   { identity, isNew }: { readonly identity: Identity; readonly isNew: boolean },
   log: Logger,
-): Promise<{ readonly database: Database; readonly faults: readonly string[] }> {
+): Promise<{
+  readonly database: Database;
+  readonly faults: readonly string[];
+  readonly isFresh: boolean;
+}> {
   const path = join(directory, "raft");
   // A directory whose making was cut short has promised nothing yet.
   const faults = isNew ? [] : (await checkLevel(path)).faults;
   try {
-    return { database: await openDatabase(path), faults };
+    return { database: await openDatabase(path), faults, isFresh: false };
   } catch (error) {
     if (!hasCode(error, "CORRUPT")) throw error;
     // O2, by all that is known without the log.
@@ -132,6 +149,7 @@ async function openRaft(
     return {
       database: await openDatabase(path),
       faults: faults.length > 0 ? faults : [error.message],
+      isFresh: true,
     };
   }
 }
