@@ -5,6 +5,7 @@ import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
 import { decodeCommand } from "../machine/codec.ts";
 import type { Entry } from "../raft/types.ts";
 import { readIdentity } from "./stores/identity.ts";
+import { checkLevel } from "./stores/level-check.ts";
 import { openDatabase } from "./stores/level.ts";
 import { readBase } from "./stores/log-base.ts";
 import { damageKey } from "./stores/log-recovery.ts";
@@ -41,7 +42,7 @@ function plain(value: unknown): unknown {
 }
 
 /**
- * The log of a stopped node, every entry checked: CRC, contiguity, chain, and that it reaches the mark.
+ * The log of a stopped node from its base on, every entry checked: CRC, contiguity, chain, and that it reaches the mark.
  * @throws IDunnoError DIRECTORY_IN_USE while the node runs, WRONG_DIRECTORY, CORRUPT naming the first bad entry
  */
 export async function* openLogDirectory(directory: string): AsyncGenerator<LogEntryView> {
@@ -56,9 +57,15 @@ export async function* openLogDirectory(directory: string): AsyncGenerator<LogEn
       at,
       remedy: "start the node: it discards what is damaged and is refilled by its peers",
     });
+  const { faults } = await checkLevel(join(directory, "raft"));
   const database = await openDatabase(join(directory, "raft"));
   const mark = await MarkFile.open(directory);
   try {
+    if (faults.length > 0) {
+      // Opening made LevelDB drop what it could not read: the node's next start must still know that it was damaged.
+      if (mark.last !== undefined) await mark.write({ ...mark.last, isDamaged: true });
+      throw corrupt(faults.join("; "));
+    }
     const base = readBase(database);
     if (base === undefined) throw corrupt("the record of the log's base");
     let { index }: { index: number } = base;
