@@ -13,7 +13,7 @@ import type { Entry } from "../../src/raft/types.ts";
 import { Applier } from "../../src/node/applier.ts";
 import { type Logger, openLog } from "../../src/node/log.ts";
 import { LogClock } from "../../src/node/log-clock.ts";
-import { openLogStore, openState } from "../../src/node/opening.ts";
+import { openStores } from "../../src/node/stores/open-stores.ts";
 import { establishIdentity } from "../../src/node/stores/identity.ts";
 import { keyName, value } from "./putter.ts";
 
@@ -49,7 +49,7 @@ function fatal(error: unknown): void {
 async function makeLog(directory: string, entries: number, log: Logger): Promise<void> {
   await using scope = new Scope();
   const established = await establishIdentity(directory, founder.name, [founder]);
-  const { logStore } = await openLogStore(directory, established, { scope, log, onFatal: fatal });
+  const { logStore } = await openStores(directory, established, { scope, log, onFatal: fatal });
   const term = Term(1);
   const hardState = { term, vote: NodeId(founder.name) };
   for (let from = 1; from <= entries; from += batch)
@@ -71,9 +71,9 @@ async function applyLog(directory: string, entries: number, log: Logger): Promis
   const opening = { scope, log, onFatal: fatal };
   const established = await establishIdentity(directory, founder.name, [founder]);
   const startMs = performance.now();
-  const { logStore, recovered } = await openLogStore(directory, established, opening);
+  const stores = await openStores(directory, established, opening);
+  const { logStore, recovered, state, machine } = stores;
   const openMs = performance.now() - startMs;
-  const { state, machine } = await openState(directory, opening);
   const last = recovered.lastIndex;
   const applier = new Applier({
     machine,

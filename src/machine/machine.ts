@@ -34,7 +34,7 @@ export interface Applied {
 export class Machine {
   readonly #cold: ColdTables;
   readonly #hot = new HotRows();
-  readonly #keys = new KeyOrder();
+  #keys = new KeyOrder();
 
   constructor(ports: { readonly cold: ColdTables }) {
     this.#cold = ports.cold;
@@ -49,6 +49,13 @@ export class Machine {
   loadRow(key: string, value: unknown): void {
     this.#hot.set(key, value);
     if (key.startsWith("key/")) this.#keys.added(key.slice("key/".length), true);
+  }
+
+  /** Replaces every hot row, when a snapshot becomes the state. The views of whole tables stay alive. */
+  reload(rows: Iterable<readonly [key: string, value: unknown]>): void {
+    this.#hot.clear();
+    this.#keys = new KeyOrder();
+    for (const [key, value] of rows) this.loadRow(key, value);
   }
 
   /**

@@ -88,6 +88,15 @@ export class HotRows {
     if (name === "job" || name === "progress") this.#join(id);
   }
 
+  /** Forgets every row. The maps of whole tables stay the ones that others hold. */
+  clear(): void {
+    for (const [name, group] of this.#groups) {
+      group.clear();
+      if (name.includes("/")) this.#groups.delete(name);
+    }
+    this.#jobs.clear();
+  }
+
   #join(id: string): void {
     const fixed = this.get(`job/${id}`) as JobFixed | undefined;
     const progress = this.get(`progress/${id}`) as JobProgress | undefined;

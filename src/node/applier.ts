@@ -11,6 +11,7 @@ import type { Machine } from "../machine/machine.ts";
 import type { Entry } from "../raft/types.ts";
 import type { Logger } from "./log.ts";
 import type { LogClock } from "./log-clock.ts";
+import { configurationOf } from "./stores/log-recovery.ts";
 import type { StateStore } from "./stores/state-store.ts";
 
 /** Time that applying may hold the loop, in milliseconds: well under a heartbeat, and design section 4's 10 ms. */
@@ -176,6 +177,8 @@ export class Applier {
           error: applied.failure instanceof Error ? applied.failure.stack : typeof applied.failure,
         });
       if (expectation?.term === entry.term) expectation.resolve(applied.outcome);
+    } else if (entry.kind === "configuration") {
+      state.commitConfiguration(configurationOf(entry));
     } else state.commit(entry.index, []);
     if (expectation !== undefined && expectation.term !== entry.term)
       expectation.reject(new IDunnoError("NOT_LEADER", { leader: undefined }));

@@ -3,6 +3,7 @@
  * and encoded commands travel as the frame's body.
  */
 import { parser, type Static, Type } from "../lib/schema.ts";
+import { SnapshotRequest } from "./snapshots/snapshot-chunk.ts";
 
 const closed = { additionalProperties: false } as const;
 const Count = Type.Integer({ minimum: 0 });
@@ -77,6 +78,8 @@ const requests = {
   getChunk: Type.Object({ kind: Type.Literal("getChunk"), hash: Hash }, closed),
   /** "Have it already" is answered by the replica itself, after it hashed it. Answer as for putChunk, or found: false. */
   hasChunk: Type.Object({ kind: Type.Literal("hasChunk"), hash: Hash }, closed),
+  /** The next rows of a snapshot of the state. Answer: which, and how far (snapshot-chunk.ts); body: the rows. */
+  snapshotChunk: SnapshotRequest,
 } as const;
 
 export type ControlRequest = {

@@ -5,7 +5,10 @@ import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
 import { decodeCommand } from "../machine/codec.ts";
 import type { Entry } from "../raft/types.ts";
 import { readIdentity } from "./stores/identity.ts";
+import { checkLevel } from "./stores/level-check.ts";
 import { openDatabase } from "./stores/level.ts";
+import { readBase } from "./stores/log-base.ts";
+import { damageKey } from "./stores/log-recovery.ts";
 import { walkLog } from "./stores/log-walk.ts";
 import { MarkFile } from "./stores/mark.ts";
 
@@ -39,7 +42,7 @@ function plain(value: unknown): unknown {
 }
 
 /**
- * The log of a stopped node, every entry checked: CRC, contiguity, chain, and that it reaches the mark.
+ * The log of a stopped node from its base on, every entry checked: CRC, contiguity, chain, and that it reaches the mark.
  * @throws IDunnoError DIRECTORY_IN_USE while the node runs, WRONG_DIRECTORY, CORRUPT naming the first bad entry
  */
 export async function* openLogDirectory(directory: string): AsyncGenerator<LogEntryView> {
@@ -54,11 +57,19 @@ export async function* openLogDirectory(directory: string): AsyncGenerator<LogEn
       at,
       remedy: "start the node: it discards what is damaged and is refilled by its peers",
     });
+  const { faults } = await checkLevel(join(directory, "raft"));
   const database = await openDatabase(join(directory, "raft"));
   const mark = await MarkFile.open(directory);
   try {
-    let index = 0;
-    const entries = walkLog(database);
+    if (faults.length > 0) {
+      // Opening made LevelDB drop what it could not read: the node's next start must still know that it was damaged.
+      if (mark.last !== undefined) await mark.write({ ...mark.last, isDamaged: true });
+      throw corrupt(faults.join("; "));
+    }
+    const base = readBase(database);
+    if (base === undefined) throw corrupt("the record of the log's base");
+    let { index }: { index: number } = base;
+    const entries = walkLog(database, base);
     for (let next = await entries.next(); ; next = await entries.next()) {
       if (next.done === true) {
         if (next.value !== undefined) throw corrupt(next.value);
@@ -70,6 +81,8 @@ export async function* openLogDirectory(directory: string): AsyncGenerator<LogEn
         throw corrupt(`entry ${index}: not the one the mark names`);
       yield entryView(entry, chain);
     }
+    if (mark.last?.isDamaged === true || database.getSync(damageKey) !== undefined)
+      throw corrupt("the damage that its last start found and that is not healed yet");
     if ((mark.last?.index ?? 0) > index)
       throw corrupt(
         `the end: the mark is at entry ${mark.last?.index ?? 0}, the log ends at ${index}`,

@@ -18,7 +18,6 @@ import { startHttp } from "./http/server.ts";
 import { type Logger, openLog } from "./log.ts";
 import { LogClock } from "./log-clock.ts";
 import { Node } from "./node.ts";
-import { makeRaft, makeRegistration, openChunks, openLogStore, openState } from "./opening.ts";
 import { askCluster } from "./joining.ts";
 import { peerAddresses } from "./peer-list.ts";
 import {
@@ -28,6 +27,8 @@ import {
   joinIdentity,
   readIdentity,
 } from "./stores/identity.ts";
+import { makeRaft, makeRegistration, openChunks } from "./opening.ts";
+import { openStores } from "./stores/open-stores.ts";
 
 /** The version that status shows. */
 export const version = "0.1.0";
@@ -130,8 +131,8 @@ async function open(
   const close = closer(scope, log, stop);
   let node: Node | undefined;
 
-  const { logStore, recovered } = await openLogStore(directory, established, opening);
-  const { state, machine } = await openState(directory, opening);
+  const stores = await openStores(directory, established, opening);
+  const { logStore, recovered, state, machine, stage, stateFolder } = stores;
   const logClock = new LogClock(clock, machine.logTime, Date.now());
   const onDamage = (hash: ChunkHash): void => node?.onDamage(hash);
   const { chunkStore, cache } = await openChunks(directory, onDamage, opening);
@@ -147,11 +148,14 @@ async function open(
   const peers = await listenForPeers(options, { identity, boot, raft, machine, log }, () => node);
   scope.defer(async () => peers.close());
   const loopDelay = watchLoop(scope);
-  const stored = { log, raft, logStore, state, machine, logClock, chunkStore, cache };
+  const stored = { log, raft, logStore, state, machine, stage, stateFolder };
   const made = new Node(
     { self: NodeId(identity.node), boot, directory, identity, version },
     {
       ...stored,
+      logClock,
+      chunkStore,
+      cache,
       clock,
       peers,
       executor,
@@ -165,14 +169,8 @@ async function open(
   const http = await startHttp(options.http, made.services);
   scope.defer(async () => http.close());
   peers.setPeers(peerAddresses(identity, machine.members));
-  const host = options.advertise ?? options.listen.host;
-  const disk = new DiskWatch(
-    { directory, reserveBytes: options.diskReserveBytes ?? defaultReserveBytes },
-    { log, onChange: (full) => made.services.driver.storageFull(full) },
-  );
-  scope.defer(async () => disk.close());
-  disk.start();
-  const peerAddress = `${host}:${peers.port}`;
+  watchDisk(options, made, { log, scope });
+  const peerAddress = `${options.advertise ?? options.listen.host}:${peers.port}`;
   const httpAddress = `${options.advertise ?? options.http.host}:${http.port}`;
   const { labels } = options;
   const told = { boot, chunkStore, peerAddress, httpAddress, slots, labels };
@@ -200,6 +198,20 @@ async function establish({
   if (join === undefined || (await readIdentity(dataDirectory)) !== undefined)
     return establishIdentity(dataDirectory, name, bootstrap);
   return { identity: joinIdentity(name, await askCluster(join)), isNew: true };
+}
+
+/** A disk without room is a state of the consensus core, not an accident. */
+function watchDisk(
+  { dataDirectory: directory, diskReserveBytes }: NodeOptions,
+  { services }: Node,
+  { log, scope }: { readonly log: Logger; readonly scope: Scope },
+): void {
+  const disk = new DiskWatch(
+    { directory, reserveBytes: diskReserveBytes ?? defaultReserveBytes },
+    { log, onChange: (full) => services.driver.storageFull(full) },
+  );
+  scope.defer(async () => disk.close());
+  disk.start();
 }
 
 /** Event-loop delay since the start, sampled every 10 ms: what explains a false election. */

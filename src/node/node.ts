@@ -3,7 +3,7 @@
  * It owns the parts that live as long as it does and that nothing else needs to open or close by itself.
  */
 import type { AssignedQuery } from "../lib/outcome.ts";
-import { assert, type ChunkHash, type NodeId } from "../lib/types.ts";
+import type { ChunkHash, NodeId } from "../lib/types.ts";
 import type { RegisterMember } from "../machine/commands.ts";
 import type { Reply } from "../net/peers.ts";
 import { decodeMessage } from "../net/raft-codec.ts";
@@ -55,9 +55,6 @@ export class Node {
       onRole: (role) => this.#onRole(role),
       onConfiguration: ({ index, configuration }) =>
         parts.log.info("configuration", { index, ...configuration }),
-      fetchSnapshot: () => assert(false, "a log that was never compacted needs no snapshot"),
-      installSnapshot: async () =>
-        assert(false, "a log that was never compacted needs no snapshot"),
       isRegistered: () => this.#members?.isRegistered === true,
     });
     const { coordination, applier } = this.services;
@@ -150,6 +147,7 @@ export class Node {
   /** State moved on; on a new leader the first time says that everything acknowledged is here. */
   #onApplied(): void {
     this.#worker.onApplied();
+    this.services.snapshots.onApplied();
     this.#followMembers();
     this.#preloader.nudge();
     if (!this.services.driver.isReadyLeader) return;
@@ -249,7 +247,9 @@ export class Node {
       this.#repairer.close(),
       this.#preloader.close(),
     ]);
+    await this.services.snapshots.close();
     await this.services.driver.stop();
     await this.services.applier.stop();
+    await this.services.snapshots.close();
   }
 }

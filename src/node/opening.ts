@@ -1,90 +1,31 @@
 /** Opening what a data directory holds, and what a node is made from; main.ts puts it together. */
 import { join } from "node:path";
-import { IDunnoError } from "../lib/errors.ts";
-import type { Scope } from "../lib/scope.ts";
-import { LogIndex, NodeId, StoreId, Term } from "../lib/types.ts";
+import { LogIndex, NodeId, StoreId } from "../lib/types.ts";
 import type { RegisterMember } from "../machine/commands.ts";
-import { Machine } from "../machine/machine.ts";
-import { hotTables } from "../machine/tables.ts";
 import { simpleConfiguration } from "../raft/configuration.ts";
 import { Raft } from "../raft/core.ts";
-import { defaultLimits, defaultTimings } from "../raft/types.ts";
+import {
+  type Configuration,
+  type ConfigurationAt,
+  defaultLimits,
+  defaultTimings,
+} from "../raft/types.ts";
 import { ChunkCache } from "../sdfs/chunks/chunk-cache.ts";
 import { ChunkStore } from "../sdfs/chunks/chunk-store.ts";
 import type { ChunkHash } from "../lib/types.ts";
-import type { Logger } from "./log.ts";
-import { type Identity, keepIdentity } from "./stores/identity.ts";
-import { openDatabase } from "./stores/level.ts";
-import { type Recovered, recoverLog } from "./stores/log-recovery.ts";
-import { LogStore } from "./stores/log-store.ts";
-import { MarkFile } from "./stores/mark.ts";
-import { StateStore } from "./stores/state-store.ts";
+import type { Identity } from "./stores/identity.ts";
+import type { Recovered } from "./stores/log-recovery.ts";
+import type { LogStore } from "./stores/log-store.ts";
+import type { StoresPorts } from "./stores/open-stores.ts";
+import type { StateStore } from "./stores/state-store.ts";
 
 /** Chunks fetched for inference but not kept as replicas, in bytes. */
 const cacheBytes = 2 * 1024 ** 3;
 
-export interface OpeningPorts {
-  readonly scope: Scope;
-  readonly log: Logger;
-  readonly onFatal: (error: unknown) => void;
-}
-
-/**
- * The log, judged. Its lock is what keeps a second process out of the directory, so it comes first.
- * @throws IDunnoError DIRECTORY_IN_USE; CORRUPT for a damaged lone voter, whom nobody can refill
- */
-export async function openLogStore(
-  directory: string,
-  { identity, isNew }: { readonly identity: Identity; readonly isNew: boolean },
-  { scope, log, onFatal }: OpeningPorts,
-): Promise<{ readonly logStore: LogStore; readonly recovered: Recovered }> {
-  const database = await openDatabase(join(directory, "raft"));
-  const mark = await MarkFile.open(directory);
-  let recovered: Recovered;
-  try {
-    recovered = await recoverLog(database, mark.last, isNew);
-  } catch (error) {
-    await mark.close();
-    await database.close();
-    throw error;
-  }
-  const logStore = new LogStore(database, mark, recovered);
-  scope.defer(async () => logStore.close());
-  logStore.onFailure(onFatal);
-  if (recovered.damage.length === 0) {
-    if (mark.last === undefined) await logStore.remark();
-    if (isNew) await keepIdentity(directory, identity);
-    return { logStore, recovered };
-  }
-  log.error("log-damaged", { damage: recovered.damage, keptTo: recovered.lastIndex });
-  if (identity.founders.length === 1)
-    throw new IDunnoError("CORRUPT", {
-      file: join(directory, "raft"),
-      at: recovered.damage.join("; "),
-      remedy:
-        "this node is the only voter, so nobody can refill it: restore the directory from a copy",
-    });
-  return { logStore, recovered };
-}
-
-/** The applied state, its hot tables loaded. */
-export async function openState(
-  directory: string,
-  { scope, onFatal }: OpeningPorts,
-): Promise<{ readonly state: StateStore; readonly machine: Machine }> {
-  const state = StateStore.open(await openDatabase(join(directory, "state")), onFatal);
-  scope.defer(async () => state.close());
-  const machine = new Machine({ cold: state });
-  // The hot tables alone: a start must not read a million files to know three jobs.
-  for (const table of hotTables)
-    for await (const [key, value] of state.rows(`${table}/`)) machine.loadRow(key, value);
-  return { state, machine };
-}
-
 export async function openChunks(
   directory: string,
   onDamage: (hash: ChunkHash) => void,
-  { scope }: OpeningPorts,
+  { scope }: Pick<StoresPorts, "scope">,
 ): Promise<{ readonly chunkStore: ChunkStore; readonly cache: ChunkCache }> {
   const chunkStore = await ChunkStore.open(join(directory, "chunks"), {
     ioSlots: ioSlots(),
@@ -105,6 +46,19 @@ function ioSlots(): number {
   return Math.max(1, Math.floor(pool / 2));
 }
 
+/** Who voted when the cluster was made. */
+export function foundersOf({ founders }: Identity): Configuration {
+  return simpleConfiguration(founders.map(({ name }) => NodeId(name)));
+}
+
+/** Those of the log; the founders' where it says nothing else of its base. */
+function configurationsOf(identity: Identity, recovered: Recovered): readonly ConfigurationAt[] {
+  const { base, configurations } = recovered;
+  const [first] = configurations;
+  if (first !== undefined && first.index <= base.index) return configurations;
+  return [{ index: base.index, configuration: foundersOf(identity) }, ...configurations];
+}
+
 export function makeRaft(
   identity: Identity,
   found: { readonly recovered: Recovered; readonly logStore: LogStore; readonly state: StateStore },
@@ -114,17 +68,12 @@ export function makeRaft(
   return new Raft(
     {
       id: NodeId(identity.node),
-      configurations: [
-        {
-          index: LogIndex(0),
-          configuration: simpleConfiguration(identity.founders.map(({ name }) => NodeId(name))),
-        },
-      ],
+      configurations: configurationsOf(identity, recovered),
       timings: defaultTimings,
       limits: defaultLimits,
       ...start,
       hardState: recovered.hardState,
-      base: { index: LogIndex(0), term: Term(0) },
+      base: { index: recovered.base.index, term: recovered.base.term },
       lastIndex: recovered.lastIndex,
       lastTerm: recovered.lastTerm,
       appliedIndex: LogIndex(Math.min(state.appliedIndex, recovered.lastIndex)),

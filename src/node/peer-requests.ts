@@ -66,6 +66,8 @@ export class PeerRequests {
         const head = { found, store: chunkStore.id, index: applier.appliedIndex };
         return { head, body: nothing };
       }
+      case "snapshotChunk":
+        return services.snapshots.source.chunk(request);
       case "getChunk": {
         const bytes = await chunkStore.get(ChunkHash(request.hash));
         return { head: { found: bytes !== undefined }, body: bytes ?? nothing };

@@ -10,6 +10,7 @@ import type { Raft } from "../raft/core.ts";
 import type { Proposed, Steered } from "../raft/options.ts";
 import type {
   ConfigurationAt,
+  HardState,
   LogBase,
   Message,
   PersistWrite,
@@ -42,7 +43,10 @@ export interface DriverPorts {
   /** Fetch a snapshot of `index` or later from a peer, unless one is being fetched; then {@link RaftDriver.snapshotStaged}. */
   readonly fetchSnapshot: (from: NodeId, index: LogIndex) => void;
   /** Puts the staged snapshot in the place of the state and of the log. The applier is at rest. */
-  readonly installSnapshot: (snapshot: SnapshotMeta) => Promise<void>;
+  readonly installSnapshot: (
+    snapshot: SnapshotMeta,
+    hardState: HardState | undefined,
+  ) => Promise<void>;
   /** The node cannot go on: its disk failed or an invariant broke. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -157,13 +161,19 @@ export class RaftDriver {
     this.#step({ kind: "storage", full });
   }
 
-  /** A snapshot that was wanted is complete. Nothing is applied while the core decides and the state is replaced. */
-  async snapshotStaged(snapshot: SnapshotMeta): Promise<void> {
+  /**
+   * A snapshot that was wanted is complete. Nothing is applied while the core decides and the state is replaced.
+   * Returns false when it is not wanted any more: the log went on by itself.
+   */
+  async snapshotStaged(snapshot: SnapshotMeta): Promise<boolean> {
     const { applier, raft } = this.#ports;
     await applier.pause();
+    const baseBefore = raft.base.index;
     this.#step({ kind: "snapshotStaged", snapshot });
-    // Not wanted any more: the log went on by itself. Else the write that installs it lets the applier go on.
-    if (raft.base.index !== snapshot.index) applier.resume();
+    const isWanted = raft.base.index === snapshot.index && baseBefore !== snapshot.index;
+    // Else the write that installs it lets the applier go on.
+    if (!isWanted) applier.resume();
+    return isWanted;
   }
 
   /** Asks the core for something that only a leader can do. */
@@ -284,7 +294,7 @@ export class RaftDriver {
     const { store, raft, clock, onFatal } = this.#ports;
     this.#writing = true;
     try {
-      if (persist.install !== undefined) await this.#install(persist.install);
+      if (persist.install !== undefined) await this.#install(persist.install, persist.hardState);
       await store.write(persist);
       this.#writing = false;
       if (this.#stopped) return;
@@ -304,9 +314,9 @@ export class RaftDriver {
     }
   }
 
-  async #install(snapshot: SnapshotMeta): Promise<void> {
+  async #install(snapshot: SnapshotMeta, hardState: HardState | undefined): Promise<void> {
     const { applier, installSnapshot } = this.#ports;
-    await installSnapshot(snapshot);
+    await installSnapshot(snapshot, hardState);
     applier.replaced(snapshot.index);
   }
 

@@ -19,6 +19,9 @@ import { peerAddresses } from "./peer-list.ts";
 import { members as groupMembers } from "../raft/quorum.ts";
 import { Models } from "./models.ts";
 import { type DriverPorts, RaftDriver } from "./raft-driver.ts";
+import { foundersOf } from "./opening.ts";
+import { SnapshotExchange } from "./snapshots/snapshot-exchange.ts";
+import type { SnapshotStage } from "./snapshots/snapshot-stage.ts";
 import type { Identity } from "./stores/identity.ts";
 import type { LogStore } from "./stores/log-store.ts";
 import type { StateStore } from "./stores/state-store.ts";
@@ -35,6 +38,8 @@ export interface Services {
   readonly logStore: LogStore;
   readonly logClock: LogClock;
   readonly coordination: Coordination;
+  /** Sends to those whom the log cannot bring forward, and brings this node forward. */
+  readonly snapshots: SnapshotExchange;
   readonly chunkStore: ChunkStore;
   readonly chunks: ChunkService;
   readonly files: Files;
@@ -68,10 +73,50 @@ export interface NodeParts extends Pick<
 > {
   readonly clock: MonotonicClock;
   readonly cache: ChunkCache;
+  readonly stage: SnapshotStage;
+  readonly stateFolder: string;
   readonly peers: PeerNetwork;
   readonly onFatal: (error: unknown) => void;
   /** The cluster has parted from this node. */
   readonly onRemoved: () => void;
+}
+
+type ConsensusHooks = Pick<DriverPorts, "onRole" | "onConfiguration">;
+
+/** What carries entries from the log to the state, and the state to nodes that lack it. */
+function makeConsensus(
+  identity: NodeIdentity,
+  parts: NodeParts,
+  hooks: ConsensusHooks,
+): Pick<Services, "applier" | "snapshots" | "driver"> {
+  const { raft, logStore, state, machine, logClock, clock, peers, log, onFatal } = parts;
+  const applier = new Applier({
+    machine,
+    state,
+    logClock,
+    log,
+    entries: (from, maxBytes) => raft.entries(from, maxBytes),
+    onFatal,
+  });
+  const snapshots: SnapshotExchange = new SnapshotExchange({
+    ...parts,
+    directory: identity.directory,
+    driver: () => driver,
+    founders: foundersOf(identity.identity),
+  });
+  const driver: RaftDriver = new RaftDriver({
+    raft,
+    store: logStore,
+    applier,
+    clock,
+    send: (message) => peers.send(message.to, encodeMessage(message)),
+    onRole: hooks.onRole,
+    onConfiguration: hooks.onConfiguration,
+    fetchSnapshot: (from, index) => snapshots.want(from, index),
+    installSnapshot: async (snapshot, hardState) => snapshots.install(snapshot, hardState),
+    onFatal,
+  });
+  return { applier, snapshots, driver };
 }
 
 /**
@@ -81,32 +126,11 @@ export interface NodeParts extends Pick<
 export function makeServices(
   identity: NodeIdentity,
   parts: NodeParts,
-  hooks: Pick<DriverPorts, "onRole" | "onConfiguration" | "fetchSnapshot" | "installSnapshot"> & {
-    readonly isRegistered: () => boolean;
-  },
+  hooks: ConsensusHooks & { readonly isRegistered: () => boolean },
 ): Services {
-  const { raft, logStore, state, machine, logClock, clock, peers, log, executor, onFatal } = parts;
+  const { raft, state, machine, logClock, peers, log, executor } = parts;
   const { self } = identity;
-  const applier = new Applier({
-    machine,
-    state,
-    logClock,
-    log,
-    entries: (from, maxBytes) => raft.entries(from, maxBytes),
-    onFatal,
-  });
-  const driver = new RaftDriver({
-    raft,
-    store: logStore,
-    applier,
-    clock,
-    send: (message) => peers.send(message.to, encodeMessage(message)),
-    onRole: hooks.onRole,
-    onConfiguration: hooks.onConfiguration,
-    fetchSnapshot: hooks.fetchSnapshot,
-    installSnapshot: hooks.installSnapshot,
-    onFatal,
-  });
+  const { applier, snapshots, driver } = makeConsensus(identity, parts, hooks);
   const coordination = new Coordination({
     self,
     driver,
@@ -136,6 +160,7 @@ export function makeServices(
     driver,
     applier,
     coordination,
+    snapshots,
     chunks,
     files,
     inputs,

@@ -39,6 +39,18 @@ async function stopped(t: { teardown: (f: () => Promise<void>) => void }): Promi
   return path;
 }
 
+test("the log of a stopped node that was compacted begins after its base", async (t) => {
+  const path = await stopped(t);
+  const database = await openDatabase(join(path, "raft"));
+  const mark = await MarkFile.open(path);
+  const recovered = await recoverLog(database, mark.last, false);
+  const store = new LogStore(database, mark, recovered);
+  await store.compact(LogIndex(4), undefined);
+  await store.trim();
+  await store.close();
+  t.deepEqual(await indexes(path), [5, 6, 7, 8, 9, 10]);
+});
+
 async function indexes(path: string): Promise<number[]> {
   const found: number[] = [];
   for await (const { index } of openLogDirectory(path)) found.push(index);

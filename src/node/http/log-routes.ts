@@ -22,14 +22,14 @@ export function logRoutes(app: App, services: Services): void {
       1,
       Math.min(Number(request.query.limit ?? apiLimits.pageRows), apiLimits.pageRows),
     );
-    const firstIndex = 1;
+    const firstIndex = logStore.base.index + 1;
     const from = Math.max(firstIndex, Number(request.query.from ?? firstIndex));
     const { lastIndex } = logStore;
     const view: LogView = { firstIndex, lastIndex, commitIndex: raft.commitIndex, entries: [] };
     const to = LogIndex(Math.min(lastIndex, from + limit - 1));
     if (from <= to)
       for (const entry of logStore.read(LogIndex(from), to, pageBytes))
-        view.entries.push(entryView(entry, logStore.chainAt(entry.index)));
+        view.entries.push(entryView(entry, logStore.positionOf(entry.index).chain));
     return view;
   });
 }

@@ -4,13 +4,20 @@ import { IDunnoError } from "../../lib/errors.ts";
 
 export type Database = Level<string, Uint8Array>;
 export type Operation = BatchOperation<Database, string, Uint8Array>;
+/** A view of a database as of one moment. Whoever takes one closes it. */
+export type LevelSnapshot = ReturnType<Database["snapshot"]>;
 
 /**
  * Opens (or makes) the database in a directory.
  * @throws IDunnoError DIRECTORY_IN_USE when another process has it, CORRUPT when LevelDB cannot open it
  */
 export async function openDatabase(directory: string): Promise<Database> {
-  const database: Database = new Level(directory, { keyEncoding: "utf8", valueEncoding: "view" });
+  const database: Database = new Level(directory, {
+    keyEncoding: "utf8",
+    valueEncoding: "view",
+    // The check of the files (level-check.ts) reads the index blocks, which Snappy would hide from it.
+    compression: false,
+  });
   try {
     await database.open();
     return database;
@@ -27,6 +34,16 @@ export async function openDatabase(directory: string): Promise<Database> {
       },
       { cause: error },
     );
+  }
+}
+
+/** A row of a database whose files may be damaged: one that cannot be read is as good as missing. */
+export function readQuietly(database: Database, key: string): Uint8Array | undefined {
+  try {
+    return database.getSync(key);
+  } catch {
+    // The check of the files has said what is wrong.
+    return undefined;
   }
 }
 

@@ -1,33 +1,53 @@
 /**
  * The Raft log on LevelDB, guarded against LevelDB (design section 6). One synced batch per write; the mark file
  * beside it (mark.ts); each entry proves itself (entry-codec.ts); opening walks the whole log (log-recovery.ts).
+ *
+ * The log begins after its base, which moves in two ways, both safe to cut short anywhere:
+ *
+ *  B1 compacting: one synced batch moves the base up to an entry that a durable state stands for; then the entries up
+ *     to it are deleted, the oldest first. Cut short, they lie under the base, and opening deletes them.
+ *  B2 installing a snapshot, when its state is durable and is the node's state: the mark is lowered to nothing; entries
+ *     after the new base are deleted, the newest first; one synced batch writes the base; the mark is raised to it; the
+ *     older entries go as in B1. Cut short before the base's batch, the log is a prefix of the old one, which the mark
+ *     does not name, and the state lies beyond it or contradicts it: opening then writes the base itself
+ *     (log-recovery.ts, G1 and G3). Cut short before the mark was lowered, the mark may name an entry beyond
+ *     the base, and the node counts as damaged: more than needed, never less.
  */
 import { IDunnoError } from "../../lib/errors.ts";
-import { pack } from "../../lib/msgpack.ts";
-import { assert, LogIndex, Term } from "../../lib/types.ts";
+import { assert, LogIndex } from "../../lib/types.ts";
 import type { LogReader } from "../../raft/log.ts";
 import { entryBytes } from "../../raft/log.ts";
-import type { Entry, HardState, PersistWrite } from "../../raft/types.ts";
+import type {
+  Configuration,
+  ConfigurationAt,
+  Entry,
+  HardState,
+  PersistWrite,
+} from "../../raft/types.ts";
 import { decodeEntry, encodeEntry, entryKey, type StoredEntry } from "./entry-codec.ts";
+import { putHardState } from "./hard-state.ts";
 import { type Database, type Operation, writeSynced } from "./level.ts";
-import { damageKey, hardStateKey, type Recovered } from "./log-recovery.ts";
+import { type LogPosition, logStart, putBase, type StoredBase } from "./log-base.ts";
+import { configurationOf, damageKey, type Recovered } from "./log-recovery.ts";
+import type { LogSizes } from "./log-sizes.ts";
+import { deleteFrom, deleteTo } from "./log-trim.ts";
 import type { MarkFile } from "./mark.ts";
-import { seal } from "./seal.ts";
 
 /** How long the disk may be idle before the mark catches up with the log by itself, in milliseconds (design section 6). */
 const markIdleMs = 5;
 
-interface Position {
-  readonly index: LogIndex;
-  readonly term: Term;
-  readonly chain: Uint8Array;
-}
-
 export class LogStore implements LogReader {
   readonly #database: Database;
   readonly #mark: MarkFile;
-  #end: Position;
+  #base: StoredBase;
+  #end: LogPosition;
   #hardState: HardState;
+  #isDamaged: boolean;
+  #configurations: readonly ConfigurationAt[];
+  readonly #sizes: LogSizes;
+  /** The deletion of entries under the base that is under way; the next change of the base waits for it. */
+  #trimming: Promise<void> = Promise.resolve();
+  readonly #closing = new AbortController();
   /** The mark write under way; the next waits for it. */
   #marking: Promise<void> = Promise.resolve();
   #markBusy = false;
@@ -38,21 +58,45 @@ export class LogStore implements LogReader {
   constructor(database: Database, mark: MarkFile, recovered: Recovered) {
     this.#database = database;
     this.#mark = mark;
+    this.#base = recovered.base;
     this.#end = {
       index: recovered.lastIndex,
       term: recovered.lastTerm,
       chain: recovered.lastChain,
     };
     this.#hardState = recovered.hardState;
+    this.#isDamaged = recovered.damage.length > 0;
+    this.#configurations = recovered.configurations;
+    this.#sizes = recovered.sizes;
   }
 
-  /** Called once when a background write of the mark fails: the node must stop. */
+  /** Called once when a background write fails: the node must stop. */
   onFailure(handler: (error: unknown) => void): void {
     this.#failed = handler;
   }
 
+  /** The entry before the first one. */
+  get base(): StoredBase {
+    return this.#base;
+  }
+
+  /** The newest term and vote written. */
+  get hardState(): HardState {
+    return this.#hardState;
+  }
+
   get lastIndex(): LogIndex {
     return this.#end.index;
+  }
+
+  /** Bytes and places of the entries after the base. */
+  get sizes(): Pick<LogSizes, "bytes" | "indexKeeping"> {
+    return this.#sizes;
+  }
+
+  /** The configuration as of an entry at or after the base; undefined: the founders'. */
+  configurationAt(index: LogIndex): Configuration | undefined {
+    return this.#configurations.findLast((each) => each.index <= index)?.configuration;
   }
 
   /** Makes a write durable. Calls must not overlap: the driver keeps one in flight. */
@@ -63,7 +107,7 @@ export class LogStore implements LogReader {
     const oldLast = end.index;
     const truncates = truncateFrom !== undefined && truncateFrom <= end.index;
     if (truncates) {
-      end = this.#position(LogIndex(truncateFrom - 1));
+      end = this.positionOf(LogIndex(truncateFrom - 1));
       // M2: never let the mark promise what this write takes away.
       if ((this.#mark.last?.index ?? 0) > end.index) await this.#writeMark(end, this.#hardState);
       for (let index = truncateFrom + entries.length; index <= oldLast; index += 1)
@@ -77,22 +121,84 @@ export class LogStore implements LogReader {
     }
     const marking = this.#markBeside(hardState, truncates);
     if (hardState !== undefined) {
-      operations.push({ type: "put", key: hardStateKey, value: sealHardState(hardState) });
+      operations.push(putHardState(hardState));
       this.#hardState = hardState;
     }
     await Promise.all([writeSynced(this.#database, operations), marking]);
     this.#end = end;
+    this.#follow(truncates ? truncateFrom : undefined, entries);
     this.#markWhenIdle();
+  }
+
+  /** Keeps what is known of the entries beside them. */
+  #follow(truncateFrom: LogIndex | undefined, entries: readonly Entry[]): void {
+    if (truncateFrom !== undefined) {
+      this.#sizes.truncateFrom(truncateFrom);
+      this.#configurations = this.#configurations.filter(({ index }) => index < truncateFrom);
+    }
+    for (const entry of entries) this.#sizes.add(entry.index, entry.data.length);
+    const brought = entries.filter(({ kind }) => kind === "configuration").map(configurationOf);
+    if (brought.length > 0) this.#configurations = [...this.#configurations, ...brought];
+  }
+
+  /**
+   * Moves the base up to an entry that a durable state stands for (B1). The entries below stay readable until
+   * {@link trim}, so that whoever reads them can be told first. May run beside {@link write}.
+   */
+  async compact(to: LogIndex, configuration: Configuration | undefined): Promise<StoredBase> {
+    await this.#trimming;
+    if (to <= this.#base.index) return this.#base;
+    const base = { ...this.positionOf(to), configuration };
+    await writeSynced(this.#database, [putBase(base)]);
+    this.#rebase(base);
+    return base;
+  }
+
+  #rebase(base: StoredBase): void {
+    const { index, configuration } = base;
+    this.#base = base;
+    this.#configurations = [
+      ...(configuration === undefined ? [] : [{ index, configuration }]),
+      ...this.#configurations.filter((each) => each.index > index),
+    ];
+    this.#sizes.dropTo(index);
+  }
+
+  /** Deletes the entries up to the base, a batch at a time. */
+  async trim(): Promise<void> {
+    const before = this.#trimming;
+    const next = (async () => {
+      await before;
+      await deleteTo(this.#database, this.#base.index, this.#closing.signal);
+    })();
+    this.#trimming = next.catch(() => undefined); // its own caller hears of it
+    await next;
+  }
+
+  /**
+   * Replaces the whole log by the position of a snapshot that is this node's state already (B2). As {@link write}, not
+   * while one is under way.
+   */
+  async install(base: StoredBase, hardState: HardState): Promise<void> {
+    clearTimeout(this.#idle);
+    await this.#trimming;
+    this.#hardState = hardState;
+    await this.#writeMark(logStart, hardState);
+    await deleteFrom(this.#database, LogIndex(base.index + 1));
+    await writeSynced(this.#database, [putBase(base), putHardState(hardState)]);
+    this.#sizes.truncateFrom(LogIndex(0));
+    this.#configurations = [];
+    this.#rebase(base);
+    this.#end = base;
+    await this.#writeMark(base, hardState);
+    this.trim().catch((error: unknown) => this.#failed?.(error));
   }
 
   /** M3 for a new term or vote; else the mark catches up with earlier writes while this one runs (M1). */
   #markBeside(hardState: HardState | undefined, truncates: boolean): Promise<void> {
     const known = this.#mark.last;
-    if (hardState !== undefined) {
-      // A truncation lowered the mark already; its old place stays true beside the new vote.
-      const at = known ?? this.#end;
-      return this.#writeMark({ index: at.index, term: at.term, chain: at.chain }, hardState);
-    }
+    // A truncation lowered the mark already; its old place stays true beside the new vote.
+    if (hardState !== undefined) return this.#writeMark(known ?? this.#end, hardState);
     if (truncates || this.#markBusy || known === undefined || known.index >= this.#end.index)
       return Promise.resolve();
     void this.#raise(); // failures reach onFailure
@@ -118,11 +224,11 @@ export class LogStore implements LogReader {
     }
   }
 
-  async #writeMark(at: Position, hardState: HardState): Promise<void> {
+  async #writeMark({ index, term, chain }: LogPosition, hardState: HardState): Promise<void> {
     const before = this.#marking;
     const next = (async () => {
       await before;
-      await this.#mark.write({ ...at, hardState });
+      await this.#mark.write({ index, term, chain, hardState, isDamaged: this.#isDamaged });
     })();
     // A failed write fails its own caller; the next one must not be blocked by it a second time.
     this.#marking = next.catch(() => undefined);
@@ -136,6 +242,7 @@ export class LogStore implements LogReader {
 
   /** The log is whole again: the mark is written anew, then the note of the damage goes. */
   async healed(): Promise<void> {
+    this.#isDamaged = false;
     await this.remark();
     await writeSynced(this.#database, [{ type: "del", key: damageKey }]);
   }
@@ -152,14 +259,12 @@ export class LogStore implements LogReader {
     return found;
   }
 
-  /** The running hash up to an entry. */
-  chainAt(index: LogIndex): Uint8Array {
-    return this.#position(index).chain;
-  }
-
-  #position(index: LogIndex): Position {
-    // No compaction in this version: the log starts at 1, before it is the empty chain.
-    if (index === 0) return { index, term: Term(0), chain: new Uint8Array(16) };
+  /** Term and running hash of an entry, or of the base. */
+  positionOf(index: LogIndex): LogPosition {
+    if (index === this.#base.index) {
+      const { term, chain } = this.#base;
+      return { index, term, chain };
+    }
     if (index === this.#end.index) return this.#end;
     const { entry, chain } = this.#stored(index);
     return { index, term: entry.term, chain };
@@ -179,6 +284,8 @@ export class LogStore implements LogReader {
 
   async close(): Promise<void> {
     if (this.#closed) return;
+    this.#closing.abort();
+    await this.#trimming;
     await this.#raise();
     this.#closed = true;
     clearTimeout(this.#idle);
@@ -186,8 +293,4 @@ export class LogStore implements LogReader {
     await this.#mark.close();
     await this.#database.close();
   }
-}
-
-function sealHardState({ term, vote }: HardState): Uint8Array {
-  return seal(pack(vote === undefined ? [term] : [term, vote]));
 }

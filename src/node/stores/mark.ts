@@ -20,6 +20,8 @@ import { chainBytes } from "./entry-codec.ts";
 
 const slotBytes = 512;
 const maxVoteBytes = 64;
+const voteAt = 53;
+const damagedAt = voteAt + maxVoteBytes;
 
 export interface Mark {
   /** The last entry known durable. */
@@ -27,6 +29,8 @@ export interface Mark {
   readonly term: Term;
   readonly chain: Uint8Array;
   readonly hardState: HardState;
+  /** Damage was found and is not healed: a second note of it, since the first is in the database that was damaged. */
+  readonly isDamaged: boolean;
 }
 
 export class MarkFile {
@@ -81,7 +85,7 @@ export class MarkFile {
   }
 }
 
-/** `[crc 4][sequence 8][index 8][term 8][chain 16][hard term 8][vote length 1, 255: none][vote …]`, padded with zeros. */
+/** `[crc 4][sequence 8][index 8][term 8][chain 16][hard term 8][vote length 1, 255: none][vote 64][damaged 1]`, then zeros. */
 function encode(sequence: number, mark: Mark): Buffer {
   const bytes = Buffer.alloc(slotBytes);
   bytes.writeBigUInt64BE(BigInt(sequence), 4);
@@ -92,7 +96,8 @@ function encode(sequence: number, mark: Mark): Buffer {
   const vote = mark.hardState.vote;
   const voteBytes = Buffer.from(vote ?? "");
   bytes.writeUInt8(vote === undefined ? 255 : Math.min(voteBytes.length, maxVoteBytes), 52);
-  bytes.set(voteBytes.subarray(0, maxVoteBytes), 53);
+  bytes.set(voteBytes.subarray(0, maxVoteBytes), voteAt);
+  bytes.writeUInt8(mark.isDamaged ? 1 : 0, damagedAt);
   bytes.writeUInt32BE(crc32(bytes.subarray(4)), 0);
   return bytes;
 }
@@ -108,8 +113,12 @@ function decode(bytes: Buffer): { sequence: number; mark: Mark } | undefined {
       chain: new Uint8Array(bytes.subarray(28, 28 + chainBytes)),
       hardState: {
         term: Term(Number(bytes.readBigUInt64BE(44))),
-        vote: voteLength === 255 ? undefined : NodeId(bytes.toString("utf8", 53, 53 + voteLength)),
+        vote:
+          voteLength === 255
+            ? undefined
+            : NodeId(bytes.toString("utf8", voteAt, voteAt + voteLength)),
       },
+      isDamaged: bytes.readUInt8(damagedAt) === 1,
     },
   };
 }

@@ -1,60 +1,67 @@
 /**
- * The applied state on LevelDB: one row per table entry, and `applied`, which says up to which log index they hold.
+ * The applied state on LevelDB: one row per table entry, and `applied`, which says up to which log entry they hold.
  *
  * Invariants
  *  S1 rows and `applied` change in one synced batch, so a restart finds a state that some index explains (etcd #13766);
  *  S2 one batch is in flight; what is applied meanwhile gathers in the overlay and goes with the next;
  *  S3 a read sees overlay, then batch in flight, then disk: never anything older than what was applied;
- *  S4 each row carries a CRC over key and value, for LevelDB does not check its blocks when it reads.
+ *  S4 each row carries a CRC over key and value, for LevelDB does not check its blocks when it reads;
+ *  S5 a snapshot takes the place of all rows at once, between two commits and with nothing unwritten.
  */
 import { crc32 } from "node:zlib";
-import { IDunnoError } from "../../lib/errors.ts";
-import { pack, unpack } from "../../lib/msgpack.ts";
+import { assert, LogIndex } from "../../lib/types.ts";
 import type { ColdTables, Mutation } from "../../machine/machine.ts";
+import type { ConfigurationAt } from "../../raft/types.ts";
 import { type Database, type Operation, writeSynced } from "./level.ts";
-import { seal, unseal } from "./seal.ts";
-
-/** Row of the applied index and the rolling hash; it sorts before every table. */
-const appliedKey = "!applied";
+import type { LogPosition } from "./log-base.ts";
+import { StateFolder, StateView } from "./state-folder.ts";
+import {
+  appliedKey,
+  appliedRow,
+  type AppliedPosition,
+  configurationKey,
+  configurationValue,
+  openRow,
+  readPosition,
+  sealRow,
+} from "./state-rows.ts";
 
 interface Pending {
   readonly value: unknown;
   readonly bytes: Uint8Array | undefined;
 }
 
+export interface StatePorts {
+  /** A background write failed: the node must stop. */
+  readonly onFailure: (error: unknown) => void;
+  /** Term and chain of an entry that was applied; asked once for each batch. */
+  readonly positionOf: (index: LogIndex) => Pick<LogPosition, "term" | "chain">;
+}
+
 export class StateStore implements ColdTables {
-  readonly #database: Database;
+  readonly #ports: StatePorts;
+  #folder: StateFolder;
   #overlay = new Map<string, Pending>();
   #inFlight = new Map<string, Pending>();
   #writing: Promise<void> | undefined;
   #appliedIndex: number;
   #durableIndex: number;
   #hash: number;
-  readonly #onFailure: (error: unknown) => void;
+  #configuration: ConfigurationAt | undefined;
+  readonly #listeners = new Set<() => void>();
 
-  private constructor(
-    database: Database,
-    applied: { index: number; hash: number },
-    onFailure: (error: unknown) => void,
-  ) {
-    this.#database = database;
+  private constructor(database: Database, applied: AppliedPosition, ports: StatePorts) {
+    this.#folder = new StateFolder(database);
     this.#appliedIndex = applied.index;
     this.#durableIndex = applied.index;
     this.#hash = applied.hash;
-    this.#onFailure = onFailure;
+    this.#configuration = applied.configuration;
+    this.#ports = ports;
   }
 
-  /** @param onFailure called when a background write fails: the node must stop */
-  static open(database: Database, onFailure: (error: unknown) => void): StateStore {
-    const bytes = database.getSync(appliedKey);
-    const value = bytes === undefined ? [0, 0] : openRow(database, appliedKey, bytes);
-    if (!Array.isArray(value) || typeof value[0] !== "number" || typeof value[1] !== "number")
-      throw new IDunnoError("CORRUPT", {
-        file: database.location,
-        at: "the applied index",
-        remedy: "delete the folder and restart the node: the state is rebuilt from the log",
-      });
-    return new StateStore(database, { index: value[0], hash: value[1] }, onFailure);
+  /** @throws IDunnoError CORRUPT */
+  static open(database: Database, ports: StatePorts): StateStore {
+    return new StateStore(database, readPosition(database), ports);
   }
 
   /** The log index up to which this state holds. */
@@ -71,11 +78,22 @@ export class StateStore implements ColdTables {
     return this.#hash;
   }
 
+  /** The last configuration entry applied; undefined: the founders' configuration holds. */
+  get configuration(): ConfigurationAt | undefined {
+    return this.#configuration;
+  }
+
+  /** Calls after every batch that became durable. */
+  onDurable(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
   get(key: string): unknown {
     const pending = this.#overlay.get(key) ?? this.#inFlight.get(key);
     if (pending !== undefined) return pending.value;
-    const bytes = this.#database.getSync(key);
-    return bytes === undefined ? undefined : openRow(this.#database, key, bytes);
+    const { database } = this.#folder;
+    const bytes = database.getSync(key);
+    return bytes === undefined ? undefined : openRow(database, key, bytes);
   }
 
   /** Takes over what applying one log entry changed. Durable later, in order. */
@@ -89,6 +107,12 @@ export class StateStore implements ColdTables {
     this.#writing ??= this.#flush();
   }
 
+  /** Takes over what a configuration entry brought, as a mutation like any other. */
+  commitConfiguration(at: ConfigurationAt): void {
+    this.#configuration = at;
+    this.commit(at.index, [{ key: configurationKey, value: configurationValue(at) }]);
+  }
+
   async #flush(): Promise<void> {
     // Everything that is applied in this turn of the loop shares the batch.
     await new Promise<void>((resolve) => setImmediate(resolve));
@@ -97,19 +121,20 @@ export class StateStore implements ColdTables {
         const index = this.#appliedIndex;
         this.#inFlight = this.#overlay;
         this.#overlay = new Map();
-        const operations: Operation[] = [
-          { type: "put", key: appliedKey, value: sealRow(appliedKey, [index, this.#hash]) },
-        ];
+        const place = this.#ports.positionOf(LogIndex(index));
+        const value = appliedRow({ index, hash: this.#hash, place });
+        const operations: Operation[] = [{ type: "put", key: appliedKey, value }];
         for (const [key, { bytes }] of this.#inFlight)
           operations.push(
             bytes === undefined ? { type: "del", key } : { type: "put", key, value: bytes },
           );
-        await writeSynced(this.#database, operations);
+        await writeSynced(this.#folder.database, operations);
         this.#inFlight = new Map();
         this.#durableIndex = index;
+        for (const listener of this.#listeners) listener();
       }
     } catch (error) {
-      this.#onFailure(error);
+      this.#ports.onFailure(error);
       return; // stays "writing": nothing more may be written
     }
     this.#writing = undefined;
@@ -124,16 +149,22 @@ export class StateStore implements ColdTables {
     const overlay = new Map(newer);
     const added = [...overlay.keys()].sort(byBytes);
     const from = byBytes(after, prefix) > 0 ? { gt: after } : { gte: prefix };
+    const { database } = this.#folder;
+    const leave = this.#folder.enter();
     let next = 0;
-    for await (const [key, bytes] of this.#database.iterator(from)) {
-      if (!key.startsWith(prefix)) break;
-      for (; next < added.length && byBytes(added[next] ?? "", key) < 0; next += 1) {
-        const fresh = added[next] ?? "";
-        const value = overlay.get(fresh)?.value;
-        if (value !== undefined) yield [fresh, value];
+    try {
+      for await (const [key, bytes] of database.iterator(from)) {
+        if (!key.startsWith(prefix)) break;
+        for (; next < added.length && byBytes(added[next] ?? "", key) < 0; next += 1) {
+          const fresh = added[next] ?? "";
+          const value = overlay.get(fresh)?.value;
+          if (value !== undefined) yield [fresh, value];
+        }
+        if (overlay.has(key)) continue;
+        yield [key, openRow(database, key, bytes)];
       }
-      if (overlay.has(key)) continue;
-      yield [key, openRow(this.#database, key, bytes)];
+    } finally {
+      leave();
     }
     for (const fresh of added.slice(next)) {
       const value = overlay.get(fresh)?.value;
@@ -141,26 +172,40 @@ export class StateStore implements ColdTables {
     }
   }
 
+  /** The durable state as of now, for whoever sends it elsewhere. To be closed. */
+  view(): StateView {
+    return new StateView(this.#folder);
+  }
+
+  /** Resolves when all that was applied is durable. */
+  async settled(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing;
+  }
+
+  /**
+   * Puts another database in place of this one, at once (S5). Only while nothing is applied and all is durable.
+   * @returns a function that closes the old database when the last reader has left it
+   */
+  adopt(database: Database): () => Promise<void> {
+    assert(this.#writing === undefined && this.#overlay.size === 0, "S5: nothing is unwritten");
+    const old = this.#folder;
+    const { index, hash, configuration } = readPosition(database);
+    this.#folder = new StateFolder(database);
+    this.#appliedIndex = index;
+    this.#durableIndex = index;
+    this.#hash = hash;
+    this.#configuration = configuration;
+    return async () => {
+      await old.left();
+      await old.database.close();
+    };
+  }
+
   /** Waits until all that was applied is durable, then closes. */
   async close(): Promise<void> {
     await this.#writing;
-    await this.#database.close();
+    await this.#folder.database.close();
   }
-}
-
-function sealRow(key: string, value: unknown): Uint8Array {
-  return seal(pack(value), key);
-}
-
-function openRow(database: Database, key: string, row: Uint8Array): unknown {
-  const bytes = unseal(row, key);
-  if (bytes === undefined)
-    throw new IDunnoError("CORRUPT", {
-      file: database.location,
-      at: `row ${key}`,
-      remedy: "delete the folder and restart the node: the state is rebuilt from the log",
-    });
-  return unpack(bytes, `row ${key}`);
 }
 
 /** LevelDB's order: by UTF-8 bytes, which differs from JavaScript's for characters beyond the basic plane. */

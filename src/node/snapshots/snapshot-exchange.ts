@@ -1,0 +1,145 @@
+/**
+ * Snapshots at work in one node: sends them to whom the log cannot bring forward, fetches and installs one when this
+ * node is behind the leader's log, and cuts the log. The core decides (src/raft/snapshot.ts); here are the bytes.
+ */
+import { IDunnoError } from "../../lib/errors.ts";
+import { LogIndex, type NodeId } from "../../lib/types.ts";
+import type { Machine } from "../../machine/machine.ts";
+import type { PeerNetwork } from "../../net/peers.ts";
+import type { Configuration, HardState, SnapshotMeta } from "../../raft/types.ts";
+import type { Logger } from "../log.ts";
+import type { MonotonicClock } from "../log-clock.ts";
+import type { RaftDriver } from "../raft-driver.ts";
+import type { LogStore } from "../stores/log-store.ts";
+import type { StateStore } from "../stores/state-store.ts";
+import { Compactor, defaultCompaction } from "./compactor.ts";
+import { SnapshotFetcher } from "./snapshot-fetcher.ts";
+import { SnapshotInstaller } from "./snapshot-installer.ts";
+import { SnapshotSource } from "./snapshot-source.ts";
+import type { SnapshotStage, Staged } from "./snapshot-stage.ts";
+
+export interface SnapshotExchangePorts {
+  readonly directory: string;
+  /** Name of the state's folder as it was opened. */
+  readonly stateFolder: string;
+  readonly stage: SnapshotStage;
+  readonly logStore: LogStore;
+  readonly state: StateStore;
+  readonly machine: Machine;
+  readonly peers: PeerNetwork;
+  readonly clock: MonotonicClock;
+  readonly driver: () => RaftDriver;
+  /** The configuration of a log that has never changed it. */
+  readonly founders: Configuration;
+  readonly log: Logger;
+  readonly onFatal: (error: unknown) => void;
+}
+
+interface Fetching {
+  readonly from: NodeId;
+  readonly stop: AbortController;
+  readonly ended: Promise<void>;
+}
+
+export class SnapshotExchange {
+  readonly #ports: SnapshotExchangePorts;
+  readonly source: SnapshotSource;
+  readonly fetcher: SnapshotFetcher;
+  readonly #installer: SnapshotInstaller;
+  readonly #compactor: Compactor;
+  #fetching: Fetching | undefined;
+  #staged: Staged | undefined;
+  #isClosed = false;
+  /** Since the start of this process. */
+  installed = 0;
+
+  constructor(ports: SnapshotExchangePorts) {
+    this.#ports = ports;
+    const { logStore, state, peers, stage, clock, log, onFatal } = ports;
+    this.source = new SnapshotSource({
+      view: () => state.view(),
+      baseIndex: () => logStore.base.index,
+      now: () => clock.now(),
+    });
+    this.fetcher = new SnapshotFetcher({
+      stage,
+      request: async (to, request, options) => peers.request(to, "bulk", request, options),
+      log,
+    });
+    this.#installer = new SnapshotInstaller(ports.stateFolder, ports);
+    this.#compactor = new Compactor(defaultCompaction, {
+      logStore,
+      state,
+      oldestSnapshot: () => this.source.oldestIndex,
+      now: () => clock.now(),
+      compacted: ({ index, term }) => ports.driver().compacted({ index, term }),
+      onFailure: onFatal,
+    });
+  }
+
+  /** The state moved on: perhaps the log may be cut. */
+  onApplied(): void {
+    this.#compactor.check();
+  }
+
+  /** The core wants a snapshot of `atLeast` or later. It says so again and again; another leader is another source. */
+  want(from: NodeId, atLeast: LogIndex): void {
+    if (this.#isClosed || this.#staged !== undefined) return;
+    if (this.#fetching !== undefined) {
+      if (this.#fetching.from !== from) this.#fetching.stop.abort();
+      return;
+    }
+    const stop = new AbortController();
+    const ended = this.#fetch(from, atLeast, stop.signal).finally(() => {
+      this.#fetching = undefined;
+    });
+    this.#fetching = { from, stop, ended };
+  }
+
+  async #fetch(from: NodeId, atLeast: LogIndex, signal: AbortSignal): Promise<void> {
+    const { driver, onFatal, founders } = this.#ports;
+    try {
+      const staged = await this.fetcher.fetch({ from, atLeast }, signal);
+      this.#staged = staged;
+      const { index, term, configuration = founders } = staged.position;
+      const isWanted = await driver().snapshotStaged({ index, term, configuration });
+      if (!isWanted) await this.#dismiss(staged);
+    } catch (error) {
+      // Stopped: by another leader's offer, which comes again, or because the node closes.
+      if (!signal.aborted) onFatal(error);
+    }
+  }
+
+  /** The log went on by itself meanwhile. The next opening of the stage deletes the folder. */
+  async #dismiss({ database }: Staged): Promise<void> {
+    this.#staged = undefined;
+    await database.close();
+  }
+
+  /** Part of the write that installs: the staged state becomes the node's, then the log begins after it. */
+  async install({ index }: SnapshotMeta, hardState: HardState | undefined): Promise<void> {
+    const { logStore } = this.#ports;
+    const staged = this.#staged;
+    if (staged?.position.index !== index)
+      throw new IDunnoError("INTERNAL", { message: `the snapshot of ${index} is not staged` });
+    await this.#compactor.pause();
+    const { chain, term, configuration } = await this.#installer.install(staged);
+    await logStore.install(
+      { index: LogIndex(index), term, chain, configuration },
+      hardState ?? logStore.hardState,
+    );
+    this.#staged = undefined;
+    this.installed += 1;
+    this.#compactor.resume();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#fetching?.stop.abort();
+    await this.#fetching?.ended;
+    await this.#compactor.pause();
+    await this.source.close();
+    await this.#staged?.database.close();
+    await this.#installer.close();
+  }
+}
