@@ -1,20 +1,21 @@
-/** `npm run bench -- NAME [--quick] [--trials N]`: runs one benchmark, and cleans up after it whatever happens. */
+/** `npm run bench -- NAME [--quick] [--rounds N]`: runs one benchmark, and cleans up after it whatever happens. */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Scope } from "../src/lib/scope.ts";
 import type { Bench } from "./bench.ts";
 import { sweep } from "./cluster.ts";
+import { consensus } from "./consensus/consensus.ts";
 import { failover } from "./failover/failover.ts";
 import { describeMachine } from "./machine.ts";
 import { lastLine, writeReport } from "./report.ts";
 import { throughput } from "./throughput/throughput.ts";
 
-const benches: Readonly<Record<string, Bench>> = { failover, throughput };
+const benches: Readonly<Record<string, Bench>> = { failover, throughput, consensus };
 
-const usage = `usage: npm run bench -- NAME [--quick] [--trials N]
-  NAME        ${Object.keys(benches).join(" or ")}
+const usage = `usage: npm run bench -- NAME [--quick] [--rounds N]
+  NAME        ${Object.keys(benches).join(", ")}
   --quick     a rough answer in under 50 s
-  --trials N  trials, or rounds, of each kind`;
+  --rounds N  rounds of each kind; --trials is the same`;
 
 // Two levels up from dist/bench/ is the repository.
 const resultsDirectory = fileURLToPath(new URL("../../bench/results/", import.meta.url));
@@ -33,11 +34,16 @@ function read(args: readonly string[]): Asked | undefined {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { quick: { type: "boolean", default: false }, trials: { type: "string" } },
+      options: {
+        quick: { type: "boolean", default: false },
+        rounds: { type: "string" },
+        trials: { type: "string" },
+      },
     });
     const [name = "", ...others] = positionals;
     const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
-    const trials = values.trials === undefined ? undefined : Number(values.trials);
+    const asked = values.rounds ?? values.trials;
+    const trials = asked === undefined ? undefined : Number(asked);
     const wrongTrials = trials !== undefined && !(Number.isInteger(trials) && trials > 0);
     if (bench === undefined || others.length > 0 || wrongTrials) return undefined;
     return { name, bench, quick: values.quick, trials };

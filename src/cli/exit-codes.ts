@@ -45,6 +45,7 @@ export const exitCodeOf: { readonly [Code in ErrorCode]: ExitCode } = {
   CORRUPT: exitCodes.unhealthy,
   HANDSHAKE_REFUSED: exitCodes.failed,
   STORAGE_FAILED: exitCodes.unhealthy,
+  NO_SPACE: exitCodes.unavailable,
   EXECUTOR_FAILED: exitCodes.failed,
   JOB_FAILED: exitCodes.failed,
   INTERNAL: exitCodes.failed,

@@ -12,6 +12,8 @@ import { duration, nodeList } from "./options.ts";
 import { formats } from "./output.ts";
 import { addSdfsCommands } from "./sdfs/commands.ts";
 import { defaultNode, type GlobalOptions, Session, type World } from "./session.ts";
+import { addNodeCommands } from "./node.ts";
+import { addSettingCommands } from "./setting.ts";
 import { addStartCommand } from "./start.ts";
 import { addStatusCommands } from "./status.ts";
 
@@ -78,6 +80,7 @@ function report(error: unknown, world: World): number {
 const listings: Readonly<Record<string, string>> = {
   job: "idunno job ls",
   model: "idunno model ls",
+  setting: "idunno setting ls",
   file: "idunno sdfs ls",
   node: "idunno members",
 };
@@ -148,6 +151,8 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no leader or nobody reachable, 4 not fo
   addStartCommand(program, open, door);
   addDevCommands(program, open);
   addStatusCommands(program, open);
+  addNodeCommands(program, open);
+  addSettingCommands(program, open);
   addModelCommands(program, open);
   addJobCommands(program, open);
   addSdfsCommands(program, open);

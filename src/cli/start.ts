@@ -9,6 +9,7 @@ import {
   integer,
   label,
   type NamedAddress,
+  nodeList,
   nodeNamed,
 } from "./options.ts";
 import type { Open, Session } from "./session.ts";
@@ -20,7 +21,9 @@ interface StartOptions {
   readonly http: HostPort;
   readonly advertise?: string;
   readonly bootstrap?: readonly NamedAddress[];
+  readonly join?: readonly string[];
   readonly slots?: number;
+  readonly diskReserve?: number;
   readonly label?: Readonly<Record<string, string>>;
 }
 
@@ -39,9 +42,19 @@ export function addStartCommand(program: Command, open: Open, door: NodeDoor): v
       bootstrapList,
     )
     .option(
+      "--join <host:port,…>",
+      "HTTP addresses of running nodes whose cluster it is to join; nothing to existing data",
+      nodeList,
+    )
+    .option(
       "--slots <number>",
       "inference threads (default: one for each core; 0: none, it only stores)",
       integer(0, 1024),
+    )
+    .option(
+      "--disk-reserve <MiB>",
+      "below this much room on its disk it takes no more writes (default: 128)",
+      integer(1),
     )
     .option("--label <key=value>", "such as rack=r1; may be repeated", label)
     .addHelpText(
@@ -50,13 +63,19 @@ export function addStartCommand(program: Command, open: Open, door: NodeDoor): v
 Examples:
   idunno start --name n1 --data-dir /var/lib/idunno --listen 10.0.0.1:7001 --http 10.0.0.1:8001 \\
     --bootstrap n1=10.0.0.1:7001,n2=10.0.0.2:7001,n3=10.0.0.3:7001
+  idunno start --name n4 --data-dir /var/lib/idunno --listen 10.0.0.4:7001 --http 10.0.0.4:8001 \\
+    --join 10.0.0.1:8001,10.0.0.2:8001
   idunno start --name n1 --data-dir /var/lib/idunno --listen 10.0.0.1:7001 --http 10.0.0.1:8001
 
 To try it out on one machine: idunno dev up`,
     )
     .action(async (options: StartOptions, command: Command) => {
       const session = open(command);
-      const { name, bootstrap } = options;
+      const { name, bootstrap, join } = options;
+      if (bootstrap !== undefined && join !== undefined)
+        throw new IDunnoError("USAGE", {
+          message: "--bootstrap founds a cluster and --join enters one: give one of them",
+        });
       if (bootstrap !== undefined && !bootstrap.some((member) => member.name === name))
         throw new IDunnoError("USAGE", {
           message: `--bootstrap must name this node as well: ${name}=host:port`,
@@ -68,7 +87,10 @@ To try it out on one machine: idunno dev up`,
         http: options.http,
         advertise: options.advertise,
         bootstrap,
+        join,
         slots: options.slots,
+        diskReserveBytes:
+          options.diskReserve === undefined ? undefined : options.diskReserve * 1024 * 1024,
         labels: options.label ?? {},
       });
     });

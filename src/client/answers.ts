@@ -2,7 +2,16 @@
  * The answers of the HTTP interface as typed values: one validator for each shape that the client reads, compiled at its
  * first use, since a command reads one or two of them.
  */
-import { IssuedKey, MemberView, ModelView, StatusView } from "../lib/api/cluster.ts";
+import {
+  IssuedKey,
+  LeaderView,
+  MemberView,
+  ModelView,
+  RemovedSetting,
+  SettingsView,
+  SettingView,
+  StatusView,
+} from "../lib/api/cluster.ts";
 import { FileView, ListView, LocateView, LogView, StoreView } from "../lib/api/files.ts";
 import { AssignmentsView, JobView, QueryView, ResultLine } from "../lib/api/jobs.ts";
 import { IDunnoError } from "../lib/errors.ts";
@@ -11,9 +20,14 @@ import { parser, type Static, type TSchema, Type } from "../lib/schema.ts";
 export const parse = {
   key: lazily(IssuedKey, "issued key"),
   status: lazily(StatusView, "status"),
+  member: lazily(MemberView, "member"),
+  leader: lazily(LeaderView, "leader"),
   members: lazily(Type.Array(MemberView), "members"),
   model: lazily(ModelView, "model"),
   models: lazily(Type.Array(ModelView), "models"),
+  setting: lazily(SettingView, "setting"),
+  settings: lazily(SettingsView, "settings"),
+  removedSetting: lazily(RemovedSetting, "removed setting"),
   job: lazily(JobView, "job"),
   jobs: lazily(Type.Array(JobView), "jobs"),
   queries: lazily(Type.Array(QueryView), "queries"),

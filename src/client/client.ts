@@ -3,7 +3,16 @@
  * the node that answered last, goes on to the next on failure, and repeats mutations under one idempotency key, so that
  * what is asked once happens once. Answers are checked against the schemas: a wrong server gives MALFORMED.
  */
-import type { AddModelBody, MemberView, ModelView, StatusView } from "../lib/api/cluster.ts";
+import type {
+  AddModelBody,
+  LeaderView,
+  MemberView,
+  ModelView,
+  RemovedSetting,
+  SettingsView,
+  SettingView,
+  StatusView,
+} from "../lib/api/cluster.ts";
 import type { FileView, ListView, LocateView, LogView, StoreView } from "../lib/api/files.ts";
 import type {
   AssignmentsView,
@@ -16,31 +25,13 @@ import type {
 import { apiLimits } from "../lib/api/routes.ts";
 import { parse, parseResultLine } from "./answers.ts";
 import { download, followLines } from "./resume.ts";
+import type { CallOptions, ClientOptions, MutationOptions, PageQuery } from "./options.ts";
 import { segment, segments } from "./paths.ts";
 import { type Call, Transport } from "./transport.ts";
 import { type ByteSource, Upload } from "./upload.ts";
 
 export type { ByteSource } from "./upload.ts";
-
-export interface ClientOptions {
-  /** `host:port` of the nodes' HTTP interfaces; any of them will do, further ones are learnt from their answers. */
-  readonly nodes: readonly string[];
-  /** How long a request may take with all its tries; for bodies, how long they may stand still. Default 10,000. */
-  readonly timeoutMs?: number;
-  /** Gives up sooner when every node has refused the connection for so long. Default: `timeoutMs`. */
-  readonly patienceMs?: number;
-  /** Reads answer from what the node asked has, without asking the leader. Default false. */
-  readonly stale?: boolean;
-}
-
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface MutationOptions extends CallOptions {
-  /** To go on with a mutation that another client or process began. Default: a fresh key. */
-  readonly idempotencyKey?: string;
-}
+export type { CallOptions, ClientOptions, MutationOptions, PageQuery } from "./options.ts";
 
 export class IDunnoClient {
   readonly #transport: Transport;
@@ -85,6 +76,18 @@ export class IDunnoClient {
     return members;
   }
 
+  /** Asks a member to leave for good; it has left when {@link members} shows it no more. */
+  async removeMember(node: string, options: MutationOptions = {}): Promise<MemberView> {
+    const path = `/v1/members/${segment(node)}`;
+    return this.#mutate({ method: "DELETE", path }, parse.member, options);
+  }
+
+  /** Hands the leadership over, to the voter that is furthest unless one is named. Answers who leads then. */
+  async handOver(to: string | undefined, options: MutationOptions = {}): Promise<LeaderView> {
+    const json = to === undefined ? {} : { to };
+    return this.#mutate({ method: "POST", path: "/v1/leader", json }, parse.leader, options);
+  }
+
   async models(options: CallOptions = {}): Promise<ModelView[]> {
     return this.#read("/v1/models", parse.models, {}, options);
   }
@@ -95,6 +98,25 @@ export class IDunnoClient {
 
   async addModel(body: AddModelBody, options: MutationOptions = {}): Promise<ModelView> {
     return this.#mutate({ method: "POST", path: "/v1/models", json: body }, parse.model, options);
+  }
+
+  /** One page of the settings whose name begins with `prefix`, by name. */
+  async settings(query: PageQuery, options: CallOptions = {}): Promise<SettingsView> {
+    return this.#read("/v1/settings", parse.settings, { ...query }, options);
+  }
+
+  async setting(name: string, options: CallOptions = {}): Promise<SettingView> {
+    return this.#read(`/v1/settings/${segment(name)}`, parse.setting, {}, options);
+  }
+
+  async set(name: string, value: string, options: MutationOptions = {}): Promise<SettingView> {
+    const path = `/v1/settings/${segment(name)}`;
+    return this.#mutate({ method: "PUT", path, json: { value } }, parse.setting, options);
+  }
+
+  async unset(name: string, options: MutationOptions = {}): Promise<RemovedSetting> {
+    const path = `/v1/settings/${segment(name)}`;
+    return this.#mutate({ method: "DELETE", path }, parse.removedSetting, options);
   }
 
   async submitJob(body: SubmitJobBody, options: MutationOptions = {}): Promise<JobView> {
@@ -179,15 +201,8 @@ export class IDunnoClient {
   }
 
   /** One page of the newest versions of the files whose path begins with `prefix`, sorted by the bytes of their paths. */
-  async list(
-    query: {
-      readonly prefix?: string;
-      readonly after?: string | undefined;
-      readonly limit?: number;
-    },
-    options: CallOptions = {},
-  ): Promise<ListView> {
-    return this.#read("/v1/list", parse.list, query, options);
+  async list(query: PageQuery, options: CallOptions = {}): Promise<ListView> {
+    return this.#read("/v1/list", parse.list, { ...query }, options);
   }
 
   /** All pages of {@link list}. */

@@ -44,6 +44,8 @@ export interface ErrorDetails {
   HANDSHAKE_REFUSED: { readonly peer: string; readonly why: string };
   /** The disk refused a write that must not be lost. The process ends. */
   STORAGE_FAILED: { readonly what: string };
+  /** The disk of the node that leads has no room, and no other one could take over. */
+  NO_SPACE: { readonly node: string };
   /** `during`: a query ended the process, a query ran out of time, or the process could not be had at all. */
   EXECUTOR_FAILED: { readonly why: string; readonly during: "query" | "timeout" | "start" };
   JOB_FAILED: { readonly job: string; readonly why: string };
@@ -88,6 +90,8 @@ const describe: { readonly [C in ErrorCode]: (details: ErrorDetails[C]) => strin
   HANDSHAKE_REFUSED: ({ peer, why }) => `${peer} refused the connection: ${why}`,
   STORAGE_FAILED: ({ what }) =>
     `the disk failed at ${what}: this node stops, since it cannot keep its promises`,
+  NO_SPACE: ({ node }) =>
+    `the disk of ${node} is full: free some room there; writes go on as soon as there is`,
   EXECUTOR_FAILED: ({ why }) => `the inference executor failed: ${why}`,
   JOB_FAILED: ({ job, why }) => `job ${job} failed: ${why}`,
   INTERNAL: ({ message }) => `internal error: ${message}; see the daemon's log`,

@@ -34,12 +34,21 @@ export interface RegisterMember {
   readonly labels: readonly (readonly [key: string, value: string])[];
 }
 
-/** The leader's detector says that a boot of a node went down, or is back. Another boot than the recorded one: ignored. */
+/**
+ * The leader's detector says that a boot of a node went down, or is back; or, of a node that was asked to leave, that
+ * it has left. Another boot than the recorded one: ignored.
+ */
 export interface MarkMember {
   readonly kind: "mark-member";
   readonly node: NodeId;
   readonly boot: string;
-  readonly state: "up" | "down";
+  readonly state: "up" | "down" | "left";
+}
+
+/** A node is to leave for good: it gets no more work and no more chunks, and what it holds is copied elsewhere first. */
+export interface RemoveMember {
+  readonly kind: "remove-member";
+  readonly node: NodeId;
 }
 
 export interface AddModel {
@@ -73,9 +82,17 @@ export interface LoseChunks {
   readonly chunks: readonly string[];
 }
 
+/** Sets one of the cluster's settings, or takes it back when there is no value (settings.ts). */
+export interface SetSetting {
+  readonly kind: "set-setting";
+  readonly name: string;
+  readonly value?: string | undefined;
+}
+
 export type Operation =
   | RegisterMember
   | MarkMember
+  | RemoveMember
   | AddModel
   | SubmitJob
   | SetJob
@@ -86,7 +103,8 @@ export type Operation =
   | CommitFiles
   | RemoveFile
   | PlaceChunks
-  | LoseChunks;
+  | LoseChunks
+  | SetSetting;
 
 /** A log entry's content: an operation, stamped with log time by the leader that proposed it. */
 export interface Command {
@@ -97,11 +115,14 @@ export interface Command {
   readonly operation: Operation;
 }
 
-export type MemberState = "up" | "down";
+/** `left`: gone for good; its data directory may not come back, another one under its name may. */
+export type MemberState = "up" | "down" | "left";
 
 /** `member/<node>` Hot. */
 export interface MemberRecord extends Omit<RegisterMember, "kind"> {
   readonly state: MemberState;
+  /** It was asked to leave, or has left. */
+  readonly leaving?: true;
   /** Log time of the last change of {@link state}. */
   readonly since: LogTime;
 }
@@ -114,6 +135,11 @@ export interface ModelRecord {
   readonly manifest: ModelManifest;
   readonly file: Pin;
   readonly addedAt: LogTime;
+}
+
+/** `setting/<name>` Hot. */
+export interface SettingRecord {
+  readonly value: string;
 }
 
 /** `key/<idempotency key>` Hot. */

@@ -15,7 +15,7 @@ import type { Stamp } from "../lib/rows.ts";
 import { queries } from "../scheduler/rows.ts";
 import type { JobRecord, QueryRecord } from "../scheduler/types.ts";
 import type { StoreRecord } from "../sdfs/catalog/types.ts";
-import type { Command, MemberRecord, ModelRecord, Operation } from "./commands.ts";
+import type { Command, MemberRecord, ModelRecord, Operation, SettingRecord } from "./commands.ts";
 import { KeyOrder, answerOf, forgetOldKeys, isUndecided, remember, requestHash } from "./keys.ts";
 import { perform } from "./perform.ts";
 import { HotRows, isHot, meta } from "./tables.ts";
@@ -81,6 +81,7 @@ export class Machine {
 
   readonly members: ReadonlyMap<NodeId, MemberRecord> = this.#view("member");
   readonly models: ReadonlyMap<string, ModelRecord> = this.#view("model");
+  readonly settings: ReadonlyMap<string, SettingRecord> = this.#view("setting");
   readonly stores: ReadonlyMap<StoreId, StoreRecord> = this.#view("store");
   readonly jobs: ReadonlyMap<JobId, JobRecord> = this.#hot.jobs as ReadonlyMap<JobId, JobRecord>;
 

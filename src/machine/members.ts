@@ -8,8 +8,8 @@ import type { LogTime } from "../lib/types.ts";
 import { releaseAttempts } from "../scheduler/rows.ts";
 import { stores } from "../sdfs/catalog/rows.ts";
 import { recentlyDownMs, replicationFactor } from "../sdfs/catalog/types.ts";
-import type { MarkMember, MemberRecord, RegisterMember } from "./commands.ts";
-import { members } from "./tables.ts";
+import type { MarkMember, MemberRecord, RegisterMember, RemoveMember } from "./commands.ts";
+import { members, takesMore } from "./tables.ts";
 
 /** Members: "a few hundred machines", and every member is in every node's memory and status. */
 export const membersLimit = 1_024;
@@ -41,7 +41,9 @@ export function registerMember(rows: Rows, command: RegisterMember, { now }: Sta
     state: "up",
     since,
   };
-  members.put(rows, said.node, record);
+  // Starting anew does not undo that it was asked to leave; under another directory it is another node.
+  const isSame = known?.incarnation === said.incarnation && known.leaving === true;
+  members.put(rows, said.node, isSame ? { ...record, leaving: true } : record);
   return done;
 }
 
@@ -61,6 +63,11 @@ function checkRegistration(
     });
   if (known === undefined && members.list(rows).length >= membersLimit)
     return refuse("BUSY", { what: "the member list", limit: membersLimit });
+  if (known?.state === "left" && known.incarnation === command.incarnation)
+    return refuse("CONFLICT", {
+      what: `node ${node}`,
+      why: "it was removed from the cluster; start it in an empty --data-dir with --join",
+    });
   if (known !== undefined && known.incarnation !== command.incarnation && known.state === "up")
     return refuse("CONFLICT", {
       what: `node ${node}`,
@@ -93,8 +100,31 @@ export function markMember(rows: Rows, command: MarkMember, { now }: Stamp): Out
       remedy: "'idunno members' lists them",
     });
   if (member.boot !== command.boot || member.state === command.state) return done;
+  // Only who was asked to leave has left, and who has left is neither up nor down.
+  if (member.state === "left" || (command.state === "left" && member.leaving !== true)) return done;
   members.put(rows, command.node, { ...member, state: command.state, since: now });
-  if (command.state === "down") releaseAttempts(rows, command.node);
+  if (command.state !== "up") releaseAttempts(rows, command.node);
+  if (command.state === "left") retireStore(rows, member);
+  return done;
+}
+
+/** Asks a node to leave. Somebody has to stay. */
+export function removeMember(rows: Rows, { node }: RemoveMember): Outcome {
+  const member = members.get(rows, node);
+  if (member === undefined || member.state === "left")
+    return refuse("NOT_FOUND", {
+      kind: "member",
+      name: node,
+      remedy: "'idunno members' lists them",
+    });
+  if (member.leaving === true) return done;
+  const staying = members.list(rows).filter(([id, each]) => id !== node && takesMore(each));
+  if (staying.length === 0)
+    return refuse("CONFLICT", {
+      what: `node ${node}`,
+      why: "no other node is up to take over what it holds",
+    });
+  members.put(rows, node, { ...member, leaving: true });
   return done;
 }
 
@@ -102,6 +132,10 @@ export function markMember(rows: Rows, command: MarkMember, { now }: Stamp): Out
 export function requiredCopies(rows: Rows, now: LogTime): number {
   const counted = members
     .list(rows)
-    .filter(([, { state, since }]) => state === "up" || now - since < recentlyDownMs).length;
+    .filter(([, each]) => takesMore(each) || isRecentlyDown(each, now)).length;
   return Math.max(1, Math.min(replicationFactor, counted));
+}
+
+function isRecentlyDown({ state, leaving, since }: MemberRecord, now: LogTime): boolean {
+  return state === "down" && leaving !== true && now - since < recentlyDownMs;
 }

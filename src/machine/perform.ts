@@ -22,7 +22,8 @@ import { loseChunks, placeChunks } from "../sdfs/catalog/replicas.ts";
 import { versionId, versions } from "../sdfs/catalog/rows.ts";
 import { orderedOperation } from "./codec.ts";
 import type { AddModel, Operation } from "./commands.ts";
-import { markMember, registerMember, requiredCopies } from "./members.ts";
+import { setSetting } from "./settings.ts";
+import { markMember, registerMember, removeMember, requiredCopies } from "./members.ts";
 import { mayWork, members, meta, models } from "./tables.ts";
 
 /** Models: each is in every node's memory with its labels. */
@@ -35,6 +36,8 @@ export function perform(rows: Rows, operation: Operation, stamp: Stamp): Outcome
       return registerMember(rows, operation, stamp);
     case "mark-member":
       return markMember(rows, operation, stamp);
+    case "remove-member":
+      return removeMember(rows, operation);
     case "add-model":
       return addModel(rows, operation, stamp);
     case "submit-job":
@@ -62,6 +65,8 @@ export function perform(rows: Rows, operation: Operation, stamp: Stamp): Outcome
       return placeChunks(rows, operation.store, operation.chunks);
     case "lose-chunks":
       return loseChunks(rows, operation.store, operation.chunks);
+    case "set-setting":
+      return setSetting(rows, operation);
     default:
       return unknownKind(operation);
   }

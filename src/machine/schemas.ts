@@ -17,6 +17,8 @@ const Hash = Type.String({ pattern: "^[0-9a-f]{64}$" });
 /** host:port; the longest host name has 253 characters. */
 const Address = Type.String({ maxLength: 262 });
 const Path = Type.String();
+/** Becomes part of a key; which names there are, apply says. */
+const Setting = Type.String({ pattern: "^[a-z][a-z0-9._-]{0,64}$" });
 
 const Replica = Type.Object({ store: Id, index: Count }, closed);
 const Chunk = Type.Object({ hash: Hash, bytes: Count, replicas: Type.Array(Replica) }, closed);
@@ -57,8 +59,9 @@ export const operationSchemas: { readonly [K in Operation["kind"]]: TSchema } = 
   "mark-member": operation("mark-member", {
     node: Node,
     boot: Id,
-    state: Type.Union([Type.Literal("up"), Type.Literal("down")]),
+    state: Type.Union([Type.Literal("up"), Type.Literal("down"), Type.Literal("left")]),
   }),
+  "remove-member": operation("remove-member", { node: Node }),
   "add-model": operation("add-model", { manifest: ModelManifest, file: FileAt }),
   "submit-job": operation("submit-job", {
     name: Type.String(),
@@ -89,6 +92,10 @@ export const operationSchemas: { readonly [K in Operation["kind"]]: TSchema } = 
     chunks: Type.Array(Type.Object({ hash: Hash, index: Count }, closed)),
   }),
   "lose-chunks": operation("lose-chunks", { store: Id, chunks: Type.Array(Hash) }),
+  "set-setting": operation("set-setting", {
+    name: Setting,
+    value: Type.Optional(Type.String()),
+  }),
 };
 
 /** What surrounds an operation; which schema that one has is told by its kind. */

@@ -5,11 +5,12 @@
 import { Table } from "../lib/rows.ts";
 import { joinJob } from "../scheduler/rows.ts";
 import type { JobFixed, JobProgress, JobRecord } from "../scheduler/types.ts";
-import type { KeyRecord, MemberRecord, ModelRecord } from "./commands.ts";
+import type { KeyRecord, MemberRecord, ModelRecord, SettingRecord } from "./commands.ts";
 
 export const members = new Table<MemberRecord>("member");
 export const models = new Table<ModelRecord>("model");
 export const keys = new Table<KeyRecord>("key");
+export const settings = new Table<SettingRecord>("setting");
 
 /** `meta/…`: single values. */
 export const meta = {
@@ -20,6 +21,8 @@ export const meta = {
   keyFloor: "keyFloor",
   /** Catalog index up to which removed versions may have been collected. */
   collectionFloor: "collectionFloor",
+  /** How many settings have a row. */
+  settings: "settings",
 } as const;
 
 /** The tables whose rows are kept in memory. */
@@ -31,6 +34,7 @@ export const hotTables: ReadonlySet<string> = new Set([
   "query",
   "key",
   "store",
+  "setting",
   "meta",
 ]);
 
@@ -103,5 +107,10 @@ export class HotRows {
 
 /** Whether a node may be given work: a member, up, with this boot. */
 export function mayWork(member: MemberRecord | undefined, boot: string): boolean {
-  return member !== undefined && member.state === "up" && member.boot === boot;
+  return member !== undefined && takesMore(member) && member.boot === boot;
+}
+
+/** Whether a member is there to stay: only then does it get work and chunks. */
+export function takesMore({ state, leaving }: MemberRecord): boolean {
+  return state === "up" && leaving !== true;
 }

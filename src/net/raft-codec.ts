@@ -4,6 +4,7 @@
  */
 import { IDunnoError } from "../lib/errors.ts";
 import { assertNever, LogIndex, type NodeId, Term } from "../lib/types.ts";
+import { decodeConfiguration } from "../raft/configuration.ts";
 import type { AppendReply, Entry, Message } from "../raft/types.ts";
 
 const kinds = [
@@ -15,6 +16,8 @@ const kinds = [
   "appendReply",
   "heartbeat",
   "heartbeatReply",
+  "snapshotOffer",
+  "timeoutNow",
 ] as const satisfies readonly Message["kind"][];
 const entryKinds = ["noop", "command", "configuration"] as const satisfies readonly Entry["kind"][];
 
@@ -22,8 +25,9 @@ export function encodeMessage(message: Message): unknown[] {
   const head = [kinds.indexOf(message.kind), message.term];
   switch (message.kind) {
     case "preVote":
-    case "vote":
       return [...head, message.lastIndex, message.lastTerm];
+    case "vote":
+      return [...head, message.lastIndex, message.lastTerm, message.handover];
     case "preVoteReply":
     case "voteReply":
       return [...head, message.granted];
@@ -43,9 +47,19 @@ export function encodeMessage(message: Message): unknown[] {
         : [...head, message.damaged, result.prevIndex, result.hintIndex, result.hintTerm];
     }
     case "heartbeat":
-      return [...head, message.commit, message.readPosition, message.healIndex ?? 0];
+      return [
+        ...head,
+        message.commit,
+        message.readPosition,
+        message.sentAt,
+        message.healIndex ?? 0,
+      ];
     case "heartbeatReply":
-      return [...head, message.readPosition, message.damaged];
+      return [...head, message.readPosition, message.sentAt, message.damaged];
+    case "snapshotOffer":
+      return [...head, message.index, message.healIndex ?? 0];
+    case "timeoutNow":
+      return head;
     default:
       return assertNever(message, "message");
   }
@@ -58,13 +72,9 @@ export function decodeMessage(from: NodeId, to: NodeId, value: unknown): Message
   const envelope = { from, to, term: Term(fields.count(1)) };
   switch (kind) {
     case "preVote":
+      return { ...envelope, kind, ...decodeLogEnd(fields) };
     case "vote":
-      return {
-        ...envelope,
-        kind,
-        lastIndex: LogIndex(fields.count(2)),
-        lastTerm: Term(fields.count(3)),
-      };
+      return { ...envelope, kind, ...decodeLogEnd(fields), handover: fields.flag(4) };
     case "preVoteReply":
     case "voteReply":
       return { ...envelope, kind, granted: fields.flag(2) };
@@ -88,15 +98,35 @@ export function decodeMessage(from: NodeId, to: NodeId, value: unknown): Message
         kind,
         commit: LogIndex(fields.count(2)),
         readPosition: fields.count(3),
-        healIndex: optionalIndex(fields.count(4)),
+        sentAt: fields.count(4),
+        healIndex: optionalIndex(fields.count(5)),
       };
     case "heartbeatReply":
-      return { ...envelope, kind, readPosition: fields.count(2), damaged: fields.flag(3) };
+      return {
+        ...envelope,
+        kind,
+        readPosition: fields.count(2),
+        sentAt: fields.count(3),
+        damaged: fields.flag(4),
+      };
+    case "snapshotOffer":
+      return {
+        ...envelope,
+        kind,
+        index: LogIndex(fields.count(2)),
+        healIndex: optionalIndex(fields.count(3)),
+      };
+    case "timeoutNow":
+      return { ...envelope, kind };
     case undefined:
       throw malformed("0", "a known message kind");
     default:
       return assertNever(kind, "message kind");
   }
+}
+
+function decodeLogEnd(fields: Fields): { lastIndex: LogIndex; lastTerm: Term } {
+  return { lastIndex: LogIndex(fields.count(2)), lastTerm: Term(fields.count(3)) };
 }
 
 function decodeResult(fields: Fields): AppendReply["result"] {
@@ -115,6 +145,8 @@ function decodeEntry(value: unknown, index: number): Entry {
   const data = fields.at(2);
   if (kind === undefined) throw malformed("entry", "a known entry kind");
   if (!(data instanceof Uint8Array)) throw malformed("entry", "bytes");
+  if (kind === "configuration" && decodeConfiguration(data) === undefined)
+    throw malformed("entry", "a configuration");
   return { index: LogIndex(index), term: Term(fields.count(0)), kind, data };
 }
 

@@ -47,6 +47,7 @@ export class Applier {
   #running: Promise<void> = Promise.resolve();
   #busy = false;
   #stopped = false;
+  #isPaused = false;
 
   constructor(ports: ApplierPorts) {
     this.#ports = ports;
@@ -66,7 +67,30 @@ export class Applier {
   applyTo(index: LogIndex): void {
     if (index <= this.#target || this.#stopped) return;
     this.#target = index;
-    if (!this.#busy) this.#running = this.#run();
+    this.#start();
+  }
+
+  /** Applies nothing more; resolves when it is at rest. */
+  async pause(): Promise<void> {
+    this.#isPaused = true;
+    await this.#running;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#start();
+  }
+
+  /** The state was replaced by one as of an index, while this was at rest. */
+  replaced(index: LogIndex): void {
+    this.#applied = index;
+    if (this.#target < index) this.#target = index;
+    this.#announce();
+    this.resume();
+  }
+
+  #start(): void {
+    if (!this.#busy && !this.#isPaused && this.#applied < this.#target) this.#running = this.#run();
   }
 
   expect(expectation: Expectation): void {
@@ -110,7 +134,7 @@ export class Applier {
   async #run(): Promise<void> {
     this.#busy = true;
     try {
-      while (this.#applied < this.#target && !this.#stopped) {
+      while (this.#applied < this.#target && !this.#stopped && !this.#isPaused) {
         this.#slice();
         this.#announce();
         if (this.#applied < this.#target) await nextTurn();

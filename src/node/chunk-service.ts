@@ -6,6 +6,7 @@ import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
 import type { UploadedChunk } from "../lib/content.ts";
 import { ChunkHash, type NodeId, type StoreId } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
+import { takesMore } from "../machine/tables.ts";
 import type { PeerNetwork } from "../net/peers.ts";
 import { type Candidate, place } from "../sdfs/catalog/placement.ts";
 import { type ChunkRecord, replicationFactor } from "../sdfs/catalog/types.ts";
@@ -153,7 +154,7 @@ export class ChunkService {
   /** Stores whose node is up. */
   #candidates(): Candidate[] {
     return [...this.#ports.machine.members.values()]
-      .filter(({ state }) => state === "up")
+      .filter(takesMore)
       .map(({ node, store, labels }) => ({
         node,
         store,

@@ -58,6 +58,13 @@ const requests = {
   propose: Type.Object({ kind: Type.Literal("propose") }, closed),
   /** Answer: the index that makes a read linearizable. */
   readIndex: Type.Object({ kind: Type.Literal("readIndex") }, closed),
+  /** Answer when another node leads; `to` undefined: whoever is furthest. */
+  handOver: Type.Object(
+    { kind: Type.Literal("handOver"), to: Type.Optional(Type.String({ maxLength: 64 })) },
+    closed,
+  ),
+  /** From a node that is not in the Raft group yet, and so hears no leader. Answer: who leads, if that is known. */
+  whoLeads: Type.Object({ kind: Type.Literal("whoLeads") }, closed),
   assign: AssignRequest,
   complete: CompleteRequest,
   /** Make a chunk local and durable, from one of these nodes. Answer: the applied index then. */
@@ -99,6 +106,10 @@ export const parseDurable = parser(
   "answer",
 );
 export const parseIndex = parser(Type.Object({ index: Count }, closed), "answer");
+export const parseLeader = parser(
+  Type.Object({ leader: Type.Optional(Type.String({ maxLength: 64 })) }, closed),
+  "answer",
+);
 export const parseFound = parser(Type.Object({ found: Type.Boolean() }, closed), "answer");
 export const parseOutcome = parser(
   Type.Union([

@@ -6,19 +6,21 @@
 import { randomBytes } from "node:crypto";
 import { asIDunnoError, fromWire, IDunnoError, type ErrorCode } from "../lib/errors.ts";
 import type { Outcome, OutcomeValue } from "../lib/outcome.ts";
-import { LogIndex, LogTime, type NodeId } from "../lib/types.ts";
+import { LogIndex, LogTime, NodeId as toNodeId, type NodeId } from "../lib/types.ts";
 import { decodeCommand, encodeCommand } from "../machine/codec.ts";
 import type { Operation } from "../machine/commands.ts";
 import type { PeerNetwork } from "../net/peers.ts";
 import type { RoleView } from "../raft/types.ts";
 import type { Applier } from "./applier.ts";
-import { parseIndex, parseOutcome } from "./control.ts";
+import { parseIndex, parseLeader, parseOutcome } from "./control.ts";
 import { abortable, pause } from "./deadline.ts";
 import type { LogClock } from "./log-clock.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 
 /** Pause before asking again when the leader is known but refused, in ms: about two round trips. */
 const retryPauseMs = 10;
+/** Between two rounds of asking who leads, in ms. */
+const askAgainMs = 100;
 /** A leader that has not answered for this long is asked again, or its successor, in ms. */
 const tryMs = 2_000;
 
@@ -29,6 +31,7 @@ const retryable: ReadonlySet<ErrorCode> = new Set([
   "CLOSED",
   "BUSY",
   "TIMED_OUT",
+  "NO_SPACE",
 ]);
 
 export interface CoordinationPorts {
@@ -37,6 +40,10 @@ export interface CoordinationPorts {
   readonly applier: Applier;
   readonly logClock: LogClock;
   readonly peers: PeerNetwork;
+  /** Whether this node is not in the Raft group, so that no leader speaks to it. */
+  readonly isOutsider: () => boolean;
+  /** Nodes that may know the leader. */
+  readonly others: () => Iterable<NodeId>;
 }
 
 export class Coordination {
@@ -111,6 +118,36 @@ export class Coordination {
     await this.#ports.applier.reached(index, signal);
   }
 
+  /**
+   * Has the leadership handed over, to the voter that is furthest unless one is named. Returns who leads then.
+   * @throws IDunnoError CONFLICT when nobody could take it; NO_LEADER
+   */
+  async handOver(to: NodeId | undefined, signal: AbortSignal): Promise<NodeId> {
+    let asked: NodeId | undefined;
+    const isDone = (): boolean =>
+      this.#leader !== undefined &&
+      (to === undefined ? asked !== undefined && this.#leader !== asked : this.#leader === to);
+    await this.#retry(
+      signal,
+      async () => {
+        if (isDone()) return;
+        asked ??= this.#ports.self;
+        await this.#ports.driver.handOver(to);
+      },
+      async (leader, trySignal) => {
+        if (isDone()) return;
+        asked ??= leader;
+        const head = to === undefined ? { kind: "handOver" } : { kind: "handOver", to };
+        const options = { timeoutMs: tryMs, signal: trySignal };
+        await this.#ports.peers.request(leader, "control", head, options);
+      },
+    );
+    while (!isDone() && !signal.aborted) await untilAborted(this.#leaderChange.signal, signal);
+    if (this.#leader === undefined || signal.aborted)
+      throw new IDunnoError("TIMED_OUT", { what: "the handover", afterMs: tryMs });
+    return this.#leader;
+  }
+
   /** Proposes at this node, which must lead. Also serves the requests of others. */
   async proposeHere(operation: Operation, key: string | undefined): Promise<Outcome> {
     const at = this.#ports.logClock.now();
@@ -123,6 +160,33 @@ export class Coordination {
     return this.proposeHere(operation, key);
   }
 
+  /**
+   * Who leads, when no leader speaks to this node: in the group one will soon, outside of it the others know.
+   * undefined: nobody does yet; something changed, or it is time to ask again.
+   */
+  async #hearsay(changed: AbortSignal, signal: AbortSignal): Promise<NodeId | undefined> {
+    const { isOutsider, others, peers } = this.#ports;
+    if (!isOutsider()) {
+      await untilAborted(changed, signal);
+      return undefined;
+    }
+    const either = AbortSignal.any([changed, signal]);
+    for (const peer of others()) {
+      if (either.aborted) return undefined;
+      try {
+        const options = { timeoutMs: tryMs, signal: either };
+        const reply = await peers.request(peer, "control", { kind: "whoLeads" }, options);
+        const { leader } = parseLeader(reply.head);
+        if (leader !== undefined) return toNodeId(leader);
+      } catch (error) {
+        // It may be down, as any; the next one is asked.
+        if (!retryable.has(asIDunnoError(error).code)) throw error;
+      }
+    }
+    await pause(askAgainMs, either);
+    return undefined;
+  }
+
   async #retry<T>(
     signal: AbortSignal,
     here: () => Promise<T>,
@@ -131,11 +195,8 @@ export class Coordination {
     const start = performance.now();
     while (!signal.aborted) {
       const changed = this.#leaderChange.signal;
-      const leader = this.#leader;
-      if (leader === undefined) {
-        await untilAborted(changed, signal);
-        continue;
-      }
+      const leader = this.#leader ?? (await this.#hearsay(changed, signal));
+      if (leader === undefined) continue;
       const trying = AbortSignal.any([signal, changed]);
       try {
         return await (leader === this.#ports.self

@@ -10,6 +10,7 @@ import { groupBy } from "../lib/group-by.ts";
 import type { AssignedQuery } from "../lib/outcome.ts";
 import { type JobId, NodeId } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
+import { takesMore } from "../machine/tables.ts";
 import { planAssignments } from "../scheduler/policy.ts";
 import { Predictor } from "../scheduler/prediction.ts";
 import { completionBytes } from "../scheduler/results.ts";
@@ -142,7 +143,7 @@ export class Dispatcher {
       jobs: machine.jobs.values(),
       openQueries: (job) => machine.openQueries(job),
       nodes: [...machine.members.values()]
-        .filter(({ state }) => state === "up")
+        .filter(takesMore)
         .map(({ node, boot, slots }) => ({ node, boot, slots })),
       predictedMs: (job: JobId, node: NodeId, inputs: number) =>
         this.#predictor.predictMs(job, node, inputs),

@@ -13,12 +13,21 @@ import { Executor } from "../inference/executor.ts";
 import type { Machine } from "../machine/machine.ts";
 import { type Hello, PeerNetwork } from "../net/peers.ts";
 import type { Raft } from "../raft/core.ts";
+import { defaultReserveBytes, DiskWatch } from "./disk-watch.ts";
 import { startHttp } from "./http/server.ts";
 import { type Logger, openLog } from "./log.ts";
 import { LogClock } from "./log-clock.ts";
 import { Node } from "./node.ts";
 import { makeRaft, makeRegistration, openChunks } from "./opening.ts";
-import { establishIdentity, type Founder, type Identity } from "./stores/identity.ts";
+import { askCluster } from "./joining.ts";
+import { peerAddresses } from "./peer-list.ts";
+import {
+  establishIdentity,
+  type Founder,
+  type Identity,
+  joinIdentity,
+  readIdentity,
+} from "./stores/identity.ts";
 import { openStores } from "./stores/open-stores.ts";
 
 /** The version that status shows. */
@@ -33,9 +42,13 @@ export interface NodeOptions {
   readonly http: { readonly host: string; readonly port: number };
   /** All founding nodes, this one included; undefined when the directory has been in use before. */
   readonly bootstrap: readonly Founder[] | undefined;
+  /** HTTP addresses of running nodes whose cluster this one is to join; nothing to a directory that has been in use. */
+  readonly join?: readonly string[] | undefined;
   /** Inference threads; undefined: one per processor. 0: none, this node only stores. */
   readonly slots: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  /** Bytes to be kept free on the disk of the log; undefined: {@link defaultReserveBytes}. */
+  readonly diskReserveBytes?: number | undefined;
   /** The host under which others reach this node; undefined: `listen.host`. */
   readonly advertise?: string | undefined;
   /** Where to log; undefined: standard error. */
@@ -110,11 +123,12 @@ async function open(
   stop: Stop,
 ): Promise<RunningNode> {
   const { dataDirectory: directory } = options;
-  const established = await establishIdentity(directory, options.name, options.bootstrap);
+  const established = await establish(options);
   const { identity } = established;
   const boot = randomBytes(8).toString("hex");
   const clock = { now: () => performance.now() };
   const opening = { scope, log, onFatal: stop.fatal };
+  const close = closer(scope, log, stop);
   let node: Node | undefined;
 
   const { logStore, recovered, state, machine } = await openStores(directory, established, opening);
@@ -136,24 +150,33 @@ async function open(
   const stored = { log, raft, logStore, state, machine, logClock, chunkStore, cache };
   const made = new Node(
     { self: NodeId(identity.node), boot, directory, identity, version },
-    { ...stored, clock, peers, executor, loopDelay, onFatal: stop.fatal },
+    {
+      ...stored,
+      clock,
+      peers,
+      executor,
+      loopDelay,
+      onFatal: stop.fatal,
+      onRemoved: () => void close(), // fails by `stopped`
+    },
   );
   node = made;
   scope.defer(async () => made.close());
   const http = await startHttp(options.http, made.services);
   scope.defer(async () => http.close());
-  peers.setPeers(otherFounders(identity));
+  peers.setPeers(peerAddresses(identity, machine.members));
   const host = options.advertise ?? options.listen.host;
-  made.start(
-    makeRegistration(identity, {
-      boot,
-      chunkStore,
-      peerAddress: `${host}:${peers.port}`,
-      httpAddress: `${options.advertise ?? options.http.host}:${http.port}`,
-      slots,
-      labels: options.labels,
-    }),
+  const disk = new DiskWatch(
+    { directory, reserveBytes: options.diskReserveBytes ?? defaultReserveBytes },
+    { log, onChange: (full) => made.services.driver.storageFull(full) },
   );
+  scope.defer(async () => disk.close());
+  disk.start();
+  const peerAddress = `${host}:${peers.port}`;
+  const httpAddress = `${options.advertise ?? options.http.host}:${http.port}`;
+  const { labels } = options;
+  const told = { boot, chunkStore, peerAddress, httpAddress, slots, labels };
+  made.start(makeRegistration(identity, told));
   log.info("started", {
     boot,
     cluster: identity.cluster,
@@ -164,12 +187,19 @@ async function open(
     appliedIndex: state.appliedIndex,
     term: recovered.hardState.term,
   });
-  return {
-    httpPort: http.port,
-    peerPort: peers.port,
-    stopped: stop.promise,
-    close: closer(scope, log, stop),
-  };
+  return { httpPort: http.port, peerPort: peers.port, stopped: stop.promise, close };
+}
+
+/** Who this node is: what its directory says, or a founder, or somebody who joins. */
+async function establish({
+  dataDirectory,
+  name,
+  bootstrap,
+  join,
+}: NodeOptions): ReturnType<typeof establishIdentity> {
+  if (join === undefined || (await readIdentity(dataDirectory)) !== undefined)
+    return establishIdentity(dataDirectory, name, bootstrap);
+  return { identity: joinIdentity(name, await askCluster(join)), isNew: true };
 }
 
 /** Event-loop delay since the start, sampled every 10 ms: what explains a false election. */
@@ -241,11 +271,9 @@ async function listenForPeers(
  */
 function foreignIncarnation(machine: Machine, { node, incarnation }: Hello): string | undefined {
   const member = machine.members.get(node);
-  if (member === undefined || member.incarnation === incarnation) return undefined;
+  if (member?.state === "left" && member.incarnation === incarnation)
+    return `${node} was removed from the cluster: start it in an empty --data-dir with --join`;
+  if (member === undefined || member.incarnation === incarnation || member.state === "left")
+    return undefined;
   return `${node} is known with the data directory of incarnation ${member.incarnation}, this one is ${incarnation}: bring back the old directory`;
-}
-
-function otherFounders({ node, founders }: Identity): Map<NodeId, { host: string; port: number }> {
-  const others = founders.filter(({ name }) => name !== node);
-  return new Map(others.map(({ name, host, port }) => [NodeId(name), { host, port }]));
 }

@@ -4,6 +4,7 @@
  * A process that died is known by its port refusing (peers.ts says `refused`): marked down at once. Anything else is
  * judged by silence of the raft lane. A new boot registers itself, which frees what its last boot had in hand.
  */
+import { hasCode } from "../lib/errors.ts";
 import { type Outcome } from "../lib/outcome.ts";
 import { NodeId } from "../lib/types.ts";
 import type { MemberRecord, RegisterMember } from "../machine/commands.ts";
@@ -19,6 +20,8 @@ import type { RaftDriver } from "./raft-driver.ts";
 export const downAfterMs = 1_000;
 /** A member that was down and is heard again within this is up, in ms: four heartbeats. */
 const upWithinMs = 200;
+/** Boots looked for and remembered: above any cluster. */
+const bootsKept = 4_096;
 /** How often the leader looks, in ms. */
 const sweepMs = 100;
 /** How long one try to register may take, in ms; then it is tried again. */
@@ -32,6 +35,7 @@ export interface MembersPorts {
   readonly coordination: Coordination;
   readonly clock: MonotonicClock;
   readonly log: Logger;
+  readonly onFatal: (error: unknown) => void;
 }
 
 export class Members {
@@ -41,6 +45,8 @@ export class Members {
   readonly #dead = new Map<NodeId, string | undefined>();
   /** The boot with which each peer is connected now. */
   readonly #boots = new Map<NodeId, string>();
+  /** When boots that are not connected were first looked for. */
+  readonly #seen = new Map<string, number>();
   readonly #marking = new Set<NodeId>();
   #timer: NodeJS.Timeout | undefined;
   #leadingSince = 0;
@@ -77,15 +83,16 @@ export class Members {
     const { driver, machine, self } = this.#ports;
     if (!driver.isReadyLeader) return;
     for (const member of machine.members.values()) {
-      if (member.node === self.node || this.#marking.has(member.node)) continue;
+      if (member.node === self.node || member.state === "left" || this.#marking.has(member.node))
+        continue;
       const state = this.#judge(member);
       if (state !== undefined) void this.#mark(member, state); // failures are logged there
     }
   }
 
   #judge(member: MemberRecord): "up" | "down" | undefined {
-    const { raft, clock } = this.#ports;
-    const heard = raft.contacts.get(member.node) ?? Number.NEGATIVE_INFINITY;
+    const { clock } = this.#ports;
+    const heard = this.#heard(member);
     const silentMs = clock.now() - Math.max(heard, this.#leadingSince);
     const diedBoot = this.#dead.get(member.node);
     const died =
@@ -93,6 +100,22 @@ export class Members {
     if (member.state === "up") return died || silentMs > downAfterMs ? "down" : undefined;
     const back = this.#boots.get(member.node) === member.boot && clock.now() - heard < upWithinMs;
     return back && !died ? "up" : undefined;
+  }
+
+  /** When it was last heard. Whoever is not in the Raft group says nothing on its own: its connection stands for it. */
+  #heard({ node, boot }: MemberRecord): number {
+    const { raft, clock } = this.#ports;
+    const peer = raft.peers.get(node);
+    if (peer !== undefined) return peer.lastContact;
+    return this.#boots.get(node) === boot ? clock.now() : (this.#seen.get(boot) ?? this.#see(boot));
+  }
+
+  /** A boot that is not connected yet has the usual time to be. */
+  #see(boot: string): number {
+    const now = this.#ports.clock.now();
+    if (this.#seen.size >= bootsKept) this.#seen.clear();
+    this.#seen.set(boot, now);
+    return now;
   }
 
   async #mark({ node, boot }: MemberRecord, state: "up" | "down"): Promise<void> {
@@ -126,6 +149,11 @@ export class Members {
           return;
         }
       } catch (error) {
+        // The name is another's, or this node was removed: no later try will do better.
+        if (hasCode(error, "CONFLICT")) {
+          this.#ports.onFatal(error);
+          return;
+        }
         if (!signal.aborted) log.debug("register-failed", { error: String(error) });
       }
       await pause(50, signal);

@@ -3,7 +3,7 @@
  * It owns the parts that live as long as it does and that nothing else needs to open or close by itself.
  */
 import type { AssignedQuery } from "../lib/outcome.ts";
-import type { ChunkHash, NodeId } from "../lib/types.ts";
+import { assert, type ChunkHash, type NodeId } from "../lib/types.ts";
 import type { RegisterMember } from "../machine/commands.ts";
 import type { Reply } from "../net/peers.ts";
 import { decodeMessage } from "../net/raft-codec.ts";
@@ -19,6 +19,8 @@ import { PeerRequests } from "./peer-requests.ts";
 import { Repairer } from "./repairer.ts";
 import { ResultsOutbox } from "./results-outbox.ts";
 import { makeServices, type NodeIdentity, type NodeParts, type Services } from "./services.ts";
+import { peerAddresses } from "./peer-list.ts";
+import { Voters } from "./voters.ts";
 import { Worker } from "./worker.ts";
 
 /** How long a push of assignments may take, in ms; then it is pushed again. */
@@ -36,10 +38,13 @@ export class Node {
   readonly #finisher: Finisher;
   readonly #repairer: Repairer;
   readonly #preloader: ModelPreloader;
+  readonly #voters: Voters;
   readonly #requests: PeerRequests;
   readonly #closing = new AbortController();
   #members: Members | undefined;
   #leads = false;
+  /** The members as they were when the peers were last set. */
+  #memberList = "";
 
   constructor(identity: NodeIdentity, parts: NodeParts) {
     this.#identity = identity;
@@ -48,6 +53,11 @@ export class Node {
     const { self, boot } = identity;
     this.services = makeServices(identity, parts, {
       onRole: (role) => this.#onRole(role),
+      onConfiguration: ({ index, configuration }) =>
+        parts.log.info("configuration", { index, ...configuration }),
+      fetchSnapshot: () => assert(false, "a log that was never compacted needs no snapshot"),
+      installSnapshot: async () =>
+        assert(false, "a log that was never compacted needs no snapshot"),
       isRegistered: () => this.#members?.isRegistered === true,
     });
     const { coordination, applier } = this.services;
@@ -70,6 +80,7 @@ export class Node {
     });
     this.#finisher = new Finisher(shared);
     this.#repairer = new Repairer({ ...shared, store: parts.chunkStore });
+    this.#voters = new Voters({ ...shared, clock: parts.clock, repairer: this.#repairer });
     this.#preloader = new ModelPreloader(shared);
     this.#requests = new PeerRequests(this.#closing.signal, {
       services: this.services,
@@ -81,9 +92,11 @@ export class Node {
 
   start(registration: RegisterMember): void {
     const { clock } = this.#parts;
-    this.#members = new Members({ ...this.services, self: registration, clock });
+    const { onFatal } = this.#parts;
+    this.#members = new Members({ ...this.services, self: registration, clock, onFatal });
     this.services.driver.start();
     this.#members.start();
+    this.#voters.start();
     this.#repairer.start();
     this.#preloader.nudge();
     void this.#reconcile(); // its failures are logged there
@@ -137,6 +150,7 @@ export class Node {
   /** State moved on; on a new leader the first time says that everything acknowledged is here. */
   #onApplied(): void {
     this.#worker.onApplied();
+    this.#followMembers();
     this.#preloader.nudge();
     if (!this.services.driver.isReadyLeader) return;
     if (!this.#leads) {
@@ -146,6 +160,24 @@ export class Node {
     }
     this.#dispatcher.nudge();
     this.#finisher.nudge();
+  }
+
+  /** The member list says whom to dial, and whether this node is still part of it. */
+  #followMembers(): void {
+    const { machine, identity, log } = this.services;
+    const { self } = this.#identity;
+    const list = [...machine.members.values()]
+      .map(
+        ({ node, peerAddress, state }) => `${node} ${peerAddress} ${state === "left" ? "-" : ""}`,
+      )
+      .join("\n");
+    if (list === this.#memberList) return;
+    this.#memberList = list;
+    this.#parts.peers.setPeers(peerAddresses(identity, machine.members));
+    const member = machine.members.get(self);
+    if (member?.state !== "left" || member.incarnation !== identity.incarnation) return;
+    log.warn("removed", { member: self });
+    this.#parts.onRemoved();
   }
 
   async #reconcile(): Promise<void> {
@@ -191,11 +223,26 @@ export class Node {
     await this.#parts.peers.request(leader, "control", request, { timeoutMs: deliverMs, signal });
   }
 
+  /** Before it stops, a leader lets another one lead, so that nobody has to notice. */
+  async #resign(): Promise<void> {
+    const { driver } = this.services;
+    if (driver.role.kind !== "leader") return;
+    try {
+      await driver.handOver();
+      this.#parts.log.info("handed-over");
+    } catch (error) {
+      // A lone voter, or nobody well enough: the others will notice.
+      this.#parts.log.info("not-handed-over", { why: String(error) });
+    }
+  }
+
   async close(): Promise<void> {
+    await this.#resign();
     this.#closing.abort();
     this.#worker.close();
     await Promise.all([
       this.#members?.close(),
+      this.#voters.close(),
       this.#outbox.close(),
       this.#dispatcher.close(),
       this.#finisher.close(),

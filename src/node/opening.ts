@@ -50,7 +50,13 @@ export function makeRaft(
   return new Raft(
     {
       id: NodeId(identity.node),
-      configuration: simpleConfiguration(identity.founders.map(({ name }) => NodeId(name))),
+      configurations: [
+        {
+          index: LogIndex(0),
+          configuration: simpleConfiguration(identity.founders.map(({ name }) => NodeId(name))),
+        },
+        ...recovered.configurations,
+      ],
       timings: defaultTimings,
       limits: defaultLimits,
       ...start,

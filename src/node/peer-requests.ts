@@ -38,6 +38,13 @@ export class PeerRequests {
         return { head: await coordination.proposeForwarded(body), body: nothing };
       case "readIndex":
         return { head: { index: await services.driver.readIndex() }, body: nothing };
+      case "whoLeads": {
+        const { leader } = coordination;
+        return { head: leader === undefined ? {} : { leader }, body: nothing };
+      }
+      case "handOver":
+        await services.driver.handOver(request.to === undefined ? undefined : NodeId(request.to));
+        return { head: {}, body: nothing };
       case "assign":
         worker.assign(request.queries);
         return { head: {}, body: nothing };

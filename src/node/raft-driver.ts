@@ -7,7 +7,17 @@ import { IDunnoError } from "../lib/errors.ts";
 import type { Outcome } from "../lib/outcome.ts";
 import { LogIndex, type NodeId, type Term } from "../lib/types.ts";
 import type { Raft } from "../raft/core.ts";
-import type { Message, PersistWrite, Ready, RoleView } from "../raft/types.ts";
+import type { Proposed, Steered } from "../raft/options.ts";
+import type {
+  ConfigurationAt,
+  LogBase,
+  Message,
+  PersistWrite,
+  RaftEvent,
+  Ready,
+  RoleView,
+  SnapshotMeta,
+} from "../raft/types.ts";
 import type { Applier } from "./applier.ts";
 import type { MonotonicClock } from "./log-clock.ts";
 import type { LogStore } from "./stores/log-store.ts";
@@ -27,6 +37,12 @@ export interface DriverPorts {
   /** Sends a message; false when it could not even be queued. */
   readonly send: (message: Message) => boolean;
   readonly onRole: (role: RoleView) => void;
+  /** Another configuration is in force. */
+  readonly onConfiguration: (configuration: ConfigurationAt) => void;
+  /** Fetch a snapshot of `index` or later from a peer, unless one is being fetched; then {@link RaftDriver.snapshotStaged}. */
+  readonly fetchSnapshot: (from: NodeId, index: LogIndex) => void;
+  /** Puts the staged snapshot in the place of the state and of the log. The applier is at rest. */
+  readonly installSnapshot: (snapshot: SnapshotMeta) => Promise<void>;
   /** The node cannot go on: its disk failed or an invariant broke. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -36,6 +52,9 @@ interface Proposal {
   readonly accepted: (index: LogIndex, term: Term) => void;
   readonly refused: (error: IDunnoError) => void;
 }
+
+/** How long a planned stop waits for another leader, in ms: a handover takes one round trip and an election. */
+const handOverMs = 1_000;
 
 export class RaftDriver {
   readonly #ports: DriverPorts;
@@ -48,6 +67,7 @@ export class RaftDriver {
   #scheduled = false;
   #timer: { readonly handle: NodeJS.Timeout; readonly due: number } | undefined;
   #stopped = false;
+  readonly #roleChanged: (() => void)[] = [];
   #idle: (() => void) | undefined;
 
   constructor(ports: DriverPorts) {
@@ -127,7 +147,57 @@ export class RaftDriver {
     this.#step({ kind: "peerDied", peer });
   }
 
-  #step(event: Parameters<Raft["step"]>[0]): void {
+  /** The log store has forgotten everything up to `base`. */
+  compacted(base: LogBase): void {
+    this.#step({ kind: "compacted", base });
+  }
+
+  /** Whether the disk has no room for entries. */
+  storageFull(full: boolean): void {
+    this.#step({ kind: "storage", full });
+  }
+
+  /** A snapshot that was wanted is complete. Nothing is applied while the core decides and the state is replaced. */
+  async snapshotStaged(snapshot: SnapshotMeta): Promise<void> {
+    const { applier, raft } = this.#ports;
+    await applier.pause();
+    this.#step({ kind: "snapshotStaged", snapshot });
+    // Not wanted any more: the log went on by itself. Else the write that installs it lets the applier go on.
+    if (raft.base.index !== snapshot.index) applier.resume();
+  }
+
+  /** Asks the core for something that only a leader can do. */
+  steer(action: (raft: Raft, now: number) => Steered): Steered {
+    const steered = action(this.#ports.raft, this.#ports.clock.now());
+    this.#schedule();
+    return steered;
+  }
+
+  /**
+   * Hands the leadership over, to the voter that is furthest unless one is named, and waits until it is gone.
+   * @throws IDunnoError NOT_LEADER; CONFLICT when there is nobody to take it, or he did not within {@link handOverMs}
+   */
+  async handOver(to?: NodeId): Promise<void> {
+    const steered = this.steer((raft, now) => raft.handOver(to, now));
+    if (steered.kind === "notLeader") throw new IDunnoError("NOT_LEADER", steered);
+    const what = "the leadership";
+    if (steered.kind === "refused") throw new IDunnoError("CONFLICT", { what, why: steered.why });
+    const { term } = steered;
+    const end = this.#ports.clock.now() + handOverMs;
+    while (!this.#stopped && this.role.kind === "leader" && this.role.term === term) {
+      const leftMs = end - this.#ports.clock.now();
+      if (leftMs <= 0) throw new IDunnoError("CONFLICT", { what, why: "its heir did not take it" });
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, leftMs);
+        this.#roleChanged.push(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+  }
+
+  #step(event: RaftEvent): void {
     if (this.#stopped) return;
     this.#guard(() => this.#ports.raft.step(event, this.#ports.clock.now()));
     this.#schedule();
@@ -166,22 +236,37 @@ export class RaftDriver {
       proposals.map(({ data }) => data),
       this.#ports.clock.now(),
     );
-    for (const [i, { accepted, refused }] of proposals.entries()) {
-      if (result.kind === "accepted") accepted(LogIndex(result.firstIndex + i), result.term);
-      else if (result.kind === "busy")
-        refused(
-          new IDunnoError("BUSY", { what: "the log's uncommitted tail", limit: result.limitBytes }),
-        );
-      else refused(new IDunnoError("NOT_LEADER", { leader: result.leader }));
+    // In a moment they are taken here, or refused in favour of the heir.
+    if (result.kind === "handingOver") this.#proposals = proposals;
+    else if (result.kind === "accepted")
+      for (const [i, { accepted }] of proposals.entries())
+        accepted(LogIndex(result.firstIndex + i), result.term);
+    else for (const { refused } of proposals) refused(this.#refusal(result));
+  }
+
+  #refusal(result: Exclude<Proposed, { readonly kind: "accepted" | "handingOver" }>): IDunnoError {
+    switch (result.kind) {
+      case "busy":
+        return new IDunnoError("BUSY", {
+          what: "the log's uncommitted tail",
+          limit: result.limitBytes,
+        });
+      case "full":
+        return new IDunnoError("NO_SPACE", { node: this.role.leader ?? "the leader" });
+      case "notLeader":
+        return new IDunnoError("NOT_LEADER", { leader: result.leader });
     }
   }
 
   #perform(ready: Ready): void {
-    const { applier, onRole } = this.#ports;
+    const { applier, onRole, onConfiguration, fetchSnapshot } = this.#ports;
     if (ready.role !== undefined) {
       if (ready.role.kind !== "leader") applier.abandon(ready.role.leader);
       onRole(ready.role);
+      for (const changed of this.#roleChanged.splice(0)) changed();
     }
+    if (ready.configuration !== undefined) onConfiguration(ready.configuration);
+    if (ready.fetch !== undefined) fetchSnapshot(ready.fetch.from, ready.fetch.index);
     if (ready.persist !== undefined) void this.#write(ready.persist); // failures reach onFatal
     for (const { message, afterWrite } of ready.messages) {
       if (afterWrite > this.#durableWrite) this.#held.push({ message, afterWrite });
@@ -199,6 +284,7 @@ export class RaftDriver {
     const { store, raft, clock, onFatal } = this.#ports;
     this.#writing = true;
     try {
+      if (persist.install !== undefined) await this.#install(persist.install);
       await store.write(persist);
       this.#writing = false;
       if (this.#stopped) return;
@@ -216,6 +302,12 @@ export class RaftDriver {
     } finally {
       this.#idle?.();
     }
+  }
+
+  async #install(snapshot: SnapshotMeta): Promise<void> {
+    const { applier, installSnapshot } = this.#ports;
+    await installSnapshot(snapshot);
+    applier.replaced(snapshot.index);
   }
 
   async #healed(): Promise<void> {
@@ -260,6 +352,7 @@ export class RaftDriver {
     for (const { refused } of this.#proposals.splice(0)) refused(closed);
     for (const answer of this.#reads.values()) answer(undefined);
     this.#reads.clear();
+    for (const changed of this.#roleChanged.splice(0)) changed();
   }
 
   /** Stops taking part; returns when the write under way has ended. */

@@ -72,13 +72,17 @@ export class Repairer {
 
   async #work(): Promise<void> {
     const stores = this.#storeStatuses();
-    const seen = stores.map(({ store, live }) => `${store}${live ? "+" : "-"}`).join();
+    const seen = stores
+      .map(({ store, live, leaving }) => `${store}${live ? "+" : "-"}${leaving ? "!" : ""}`)
+      .join();
     if (seen !== this.#membersSeen) {
       this.#membersSeen = seen;
       this.#settled.clear();
       this.#cursors.clear();
     }
-    const absent = stores.filter(({ live }) => !live).map(({ store }) => `held/${store}/`);
+    const absent = stores
+      .filter(({ live, leaving }) => !live || leaving)
+      .map(({ store }) => heldBy(store));
     // Chunks that want copies change while the members stay, so that list is never settled.
     for (const list of ["lacking/", ...absent]) {
       if (this.#settled.has(list)) continue;
@@ -91,6 +95,11 @@ export class Repairer {
     }
   }
 
+  /** Whether nothing that this store holds wants another copy elsewhere that could be made: its node may go. */
+  isDispensable(store: StoreId): boolean {
+    return this.#settled.has(heldBy(store));
+  }
+
   /** A store is live when its node is up, or has been down only briefly. */
   #storeStatuses(): StoreStatus[] {
     const { machine, logClock } = this.#ports;
@@ -99,8 +108,9 @@ export class Repairer {
       const member = members.get(id);
       const live =
         member !== undefined &&
-        (member.state === "up" || logClock.now() - member.since < repairAfterMs);
-      return { store: id, node, weight: live ? 1 : 0, live };
+        (member.state === "up" ||
+          (member.state === "down" && logClock.now() - member.since < repairAfterMs));
+      return { store: id, node, weight: live ? 1 : 0, live, leaving: member?.leaving === true };
     });
   }
 
@@ -110,7 +120,10 @@ export class Repairer {
     stores: readonly StoreStatus[],
   ): Promise<{ readonly next: string | undefined; readonly copies: readonly RepairCopy[] }> {
     const { state } = this.#ports;
-    const most = Math.min(replicationFactor, stores.filter(({ live }) => live).length);
+    const most = Math.min(
+      replicationFactor,
+      stores.filter(({ live, leaving }) => live && !leaving).length,
+    );
     const endangered: ChunkRecord[] = [];
     let scanned = 0;
     let next: string | undefined;
@@ -179,7 +192,7 @@ export class Repairer {
     const present = new Set<string>();
     for await (const hash of store.list()) present.add(hash);
     const missing: ChunkHash[] = [];
-    for await (const [key] of state.rows(`held/${store.id}/`)) {
+    for await (const [key] of state.rows(heldBy(store.id))) {
       const hash = key.slice(key.lastIndexOf("/") + 1);
       if (!present.has(hash)) missing.push(ChunkHash(hash));
     }
@@ -207,4 +220,9 @@ export class Repairer {
     this.#closing.abort();
     await this.#duty.close();
   }
+}
+
+/** The list of what a store should hold. */
+function heldBy(store: StoreId): string {
+  return `held/${store}/`;
 }

@@ -8,7 +8,6 @@ import type { ChunkCache } from "../sdfs/chunks/chunk-cache.ts";
 import type { NodeId } from "../lib/types.ts";
 import type { PeerNetwork } from "../net/peers.ts";
 import { encodeMessage } from "../net/raft-codec.ts";
-import type { RoleView } from "../raft/types.ts";
 import { Applier } from "./applier.ts";
 import { ChunkService } from "./chunk-service.ts";
 import { Coordination } from "./coordination.ts";
@@ -16,8 +15,10 @@ import { Files } from "./files.ts";
 import { Inputs } from "./inputs.ts";
 import type { Logger } from "./log.ts";
 import type { LogClock, MonotonicClock } from "./log-clock.ts";
+import { peerAddresses } from "./peer-list.ts";
+import { members as groupMembers } from "../raft/quorum.ts";
 import { Models } from "./models.ts";
-import { RaftDriver } from "./raft-driver.ts";
+import { type DriverPorts, RaftDriver } from "./raft-driver.ts";
 import { SnapshotSource } from "./snapshots/snapshot-source.ts";
 import type { Identity } from "./stores/identity.ts";
 import type { LogStore } from "./stores/log-store.ts";
@@ -72,6 +73,8 @@ export interface NodeParts extends Pick<
   readonly cache: ChunkCache;
   readonly peers: PeerNetwork;
   readonly onFatal: (error: unknown) => void;
+  /** The cluster has parted from this node. */
+  readonly onRemoved: () => void;
 }
 
 /**
@@ -81,7 +84,9 @@ export interface NodeParts extends Pick<
 export function makeServices(
   identity: NodeIdentity,
   parts: NodeParts,
-  hooks: { readonly onRole: (role: RoleView) => void; readonly isRegistered: () => boolean },
+  hooks: Pick<DriverPorts, "onRole" | "onConfiguration" | "fetchSnapshot" | "installSnapshot"> & {
+    readonly isRegistered: () => boolean;
+  },
 ): Services {
   const { raft, logStore, state, machine, logClock, clock, peers, log, executor, onFatal } = parts;
   const { self } = identity;
@@ -100,9 +105,20 @@ export function makeServices(
     clock,
     send: (message) => peers.send(message.to, encodeMessage(message)),
     onRole: hooks.onRole,
+    onConfiguration: hooks.onConfiguration,
+    fetchSnapshot: hooks.fetchSnapshot,
+    installSnapshot: hooks.installSnapshot,
     onFatal,
   });
-  const coordination = new Coordination({ self, driver, applier, logClock, peers });
+  const coordination = new Coordination({
+    self,
+    driver,
+    applier,
+    logClock,
+    peers,
+    isOutsider: () => !groupMembers(raft.configuration).includes(self),
+    others: () => peerAddresses(identity.identity, machine.members).keys(),
+  });
   const chunks = new ChunkService({
     self,
     machine,

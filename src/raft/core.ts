@@ -3,47 +3,35 @@
  * driver (src/node/raft-driver.ts) and the simulator feed it alike. Start reading here; the rules (R1 to R9) stand
  * in state.ts, each role has its file.
  */
-import { Random } from "../lib/random.ts";
 import { assertNever, LogIndex, type NodeId } from "../lib/types.ts";
-import {
-  electionWon,
-  onPeerDied,
-  onPreVote,
-  onPreVoteReply,
-  onVote,
-  onVoteReply,
-  ownVoteDurable,
-  startPreVote,
-} from "./election.ts";
-import { followLeader, healIfWhole, onAppend, onHeartbeat } from "./follower.ts";
+import { configurationAsOf, configurationsCompacted } from "./configuration-history.ts";
+import { onMessage } from "./dispatch.ts";
+import { electionWon, onPeerDied, ownVoteDurable, startPreVote } from "./election.ts";
+import { healIfWhole } from "./follower.ts";
+import { beginHandover, beginHandoverToBest, expireHandover } from "./handover.ts";
 import {
   advance,
   appendAsLeader,
   becomeLeader,
   broadcastHeartbeat,
   checkQuorum,
-  onAppendReply,
-  onHeartbeatReply,
   onUnreachable,
+  peerViews,
   replicate,
 } from "./leader.ts";
-import { type LogReader, RaftLog } from "./log.ts";
-import type { Proposed, RaftOptions } from "./options.ts";
-import {
-  becomeFollower,
-  drainOutbox,
-  hearsLeader,
-  isDirty,
-  type RaftState,
-  resetElectionTimer,
-  send,
-  sendWhenDurable,
-} from "./state.ts";
+import { holdsLease } from "./lease.ts";
+import type { LogReader } from "./log.ts";
+import { changeConfiguration, leaveJointConfiguration, settleConfiguration } from "./membership.ts";
+import type { ConfigurationRequest, Proposed, RaftOptions, Steered } from "./options.ts";
+import { onSnapshotStaged } from "./snapshot.ts";
+import { takeWrite } from "./write.ts";
+import { drainOutbox, inForce, type Leadership, openState, type RaftState } from "./state.ts";
 import type {
   Configuration,
+  ConfigurationAt,
   Entry,
-  Message,
-  PersistWrite,
+  LogBase,
+  PeerView,
   RaftEvent,
   Ready,
   RoleView,
@@ -52,42 +40,20 @@ import type {
 export class Raft {
   readonly #state: RaftState;
   #reported: RoleView;
+  #reportedConfiguration: ConfigurationAt;
 
   constructor(options: RaftOptions, ports: { readonly log: LogReader }) {
-    const { limits } = options;
-    this.#state = {
-      id: options.id,
-      timings: options.timings,
-      limits,
-      random: new Random(options.seed),
-      log: new RaftLog(ports.log, options, limits.windowBytes),
-      configuration: options.configuration,
-      now: options.now,
-      term: options.hardState.term,
-      vote: options.hardState.vote,
-      role: { kind: "follower", leader: undefined },
-      commitIndex: LogIndex(Math.max(options.base.index, options.appliedIndex)),
-      damage: options.damaged ? { healIndex: undefined, byTerm: undefined } : undefined,
-      matchedLeader: LogIndex(0),
-      electionDue: 0,
-      leaderContact: Number.NEGATIVE_INFINITY,
-      hinted: false,
-      dirty: { hardState: false, truncateFrom: undefined, appendFrom: undefined },
-      nextWrite: 1,
-      durableWrite: 0,
-      outbox: [],
-      readsReady: [],
-      healed: false,
-    };
+    this.#state = openState(options, ports.log);
     this.#reported = this.role;
-    resetElectionTimer(this.#state);
+    this.#reportedConfiguration = inForce(this.#state);
   }
 
   /** When the next `tick` is wanted, in the same milliseconds as `now`. */
   get deadline(): number {
     const { role, electionDue } = this.#state;
     if (role.kind !== "leader") return electionDue;
-    return Math.min(role.heartbeatDue, role.quorumCheckDue);
+    const { heartbeatDue, quorumCheckDue, handover } = role;
+    return Math.min(heartbeatDue, quorumCheckDue, handover?.due ?? Number.POSITIVE_INFINITY);
   }
 
   get role(): RoleView {
@@ -104,8 +70,24 @@ export class Raft {
     return this.#state.log.lastIndex;
   }
 
+  /** The configuration in force (R12), committed or not. */
   get configuration(): Configuration {
-    return this.#state.configuration;
+    return inForce(this.#state).configuration;
+  }
+
+  /** Whether it is committed, as far as this node knows: only then may it be changed. */
+  get isConfigurationCommitted(): boolean {
+    return inForce(this.#state).index <= this.#state.commitIndex;
+  }
+
+  /** The configuration as of an index between the log's base and its end. */
+  configurationAsOf(index: LogIndex): ConfigurationAt {
+    return configurationAsOf(this.#state, index);
+  }
+
+  /** The entry before the log's first one. */
+  get base(): LogBase {
+    return this.#state.log.base;
   }
 
   get isDamaged(): boolean {
@@ -124,11 +106,11 @@ export class Raft {
     return role.kind === "leader" ? role.noopIndex : undefined;
   }
 
-  /** When each peer was last heard, in this process's milliseconds; -Infinity: not in this term. Empty unless leading. */
-  get contacts(): ReadonlyMap<NodeId, number> {
+  /** What this leader knows of everybody else; empty unless leading. */
+  get peers(): ReadonlyMap<NodeId, PeerView> {
     const { role } = this.#state;
     if (role.kind !== "leader") return new Map();
-    return new Map([...role.progress].map(([peer, { lastContact }]) => [peer, lastContact]));
+    return peerViews(role);
   }
 
   /** Entries from `from` on for applying, about `maxBytes` of them. */
@@ -141,6 +123,9 @@ export class Raft {
     const state = this.#state;
     state.now = Math.max(state.now, now);
     if (state.role.kind !== "leader") return { kind: "notLeader", leader: this.role.leader };
+    if (state.isFull) return { kind: "full" };
+    if (state.role.handover !== undefined)
+      return { kind: "handingOver", to: state.role.handover.to };
     if (state.role.uncommittedBytes >= state.limits.uncommittedBytes)
       return { kind: "busy", limitBytes: state.limits.uncommittedBytes };
     const firstIndex = LogIndex(state.log.lastIndex + 1);
@@ -161,8 +146,39 @@ export class Raft {
       state.readsReady.push({ id, index: undefined });
       return;
     }
+    if (state.commitIndex >= role.noopIndex && holdsLease(state, role)) {
+      state.readsReady.push({ id, index: state.commitIndex });
+      return;
+    }
     role.reads.add(id, LogIndex(Math.max(state.commitIndex, role.noopIndex)));
     role.heartbeatNow = true;
+  }
+
+  /** Changes who votes, through a joint configuration where needed (§6). In force at once, safe when committed. */
+  changeConfiguration(request: ConfigurationRequest, now: number): Steered {
+    return this.#steer(now, (state, role) => changeConfiguration(state, role, request));
+  }
+
+  /** Leaves a joint configuration that does not leave by itself. */
+  leaveJoint(now: number): Steered {
+    return this.#steer(now, leaveJointConfiguration);
+  }
+
+  /** Hands the leadership over to a voter; undefined: to the one that is furthest (dissertation §3.10). */
+  handOver(to: NodeId | undefined, now: number): Steered {
+    return this.#steer(now, (state, role) => {
+      if (to !== undefined) return beginHandover(state, role, to);
+      return beginHandoverToBest(state, role)
+        ? { kind: "accepted", index: state.log.lastIndex, term: state.term }
+        : { kind: "refused", why: "no other voter was heard of late" };
+    });
+  }
+
+  #steer(now: number, action: (state: RaftState, role: Leadership) => Steered): Steered {
+    const state = this.#state;
+    state.now = Math.max(state.now, now);
+    if (state.role.kind !== "leader") return { kind: "notLeader", leader: this.role.leader };
+    return action(state, state.role);
   }
 
   step(event: RaftEvent, now: number): void {
@@ -173,7 +189,8 @@ export class Raft {
         this.#tick();
         return;
       case "message":
-        this.#onMessage(event.message);
+        onMessage(state, event.message);
+        this.#settle();
         return;
       case "persisted":
         if (event.write <= state.durableWrite) return;
@@ -187,6 +204,17 @@ export class Raft {
         return;
       case "peerDied":
         onPeerDied(state, event.peer);
+        return;
+      case "compacted":
+        state.log.compacted(event.base);
+        configurationsCompacted(state, event.base.index);
+        return;
+      case "snapshotStaged":
+        onSnapshotStaged(state, event.snapshot);
+        return;
+      case "storage":
+        state.isFull = event.full;
+        this.#settle();
         return;
       default:
         assertNever(event, "raft event");
@@ -206,7 +234,7 @@ export class Raft {
       replicate(state, state.role);
     }
     healIfWhole(state);
-    const persist = canPersist ? this.#takeWrite() : undefined;
+    const persist = canPersist ? takeWrite(state) : undefined;
     const messages = drainOutbox(state);
     const role = this.role;
     const changed =
@@ -214,38 +242,22 @@ export class Raft {
       role.term !== this.#reported.term ||
       role.leader !== this.#reported.leader;
     this.#reported = role;
-    const { healed } = state;
+    const { healed, wanted, log } = state;
     state.healed = false;
+    state.wanted = undefined;
+    const configuration = inForce(state);
+    const reconfigured = configuration !== this.#reportedConfiguration;
+    this.#reportedConfiguration = configuration;
     return {
       persist,
       messages,
-      applyTo: LogIndex(Math.min(state.commitIndex, state.log.durableIndex)),
+      applyTo: LogIndex(Math.min(state.commitIndex, log.durableIndex)),
       reads: state.readsReady.splice(0),
       role: changed ? role : undefined,
       healed,
+      fetch: wanted,
+      configuration: reconfigured ? configuration : undefined,
     };
-  }
-
-  #takeWrite(): PersistWrite | undefined {
-    const { dirty, log, term, vote } = this.#state;
-    if (!isDirty(this.#state)) return undefined;
-    const write = this.#state.nextWrite;
-    this.#state.nextWrite += 1;
-    const entries =
-      dirty.appendFrom === undefined
-        ? []
-        : (log.slice(dirty.appendFrom, Number.POSITIVE_INFINITY) ?? []);
-    const persist: PersistWrite = {
-      write,
-      hardState: dirty.hardState ? { term, vote } : undefined,
-      truncateFrom: dirty.truncateFrom,
-      entries,
-    };
-    dirty.hardState = false;
-    dirty.truncateFrom = undefined;
-    dirty.appendFrom = undefined;
-    log.writing(write);
-    return persist;
   }
 
   /** After anything that may have decided something: an election, a commit, a read, a healing. */
@@ -253,6 +265,10 @@ export class Raft {
     const state = this.#state;
     if (electionWon(state)) becomeLeader(state);
     if (state.role.kind === "leader") advance(state, state.role);
+    if (state.role.kind === "leader") settleConfiguration(state, state.role);
+    // A leader without room lets one lead that has it; it goes on serving reads until one does.
+    if (state.role.kind === "leader" && state.isFull && state.role.handover === undefined)
+      beginHandoverToBest(state, state.role);
   }
 
   #tick(): void {
@@ -262,73 +278,8 @@ export class Raft {
       if (now >= state.electionDue) startPreVote(state);
       return;
     }
+    expireHandover(state, role);
     if (now >= role.quorumCheckDue) checkQuorum(state, role);
     if (state.role === role && now >= role.heartbeatDue) broadcastHeartbeat(state, role);
-  }
-
-  #onMessage(message: Message): void {
-    const state = this.#state;
-    if (message.kind === "preVote") {
-      onPreVote(state, message);
-      return;
-    }
-    if (message.kind === "preVoteReply") {
-      onPreVoteReply(state, message);
-      return;
-    }
-    if (message.term > state.term) {
-      // A node that hears a live leader does not let a candidate raise its term (R8, dissertation §4.2.3).
-      if (message.kind === "vote" && hearsLeader(state)) return;
-      const leader =
-        message.kind === "append" || message.kind === "heartbeat" ? message.from : undefined;
-      becomeFollower(state, message.term, leader);
-    } else if (message.term < state.term) {
-      this.#answerStale(message);
-      return;
-    }
-    this.#onCurrent(message);
-    this.#settle();
-  }
-
-  /** Tells an old leader or candidate of the newer term; drops old answers. */
-  #answerStale(message: Message): void {
-    const state = this.#state;
-    const { id: from, term } = state;
-    const to = message.from;
-    if (message.kind === "append" || message.kind === "heartbeat") {
-      const damaged = state.damage !== undefined;
-      // With pre-vote and a quorum check, an ousted leader is told, or a higher-term node could stay alone (etcd #8501).
-      sendWhenDurable(state, { kind: "heartbeatReply", from, to, term, readPosition: 0, damaged });
-    }
-    if (message.kind === "vote") send(state, { kind: "voteReply", from, to, term, granted: false });
-  }
-
-  /** A message of the present term. */
-  #onCurrent(message: Exclude<Message, { readonly kind: "preVote" | "preVoteReply" }>): void {
-    const state = this.#state;
-    switch (message.kind) {
-      case "vote":
-        onVote(state, message);
-        return;
-      case "voteReply":
-        onVoteReply(state, message);
-        return;
-      case "append":
-        followLeader(state, message.from);
-        onAppend(state, message);
-        return;
-      case "heartbeat":
-        followLeader(state, message.from);
-        onHeartbeat(state, message);
-        return;
-      case "appendReply":
-        if (state.role.kind === "leader") onAppendReply(state, state.role, message);
-        return;
-      case "heartbeatReply":
-        if (state.role.kind === "leader") onHeartbeatReply(state, state.role, message);
-        return;
-      default:
-        assertNever(message, "message");
-    }
   }
 }

@@ -9,6 +9,7 @@ import { isVoter, members, voteResult } from "./quorum.ts";
 import {
   becomeFollower,
   hearsLeader,
+  inForce,
   isPromotable,
   type RaftState,
   resetElectionTimer,
@@ -38,8 +39,11 @@ export function startPreVote(state: RaftState): void {
   countPreVotes(state);
 }
 
-/** Stands for election in the next term. The requests leave at once; its own vote counts when it is durable (R2). */
-export function startElection(state: RaftState): void {
+/**
+ * Stands for election in the next term. The requests leave at once; its own vote counts when it is durable (R2).
+ * @param handover the leader asked for it
+ */
+export function startElection(state: RaftState, handover = false): void {
   state.term = Term(state.term + 1);
   state.vote = state.id;
   state.dirty.hardState = true;
@@ -54,6 +58,7 @@ export function startElection(state: RaftState): void {
       term: state.term,
       lastIndex: state.log.lastIndex,
       lastTerm: state.log.lastTerm,
+      handover,
     });
 }
 
@@ -96,7 +101,7 @@ export function onPreVoteReply(state: RaftState, message: PreVoteReply): void {
 
 function countPreVotes(state: RaftState): void {
   if (state.role.kind !== "preCandidate") return;
-  const result = voteResult(state.configuration, state.role.votes);
+  const result = voteResult(inForce(state).configuration, state.role.votes);
   if (result === "won") startElection(state);
   if (result === "lost") {
     state.role = { kind: "follower", leader: undefined };
@@ -139,7 +144,7 @@ export function onVoteReply(state: RaftState, message: VoteReply): void {
 export function electionWon(state: RaftState): boolean {
   if (state.role.kind !== "candidate") return false;
   const { votes } = state.role;
-  const result = voteResult(state.configuration, votes);
+  const result = voteResult(inForce(state).configuration, votes);
   if (result === "lost") {
     state.role = { kind: "follower", leader: undefined };
     resetRetryTimer(state);
@@ -150,14 +155,16 @@ export function electionWon(state: RaftState): boolean {
 
 /**
  * A peer's process is known to be dead. If it led us, forget it for pre-vote and vote, and stand in turn: the voters
- * that are left start {@link RaftTimings.hintRankMs} apart, so that the first usually wins unopposed.
+ * that are left start {@link RaftTimings.hintRankMs} apart, so that the first usually wins unopposed. A lease is a
+ * promise to a leader that may only seem dead: with leases on, nothing is forgotten (R10).
  */
 export function onPeerDied(state: RaftState, peer: NodeId): void {
+  if (state.timings.leaseReads) return;
   if (state.role.kind !== "follower" || state.role.leader !== peer) return;
   state.role = { kind: "follower", leader: undefined };
   state.leaderContact = Number.NEGATIVE_INFINITY;
   state.hinted = true;
-  const rank = [...state.configuration.voters]
+  const rank = [...inForce(state).configuration.voters]
     .filter((voter) => voter !== peer)
     .sort()
     .indexOf(state.id);
@@ -166,7 +173,6 @@ export function onPeerDied(state: RaftState, peer: NodeId): void {
 }
 
 function otherVoters(state: RaftState): NodeId[] {
-  return members(state.configuration).filter(
-    (node) => node !== state.id && isVoter(state.configuration, node),
-  );
+  const { configuration } = inForce(state);
+  return members(configuration).filter((node) => node !== state.id && isVoter(configuration, node));
 }

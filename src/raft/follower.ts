@@ -3,6 +3,7 @@
  * promise only what is durable (R5).
  */
 import { assert, LogIndex, type NodeId } from "../lib/types.ts";
+import { configurationsAppended, configurationsTruncated } from "./configuration-history.ts";
 import { lastIndexAtMostTerm } from "./progress.ts";
 import {
   becomeFollower,
@@ -12,7 +13,7 @@ import {
   send,
   sendWhenDurable,
 } from "./state.ts";
-import type { Append, Entry, Heartbeat } from "./types.ts";
+import type { Append, AppendReply, Entry, Heartbeat, SnapshotOffer } from "./types.ts";
 
 /** A message of the present term from its leader, whatever this node took itself for. */
 export function followLeader(state: RaftState, leader: NodeId): void {
@@ -26,12 +27,14 @@ export function followLeader(state: RaftState, leader: NodeId): void {
 
 export function onAppend(state: RaftState, message: Append): void {
   noteHealIndex(state, message);
+  // No room: unanswered, the leader's window stays shut, while heartbeats say that this node lives.
+  if (state.isFull && message.entries.length > 0) return;
   const { log } = state;
   // What is committed here is equal in every log (R4): no need to look below it.
   if (message.prevIndex < state.commitIndex) {
     const known = message.entries.at(-1)?.index ?? message.prevIndex;
     if (known <= state.commitIndex) {
-      reply(state, message, { kind: "matched", matchIndex: state.commitIndex });
+      replyMatched(state, message.from, state.commitIndex);
       return;
     }
   }
@@ -43,7 +46,7 @@ export function onAppend(state: RaftState, message: Append): void {
   store(state, message.entries);
   if (lastNew > state.matchedLeader) state.matchedLeader = lastNew;
   commitTo(state, LogIndex(Math.min(message.leaderCommit, lastNew)));
-  reply(state, message, { kind: "matched", matchIndex: lastNew });
+  replyMatched(state, message.from, lastNew);
 }
 
 /** Keeps what agrees, replaces from the first entry that does not (never below the commit index). */
@@ -58,11 +61,13 @@ function store(state: RaftState, entries: readonly Entry[]): void {
   if (from.index <= log.lastIndex) {
     assert(from.index > state.commitIndex, "committed entries are never replaced (R4)");
     log.truncateFrom(from.index);
+    configurationsTruncated(state, from.index);
     state.dirty.truncateFrom = LogIndex(
       Math.min(state.dirty.truncateFrom ?? from.index, from.index),
     );
   }
   log.append(added);
+  configurationsAppended(state, added);
   state.dirty.appendFrom = LogIndex(Math.min(state.dirty.appendFrom ?? from.index, from.index));
 }
 
@@ -75,7 +80,7 @@ function refuse(state: RaftState, message: Append): void {
     message.prevTerm,
     log.base.index,
   );
-  reply(state, message, {
+  reply(state, message.from, {
     kind: "conflict",
     prevIndex: message.prevIndex,
     hintIndex,
@@ -83,22 +88,16 @@ function refuse(state: RaftState, message: Append): void {
   });
 }
 
-function reply(
-  state: RaftState,
-  message: Append,
-  result:
-    | { readonly kind: "matched"; readonly matchIndex: LogIndex }
-    | {
-        readonly kind: "conflict";
-        readonly prevIndex: LogIndex;
-        readonly hintIndex: LogIndex;
-        readonly hintTerm: Append["prevTerm"];
-      },
-): void {
+/** Tells the leader that the log agrees with its own up to here. */
+export function replyMatched(state: RaftState, to: NodeId, matchIndex: LogIndex): void {
+  reply(state, to, { kind: "matched", matchIndex });
+}
+
+function reply(state: RaftState, to: NodeId, result: AppendReply["result"]): void {
   sendWhenDurable(state, {
     kind: "appendReply",
     from: state.id,
-    to: message.from,
+    to,
     term: state.term,
     result,
     damaged: state.damage !== undefined,
@@ -115,11 +114,12 @@ export function onHeartbeat(state: RaftState, message: Heartbeat): void {
     to: message.from,
     term: state.term,
     readPosition: message.readPosition,
+    sentAt: message.sentAt,
     damaged: state.damage !== undefined,
   });
 }
 
-function noteHealIndex(state: RaftState, message: Append | Heartbeat): void {
+export function noteHealIndex(state: RaftState, message: Append | Heartbeat | SnapshotOffer): void {
   if (state.damage === undefined || message.healIndex === undefined) return;
   if (state.damage.byTerm === message.term) return;
   state.damage.byTerm = message.term;

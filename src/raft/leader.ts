@@ -7,13 +7,23 @@ import { entryBytes } from "./log.ts";
 import { lastIndexAtMostTerm, Progress } from "./progress.ts";
 import { members, quorumValue } from "./quorum.ts";
 import { ReadQueue } from "./read-queue.ts";
-import { becomeFollower, commitTo, type Leadership, type RaftState, send } from "./state.ts";
-import type { Append, AppendReply, Entry, HeartbeatReply } from "./types.ts";
+import { configurationsAppended } from "./configuration-history.ts";
+import { continueHandover } from "./handover.ts";
+import { offerSnapshot } from "./snapshot.ts";
+import {
+  becomeFollower,
+  commitTo,
+  inForce,
+  type Leadership,
+  type RaftState,
+  send,
+} from "./state.ts";
+import type { Append, AppendReply, Entry, HeartbeatReply, PeerView } from "./types.ts";
 
 export function becomeLeader(state: RaftState): void {
   const next = LogIndex(state.log.lastIndex + 1);
   const progress = new Map(
-    members(state.configuration)
+    members(inForce(state).configuration)
       .filter((node) => node !== state.id)
       .map((node) => [node, new Progress(node, next, state.limits)] as const),
   );
@@ -26,9 +36,12 @@ export function becomeLeader(state: RaftState): void {
     heartbeatNow: true,
     quorumCheckDue: state.now + state.timings.electionMinMs,
     uncommittedBytes: inheritedBytes(state),
+    handover: undefined,
+    leaseIsVoid: false,
   };
   state.role = leadership;
   state.hinted = false;
+  state.wanted = undefined;
   appendAsLeader(state, leadership, [{ kind: "noop", data: new Uint8Array(0) }]);
 }
 
@@ -58,6 +71,7 @@ export function appendAsLeader(
     data,
   }));
   state.log.append(entries);
+  configurationsAppended(state, entries);
   for (const entry of entries) leadership.uncommittedBytes += entryBytes(entry);
   state.dirty.appendFrom ??= from;
 }
@@ -65,6 +79,7 @@ export function appendAsLeader(
 /** Sends to every peer what its window allows. Called once per turn, so proposals of a turn share messages. */
 export function replicate(state: RaftState, leadership: Leadership): void {
   for (const progress of leadership.progress.values()) {
+    if (progress.offer) offerSnapshot(state, progress);
     if (progress.verify) sendVerification(state, progress);
     while (!progress.paused && sendAppend(state, progress));
   }
@@ -75,7 +90,9 @@ function sendVerification(state: RaftState, progress: Progress): void {
   progress.verify = false;
   const prevIndex = LogIndex(progress.nextIndex - 1);
   const prevTerm = state.log.term(prevIndex);
-  if (prevTerm !== undefined) sendEntries(state, progress, { prevIndex, prevTerm, entries: [] });
+  // undefined: compacted meanwhile, so what is not acknowledged yet has to come by snapshot.
+  if (prevTerm === undefined) progress.needsSnapshot();
+  else sendEntries(state, progress, { prevIndex, prevTerm, entries: [] });
 }
 
 /** Sends one append; returns whether another may follow. */
@@ -88,8 +105,11 @@ function sendAppend(state: RaftState, progress: Progress): boolean {
   const prevTerm = log.term(prevIndex);
   // A probe only asks where the logs agree: entries wait until it is known.
   const entries = probing ? [] : log.slice(progress.nextIndex, limits.appendBytes);
-  // The log has not been compacted in this version: every peer can be served from it.
-  if (prevTerm === undefined || entries === undefined) return false;
+  if (prevTerm === undefined || entries === undefined) {
+    progress.needsSnapshot();
+    offerSnapshot(state, progress);
+    return false;
+  }
   sendEntries(state, progress, { prevIndex, prevTerm, entries });
   progress.sent(
     LogIndex(prevIndex + entries.length),
@@ -126,6 +146,8 @@ export function broadcastHeartbeat(state: RaftState, leadership: Leadership): vo
       term: state.term,
       commit: LogIndex(Math.min(progress.matchIndex, state.commitIndex)),
       readPosition: leadership.reads.position,
+      // Rounded down: a lease may count from too early, never from too late.
+      sentAt: Math.floor(state.now),
       healIndex: progress.healIndex,
     });
 }
@@ -140,7 +162,8 @@ export function onAppendReply(
   noteContact(state, progress, message.damaged);
   const { result } = message;
   if (result.kind === "matched") {
-    progress.matched(result.matchIndex);
+    progress.matched(result.matchIndex, state.log.base.index);
+    continueHandover(state, leadership);
     return;
   }
   // What a damaged peer once acknowledged may be gone; nothing it acknowledges counts, so forgetting is safe (R9).
@@ -154,6 +177,16 @@ export function onAppendReply(
   progress.conflicted(result.prevIndex, retryAt);
 }
 
+/** For people, and for whoever decides about members. */
+export function peerViews({ progress }: Leadership): ReadonlyMap<NodeId, PeerView> {
+  return new Map(
+    [...progress].map(([peer, { state, matchIndex, lastContact, healIndex, inflight }]) => [
+      peer,
+      { state, matchIndex, lastContact, damaged: healIndex !== undefined, inflight },
+    ]),
+  );
+}
+
 export function onHeartbeatReply(
   state: RaftState,
   leadership: Leadership,
@@ -163,6 +196,7 @@ export function onHeartbeatReply(
   if (progress === undefined) return;
   noteContact(state, progress, message.damaged);
   progress.ackedRead = Math.max(progress.ackedRead, message.readPosition);
+  progress.leaseFrom = Math.max(progress.leaseFrom, Math.min(message.sentAt, state.now));
   progress.heartbeatAnswered();
 }
 
@@ -188,6 +222,7 @@ export function onUnreachable(leadership: Leadership, peer: NodeId): void {
 
 /** Commits what a quorum holds durably, if it is of this term (R3), and confirms what reads it can (R7). */
 export function advance(state: RaftState, leadership: Leadership): void {
+  const { configuration } = inForce(state);
   const counted = (of: (progress: Progress) => number, own: number) => (voter: NodeId) => {
     if (voter === state.id) return own;
     const progress = leadership.progress.get(voter);
@@ -195,7 +230,7 @@ export function advance(state: RaftState, leadership: Leadership): void {
   };
   const index = LogIndex(
     quorumValue(
-      state.configuration,
+      configuration,
       counted((progress) => progress.matchIndex, state.log.durableIndex),
     ),
   );
@@ -205,7 +240,7 @@ export function advance(state: RaftState, leadership: Leadership): void {
   }
   if (state.commitIndex < leadership.noopIndex) return;
   const position = quorumValue(
-    state.configuration,
+    configuration,
     counted((progress) => progress.ackedRead, leadership.reads.position),
   );
   for (const read of leadership.reads.confirm(position)) state.readsReady.push(read);
@@ -227,7 +262,7 @@ export function checkQuorum(state: RaftState, leadership: Leadership): void {
   // Twice per time-out, so that silence is noticed at most half a time-out late.
   leadership.quorumCheckDue = state.now + state.timings.electionMinMs / 2;
   const since = state.now - state.timings.electionMinMs;
-  const alive = quorumValue(state.configuration, (voter) => {
+  const alive = quorumValue(inForce(state).configuration, (voter) => {
     if (voter === state.id) return 1;
     const contact = leadership.progress.get(voter)?.lastContact ?? Number.NEGATIVE_INFINITY;
     return contact >= since ? 1 : 0;

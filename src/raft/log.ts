@@ -3,7 +3,8 @@
  * of which writes are durable.
  *
  * Invariants
- *  L1 base.index ≤ durableIndex ≤ lastIndex, and the window ends at lastIndex.
+ *  L1 base.index ≤ durableIndex ≤ lastIndex, and the window ends at lastIndex. While a snapshot is being installed the
+ *     durable index is 0: nothing of the new log is durable yet.
  *  L2 durableIndex counts an entry only when the write that carried *this* entry is durable: a truncation takes
  *     back the promise of every earlier write beyond it, so a late acknowledgement of an overwritten entry counts
  *     for nothing (the ABA race of etcd-io/raft's asynchronous storage writes).
@@ -32,7 +33,7 @@ export function entryBytes(entry: Entry): number {
 export class RaftLog {
   readonly #reader: LogReader;
   readonly #windowBytesMax: number;
-  readonly #base: LogBase;
+  #base: LogBase;
   /** Entries (windowStart, lastIndex], contiguous. */
   #window: Entry[] = [];
   #windowStart: LogIndex;
@@ -124,6 +125,30 @@ export class RaftLog {
     }
     if (this.#durableIndex > kept) this.#durableIndex = kept;
     for (const write of this.#writes) if (write.upTo > kept) write.upTo = kept;
+  }
+
+  /** The store has forgotten everything up to the new base. */
+  compacted(base: LogBase): void {
+    if (base.index <= this.#base.index) return;
+    assert(base.index <= this.#durableIndex, "only what is durable is compacted (L1)");
+    if (base.index > this.#windowStart) {
+      for (const entry of this.#window.splice(0, base.index - this.#windowStart))
+        this.#windowBytes -= entryBytes(entry);
+      this.#windowStart = base.index;
+      this.#windowStartTerm = base.term;
+    }
+    this.#base = base;
+  }
+
+  /** A snapshot takes the place of the whole log. Nothing is durable before the write that installs it is. */
+  restore(base: LogBase): void {
+    this.#base = base;
+    this.#window = [];
+    this.#windowBytes = 0;
+    this.#windowStart = base.index;
+    this.#windowStartTerm = base.term;
+    this.#durableIndex = LogIndex(0);
+    for (const write of this.#writes) write.upTo = LogIndex(0);
   }
 
   /** A write that carries the log up to its present end is on its way to the disk. */

@@ -3,6 +3,8 @@
  *
  * `probe`: the place where the logs agree is not known; one append at a time looks for it.
  * `replicate`: appends are sent optimistically, up to a window of messages and bytes.
+ * `snapshot`: the peer needs entries that are compacted away; it has been offered a snapshot and fetches it, however
+ * long that takes. Nothing is sent but heartbeats, with the offer again in case it was lost.
  *
  * Invariants: matchIndex < nextIndex; matchIndex never falls while the peer keeps its log (a damaged one may lose
  * it, and says so); in flight ≤ both bounds.
@@ -15,19 +17,23 @@ export class Progress {
   readonly peer: NodeId;
   matchIndex = LogIndex(0);
   nextIndex: LogIndex;
-  state: "probe" | "replicate" = "probe";
+  state: "probe" | "replicate" | "snapshot" = "probe";
   /** A probe is out: nothing more until it is answered or a heartbeat is. */
   probing = false;
   /** Local time of the last message from this peer; -Infinity: none in this term. */
   lastContact = Number.NEGATIVE_INFINITY;
-  /** Local time at which the newest answered heartbeat round was sent: reads count it (read-queue.ts). */
+  /** The newest read position that the peer has acknowledged (read-queue.ts). */
   ackedRead = 0;
+  /** When the newest heartbeat that it answered was sent, in this node's ms: leases count from it (R10). */
+  leaseFrom = Number.NEGATIVE_INFINITY;
   /** The newest commit index sent, so that an idle peer still learns it. */
   sentCommit = LogIndex(0);
   /** The peer said that its log is damaged: it counts for no commit, vote or read until it reaches healIndex (R9). */
   healIndex: LogIndex | undefined;
   /** Ask with an empty append whether what is in flight arrived: it was not acknowledged for a heartbeat round. */
   verify = false;
+  /** The snapshot has to be offered, for the first time or again. */
+  offer = false;
   #matchAtHeartbeat = LogIndex(0);
   readonly #limits: RaftLimits;
   readonly #inflight: { readonly lastIndex: LogIndex; readonly bytes: number }[] = [];
@@ -44,6 +50,7 @@ export class Progress {
   }
 
   get paused(): boolean {
+    if (this.state === "snapshot") return true;
     if (this.state === "probe") return this.probing;
     return (
       this.#inflight.length >= this.#limits.inflightMessages ||
@@ -70,6 +77,7 @@ export class Progress {
    */
   heartbeatAnswered(): void {
     if (this.state === "probe") this.probing = false;
+    this.offer = this.state === "snapshot";
     this.verify =
       this.state === "replicate" &&
       this.#inflight.length > 0 &&
@@ -77,18 +85,20 @@ export class Progress {
     this.#matchAtHeartbeat = this.matchIndex;
   }
 
-  /** The peer's log matches up to here. Returns whether that is news. */
-  matched(matchIndex: LogIndex): boolean {
+  /**
+   * The peer's log matches up to here; `base` is where the leader's own begins. A peer that fetches a snapshot is
+   * done with it as soon as it can be served from the log, whichever snapshot that was (etcd #10308, raft #110).
+   */
+  matched(matchIndex: LogIndex, base: LogIndex): void {
     while (this.#inflight[0] !== undefined && this.#inflight[0].lastIndex <= matchIndex)
       this.#inflightBytes -= this.#inflight.shift()?.bytes ?? 0;
-    const news = matchIndex > this.matchIndex;
-    if (news) this.matchIndex = matchIndex;
-    if (this.state === "probe") {
+    if (matchIndex > this.matchIndex) this.matchIndex = matchIndex;
+    if (this.state === "snapshot" && this.matchIndex < base) return;
+    if (this.state !== "replicate") {
       this.state = "replicate";
       this.probing = false;
       this.nextIndex = LogIndex(this.matchIndex + 1);
     } else if (this.nextIndex <= matchIndex) this.nextIndex = LogIndex(matchIndex + 1);
-    return news;
   }
 
   /**
@@ -96,6 +106,7 @@ export class Progress {
    * Returns false for a stale refusal.
    */
   conflicted(prevIndex: LogIndex, retryAt: LogIndex): boolean {
+    if (this.state === "snapshot") return false;
     const stale =
       this.state === "replicate" ? prevIndex <= this.matchIndex : prevIndex !== this.nextIndex - 1;
     if (stale) return false;
@@ -104,20 +115,32 @@ export class Progress {
     return true;
   }
 
-  /** Starts over from what is known: the connection broke, or the peer's log is not what we thought. */
+  /**
+   * Starts over from what is known: the connection broke, or the peer's log is not what we thought. Of a peer that has
+   * acknowledged nothing yet, nothing is known: the search goes on where it was, for it may hold all but the end.
+   */
   probe(): void {
     this.state = "probe";
     this.probing = false;
+    this.offer = false;
     this.#inflight.length = 0;
     this.#inflightBytes = 0;
-    this.nextIndex = LogIndex(this.matchIndex + 1);
+    if (this.matchIndex > 0) this.nextIndex = LogIndex(this.matchIndex + 1);
   }
 
-  /** The peer's log was damaged: what it acknowledged before may be gone. */
+  /** What the peer needs is compacted away. */
+  needsSnapshot(): void {
+    this.probe();
+    this.state = "snapshot";
+    this.offer = true;
+  }
+
+  /** The peer's log was damaged: what it acknowledged before may be gone. The search begins at the leader's end. */
   damaged(healIndex: LogIndex): void {
     this.matchIndex = LogIndex(0);
     this.healIndex = healIndex;
     this.probe();
+    this.nextIndex = LogIndex(healIndex + 1);
   }
 }
 

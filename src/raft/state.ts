@@ -14,25 +14,34 @@
  *  R8 a node that hears a live leader grants neither a pre-vote nor a vote.
  *  R9 a damaged node's answers count for nothing until it is durable up to an index that a leader of a term no
  *     older than its own named after the announcement.
+ *  R10 a read is served from a lease only while the lease's length has not passed, by this node's clock, since a
+ *     quorum's newest answered heartbeats were sent, and never in a term in which a handover was begun.
+ *  R11 a snapshot is installed only beyond the commit index and where the log does not hold its last entry; the
+ *     configuration in force is then the snapshot's, whatever the discarded log said (openraft #1808).
+ *  R12 the configuration in force is the last one in the log, committed or not; a leader appends another only when
+ *     that one is committed and an entry of its own term is.
  */
-import type { Random } from "../lib/random.ts";
-import { LogIndex, type NodeId, type Term } from "../lib/types.ts";
-import type { RaftLog } from "./log.ts";
+import { Random } from "../lib/random.ts";
+import { assert, LogIndex, type NodeId, type Term } from "../lib/types.ts";
+import { type LogReader, RaftLog } from "./log.ts";
+import type { RaftOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { isVoter } from "./quorum.ts";
 import type { ReadQueue } from "./read-queue.ts";
 import type {
-  Configuration,
+  ConfigurationAt,
   Message,
   Outgoing,
   RaftLimits,
   RaftTimings,
   ReadReady,
+  SnapshotMeta,
 } from "./types.ts";
 
 export interface Leadership {
   readonly kind: "leader";
-  readonly progress: ReadonlyMap<NodeId, Progress>;
+  /** Everybody in the configuration in force but this node, and whoever is leaving it until that is committed. */
+  readonly progress: Map<NodeId, Progress>;
   readonly reads: ReadQueue;
   /** The entry with which the term began: reads wait for its commit (§6.4 of the dissertation). */
   readonly noopIndex: LogIndex;
@@ -42,12 +51,26 @@ export interface Leadership {
   /** When the quorum is next asked whether it still answers. */
   quorumCheckDue: number;
   uncommittedBytes: number;
+  /** Under way: no proposals are taken until the peer leads or the time is over. */
+  handover: Handover | undefined;
+  /** A handover was begun in this term: its late TimeoutNow may still elect somebody past every lease (R10). */
+  leaseIsVoid: boolean;
+}
+
+export interface Handover {
+  readonly to: NodeId;
+  readonly due: number;
+  isAsked: boolean;
 }
 
 export type Role =
   | { readonly kind: "follower"; leader: NodeId | undefined }
   | { readonly kind: "preCandidate"; readonly votes: Map<NodeId, boolean> }
-  | { readonly kind: "candidate"; readonly votes: Map<NodeId, boolean>; readonly voteWrite: number }
+  | {
+      readonly kind: "candidate";
+      readonly votes: Map<NodeId, boolean>;
+      readonly voteWrite: number;
+    }
   | Leadership;
 
 /** Set while this node's log is damaged (R9). */
@@ -64,7 +87,8 @@ export interface RaftState {
   readonly limits: RaftLimits;
   readonly random: Random;
   readonly log: RaftLog;
-  configuration: Configuration;
+  /** Those of the log from its base on, oldest first; the last one is in force (R12). */
+  configurations: readonly ConfigurationAt[];
   now: number;
   term: Term;
   vote: NodeId | undefined;
@@ -78,9 +102,14 @@ export interface RaftState {
   leaderContact: number;
   /** The leader's process is known to be dead: retries are short until there is a new one. */
   hinted: boolean;
+  /** No room on the disk: takes no entries, leads nobody. */
+  isFull: boolean;
+  /** A snapshot to be fetched, said in the next Ready. */
+  wanted: { readonly from: NodeId; readonly index: LogIndex } | undefined;
   /** What the next write must carry. */
   readonly dirty: {
     hardState: boolean;
+    install: SnapshotMeta | undefined;
     truncateFrom: LogIndex | undefined;
     appendFrom: LogIndex | undefined;
   };
@@ -90,6 +119,45 @@ export interface RaftState {
   readonly outbox: { readonly message: Message; readonly durableFirst: boolean }[];
   readonly readsReady: ReadReady[];
   healed: boolean;
+}
+
+/** The state of a node that starts with what its disk held. */
+export function openState(options: RaftOptions, reader: LogReader): RaftState {
+  const { limits, timings, now, hardState } = options;
+  const state: RaftState = {
+    id: options.id,
+    timings,
+    limits,
+    random: new Random(options.seed),
+    log: new RaftLog(reader, options, limits.windowBytes),
+    configurations: options.configurations,
+    now,
+    term: hardState.term,
+    vote: hardState.vote,
+    role: { kind: "follower", leader: undefined },
+    commitIndex: LogIndex(Math.max(options.base.index, options.appliedIndex)),
+    damage: options.damaged ? { healIndex: undefined, byTerm: undefined } : undefined,
+    matchedLeader: LogIndex(0),
+    electionDue: 0,
+    // With leases, what it promised before it started is forgotten: it waits as if it had promised just now (R10).
+    leaderContact: timings.leaseReads ? now : Number.NEGATIVE_INFINITY,
+    hinted: false,
+    isFull: false,
+    wanted: undefined,
+    dirty: {
+      hardState: false,
+      install: undefined,
+      truncateFrom: undefined,
+      appendFrom: undefined,
+    },
+    nextWrite: 1,
+    durableWrite: 0,
+    outbox: [],
+    readsReady: [],
+    healed: false,
+  };
+  resetElectionTimer(state);
+  return state;
 }
 
 /** A message that may leave at once. */
@@ -104,7 +172,19 @@ export function sendWhenDurable(state: RaftState, message: Message): void {
 
 /** Whether something must be written. */
 export function isDirty({ dirty }: RaftState): boolean {
-  return dirty.hardState || dirty.truncateFrom !== undefined || dirty.appendFrom !== undefined;
+  return (
+    dirty.hardState ||
+    dirty.install !== undefined ||
+    dirty.truncateFrom !== undefined ||
+    dirty.appendFrom !== undefined
+  );
+}
+
+/** The configuration in force (R12). */
+export function inForce({ configurations }: RaftState): ConfigurationAt {
+  const last = configurations.at(-1);
+  assert(last !== undefined, "there is always a configuration");
+  return last;
 }
 
 /** Numbers the gathered messages by the write they wait for: the last one begun, or the one that is to come. */
@@ -158,7 +238,8 @@ export function hearsLeader(state: RaftState): boolean {
 
 /** Whether this node may stand for election. */
 export function isPromotable(state: RaftState): boolean {
-  return state.damage === undefined && isVoter(state.configuration, state.id);
+  const { damage, isFull, id } = state;
+  return damage === undefined && !isFull && isVoter(inForce(state).configuration, id);
 }
 
 /** Raises the commit index, never lowers it (R4). */

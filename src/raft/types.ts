@@ -70,6 +70,8 @@ export interface Vote extends Envelope {
   readonly kind: "vote";
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
+  /** The leader itself asked for this election (dissertation §3.10): a voter that hears it need not protect it (R8). */
+  readonly handover: boolean;
 }
 export interface VoteReply extends Envelope {
   readonly kind: "voteReply";
@@ -105,16 +107,38 @@ export interface Heartbeat extends Envelope {
   readonly commit: LogIndex;
   /** The newest read that this round confirms (monotone, so late or doubled answers confirm nothing newer: etcd #20418). */
   readonly readPosition: number;
+  /** The leader's own monotonic ms when it was made, given back in the reply: leases count from it (R10). */
+  readonly sentAt: number;
   readonly healIndex: LogIndex | undefined;
 }
 export interface HeartbeatReply extends Envelope {
   readonly kind: "heartbeatReply";
   readonly readPosition: number;
+  readonly sentAt: number;
   readonly damaged: boolean;
+}
+/** The peer's log ends before the leader's begins: it needs a snapshot of the state as of `index` or later (§7). */
+export interface SnapshotOffer extends Envelope {
+  readonly kind: "snapshotOffer";
+  readonly index: LogIndex;
+  readonly healIndex: LogIndex | undefined;
+}
+/** The leader hands over: stand for election at once (dissertation §3.10). */
+export interface TimeoutNow extends Envelope {
+  readonly kind: "timeoutNow";
 }
 
 export type Message =
-  PreVote | PreVoteReply | Vote | VoteReply | Append | AppendReply | Heartbeat | HeartbeatReply;
+  | PreVote
+  | PreVoteReply
+  | Vote
+  | VoteReply
+  | Append
+  | AppendReply
+  | Heartbeat
+  | HeartbeatReply
+  | SnapshotOffer
+  | TimeoutNow;
 
 /** What the core is told. Every call carries `now`, monotonic milliseconds of this process. */
 export type RaftEvent =
@@ -126,13 +150,24 @@ export type RaftEvent =
   /** The connection to a peer broke: what was in flight may be lost. */
   | { readonly kind: "unreachable"; readonly peer: NodeId }
   /** A peer's process is dead (its port refuses): a hint, never proof (design section 9). */
-  | { readonly kind: "peerDied"; readonly peer: NodeId };
+  | { readonly kind: "peerDied"; readonly peer: NodeId }
+  /** The log store has forgotten every entry up to this one: durable there already. */
+  | { readonly kind: "compacted"; readonly base: LogBase }
+  /** A snapshot that was wanted lies complete and checked on this node's disk, ready to be installed. */
+  | { readonly kind: "snapshotStaged"; readonly snapshot: SnapshotMeta }
+  /** The disk has (no) room: without, this node takes no entries and leads nobody. */
+  | { readonly kind: "storage"; readonly full: boolean };
 
-/** One synced write: first the hard state, then the truncation, then the entries; all or nothing. */
+/**
+ * One synced write: first the hard state, then the installation, then the truncation, then the entries; all or
+ * nothing but for the installation, which happens whole before what follows it.
+ */
 export interface PersistWrite {
   /** Counts up by one; reported back in `persisted`. */
   readonly write: number;
   readonly hardState: HardState | undefined;
+  /** The staged snapshot takes the place of the state and of the whole log, which then begins after it. */
+  readonly install: SnapshotMeta | undefined;
   /** Entries from here on are replaced. */
   readonly truncateFrom: LogIndex | undefined;
   readonly entries: readonly Entry[];
@@ -161,6 +196,20 @@ export interface Ready {
   readonly role: RoleView | undefined;
   /** Damage is healed: rewrite the mark. */
   readonly healed: boolean;
+  /** Fetch a snapshot of the state as of `index` or later from this peer, unless that is under way; then `snapshotStaged`. */
+  readonly fetch: { readonly from: NodeId; readonly index: LogIndex } | undefined;
+  /** The configuration in force changed (by an entry appended, taken back or installed; not necessarily committed). */
+  readonly configuration: ConfigurationAt | undefined;
+}
+
+/** What a leader knows of a peer, for people and for whoever decides about members. */
+export interface PeerView {
+  readonly state: "probe" | "replicate" | "snapshot";
+  readonly matchIndex: LogIndex;
+  /** Local ms of its last message; -Infinity: none in this term. */
+  readonly lastContact: number;
+  readonly damaged: boolean;
+  readonly inflight: number;
 }
 
 export interface RoleView {
@@ -184,6 +233,13 @@ export interface RaftTimings {
   readonly hintRetryMaxMs: number;
   /** Survivors of a dead leader start one after the other, this far apart, so that votes do not split. */
   readonly hintRankMs: number;
+  /**
+   * Serve reads without a round of heartbeats while a quorum's answers promise that nobody else was elected (R10).
+   * All nodes must agree on it. Default: false.
+   */
+  readonly leaseReads: boolean;
+  /** How much faster than another node's a clock may run, in thousandths. Default: 100, a tenth. */
+  readonly leaseDriftPerMille: number;
 }
 
 export const defaultTimings: RaftTimings = {
@@ -197,6 +253,8 @@ export const defaultTimings: RaftTimings = {
   hintRetryMinMs: 30,
   hintRetryMaxMs: 60,
   hintRankMs: 15,
+  leaseReads: false,
+  leaseDriftPerMille: 100,
 };
 
 export interface RaftLimits {

@@ -103,6 +103,19 @@ test("a job is paused, resumed, cancelled and set", async (t) => {
   t.like(jobs.get("j1"), { batchSize: 16, weight: 2 });
 });
 
+test("a setting is set, shown, listed over all pages and removed", async (t) => {
+  await using node = await FakeNode.start();
+  const { settings } = node.cluster;
+  t.is((await at(node, "setting", "set", "x-a", "a value")).code, 0);
+  t.is(settings.get("x-a"), "a value");
+  for (const name of ["x-b", "x-c", "x-d", "y"]) settings.set(name, name);
+  t.regex((await at(node, "setting", "get", "x-a")).out, /a value/);
+  const { out } = await at(node, "setting", "ls", "x-", "-o", "csv");
+  t.is(out, "setting,value,set\nx-a,a value,true\nx-b,x-b,true\nx-c,x-c,true\nx-d,x-d,true\n");
+  t.is((await at(node, "setting", "rm", "x-a")).err, "removed setting x-a\n");
+  t.false(settings.has("x-a"));
+});
+
 test("stats are count, rates, mean, deviation and percentiles", async (t) => {
   await using node = await FakeNode.start();
   node.cluster.jobs.set("j1", sampleJob);
@@ -262,7 +275,9 @@ test("start compiles its options, and a signal closes the node in good order", a
         { name: "n1", host: "a", port: 7001 },
         { name: "n2", host: "b", port: 7001 },
       ],
+      join: undefined,
       slots: 2,
+      diskReserveBytes: undefined,
       labels: { rack: "r1", zone: "z" },
     },
   ]);

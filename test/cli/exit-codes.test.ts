@@ -31,6 +31,7 @@ const errors: { readonly [C in ErrorCode]: readonly [number, ErrorDetails[C]] } 
   CORRUPT: [6, { file: "f", at: "0", remedy: "c" }],
   HANDSHAKE_REFUSED: [1, { peer: "p", why: "b" }],
   STORAGE_FAILED: [6, { what: "a" }],
+  NO_SPACE: [3, { node: "a" }],
   EXECUTOR_FAILED: [1, { why: "b", during: "query" }],
   JOB_FAILED: [1, { job: "j1", why: "b" }],
   INTERNAL: [1, { message: "a" }],

@@ -12,6 +12,7 @@ export class FakeCluster {
   readonly files = new Map<string, StoredFile[]>();
   readonly jobs = new Map<string, JobView>();
   readonly models = new Map<string, ModelView>();
+  readonly settings = new Map<string, string>();
   readonly results = new Map<string, string[]>();
   members: MemberView[] = [];
   log: LogEntryView[] = [];

@@ -137,6 +137,8 @@ export class FakeNode implements AsyncDisposable {
         return cluster.members;
       case "models":
         return this.#models(asked, name);
+      case "settings":
+        return this.#settings(asked, name);
       case "jobs":
         return this.#jobs(asked, rest);
       case "assignments":
@@ -177,6 +179,30 @@ export class FakeNode implements AsyncDisposable {
         return view;
       });
     return name === "" ? [...models.values()] : models.get(name);
+  }
+
+  #settings({ method, key, body, query }: Asked, name: string): unknown {
+    const { settings } = this.cluster;
+    const view = (each: string) => ({ name: each, value: settings.get(each) ?? "", isSet: true });
+    if (method === "PUT")
+      return this.cluster.once(key, () => {
+        settings.set(name, (JSON.parse(body.toString()) as { value: string }).value);
+        return view(name);
+      });
+    if (method === "DELETE")
+      return this.cluster.once(key, () => {
+        settings.delete(name);
+        return { name };
+      });
+    if (name !== "") return view(name);
+    const { prefix = "", after = "" } = Object.fromEntries(query);
+    const names = [...settings.keys()].toSorted();
+    const wanted = names.filter((each) => each.startsWith(prefix) && each > after);
+    const page = wanted.slice(0, pageRows);
+    return {
+      settings: page.map(view),
+      ...(wanted.length > pageRows ? { next: page.at(-1) } : {}),
+    };
   }
 
   #jobs({ method, key, body, query }: Asked, [id = "", part]: readonly string[]): unknown {

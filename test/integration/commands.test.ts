@@ -83,6 +83,11 @@ test.serial("every command does its work through a follower", async (t) => {
   t.regex(await ok("sdfs", "store", "n1"), /[0-9a-f]{12}/);
   await ok("sdfs", "rm", "notes/note.txt");
   t.is((await idunno(["sdfs", "cat", "notes/note.txt"], follower)).code, 4);
+  t.regex(await ok("setting", "ls"), /voters +7 +by default/);
+  await ok("setting", "set", "voters", "3");
+  t.regex(await ok("setting", "get", "voters"), /value: +3/);
+  await ok("setting", "rm", "voters");
+  t.regex(await ok("setting", "ls", "-o", "csv"), /^voters,7,false$/m);
   t.regex(await ok("log", "dump", "--limit", "3"), /register-member|noop/);
   t.regex(await ok("log", "tail", "-n", "2"), /\d/);
   t.regex(await ok("log", "verify"), /OK/);
@@ -132,6 +137,9 @@ const bad: readonly (readonly [
   code: number,
   says: RegExp,
 ])[] = [
+  ["a setting that there is not", ["setting", "get", "x-none"], 4, /no setting x-none/],
+  ["a setting of no sense", ["setting", "set", "voters", "many"], 2, /whole number from 1 to 7/],
+  ["a setting of no such name", ["setting", "set", "voter", "3"], 2, /name your own x-/],
   [
     "an unknown model",
     ["job", "submit", "--model", "nope", "--input", "photos/"],

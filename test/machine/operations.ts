@@ -46,8 +46,9 @@ export const operations: {
     kind: kind("mark-member"),
     node,
     boot: id,
-    state: fc.constantFrom("up", "down"),
+    state: fc.constantFrom("up", "down", "left"),
   }),
+  "remove-member": fc.record({ kind: kind("remove-member"), node }),
   "add-model": fc.record({
     kind: kind("add-model"),
     manifest: fc.record({ topK: fc.integer({ min: 1, max: 100 }), labels: few(text) }).map((m) => ({
@@ -102,6 +103,11 @@ export const operations: {
     chunks: few(fc.record({ hash, index: count })),
   }),
   "lose-chunks": fc.record({ kind: kind("lose-chunks"), store, chunks: few(hash) }),
+  "set-setting": fc.record({
+    kind: kind("set-setting"),
+    name: fc.stringMatching(/^[a-z][a-z0-9._-]{0,64}$/),
+    value: optional(text),
+  }),
 };
 
 export const operation: fc.Arbitrary<Operation> = fc.oneof(...Object.values(operations));

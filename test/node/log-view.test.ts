@@ -27,7 +27,13 @@ async function stopped(t: { teardown: (f: () => Promise<void>) => void }): Promi
     kind: "noop" as const,
     data: new Uint8Array(0),
   }));
-  await store.write({ write: 1, hardState: undefined, truncateFrom: undefined, entries });
+  await store.write({
+    write: 1,
+    hardState: undefined,
+    install: undefined,
+    truncateFrom: undefined,
+    entries,
+  });
   await store.remark();
   await store.close();
   return path;

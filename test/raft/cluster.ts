@@ -101,7 +101,12 @@ export class Cluster {
     node.raft = new Raft(
       {
         id: node.id,
-        configuration: simpleConfiguration([...this.nodes.values()].map((each) => each.id)),
+        configurations: [
+          {
+            index: LogIndex(0),
+            configuration: simpleConfiguration([...this.nodes.values()].map((each) => each.id)),
+          },
+        ],
         timings: defaultTimings,
         limits: { ...defaultLimits, appendBytes: 400, inflightMessages: 4, windowBytes: 1_000 },
         seed: this.random.next(),

@@ -14,7 +14,7 @@ function damagedNode(): Raft {
   return new Raft(
     {
       id: n1,
-      configuration: simpleConfiguration([n1, n2, n3]),
+      configurations: [{ index: LogIndex(0), configuration: simpleConfiguration([n1, n2, n3]) }],
       timings: defaultTimings,
       limits: defaultLimits,
       seed: 1,
@@ -56,7 +56,7 @@ test("a damaged node grants no vote and no pre-vote, and does not stand itself",
   const raft = damagedNode();
   const ask = { from: n2, to: n1, term: Term(4), lastIndex: LogIndex(9), lastTerm: Term(3) };
   raft.step({ kind: "message", message: { kind: "preVote", ...ask } }, 2_000);
-  raft.step({ kind: "message", message: { kind: "vote", ...ask } }, 2_000);
+  raft.step({ kind: "message", message: { kind: "vote", ...ask, handover: false } }, 2_000);
   raft.step({ kind: "tick" }, 5_000);
   const answers = raft.takeReady().messages.map(({ message }) => message);
   t.deepEqual(

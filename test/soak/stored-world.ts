@@ -83,7 +83,14 @@ function rowOf({ index, data }: Entry): { key: string; value: unknown } {
 }
 
 export function writeOf(entries: readonly Entry[], more: Partial<PersistWrite> = {}): PersistWrite {
-  return { write: 1, hardState: undefined, truncateFrom: undefined, entries, ...more };
+  return {
+    write: 1,
+    hardState: undefined,
+    install: undefined,
+    truncateFrom: undefined,
+    entries,
+    ...more,
+  };
 }
 
 export async function append(

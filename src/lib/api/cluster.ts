@@ -20,8 +20,20 @@ export type IssuedKey = Static<typeof IssuedKey>;
 export const MemberView = Type.Object(
   {
     node: Type.String(),
-    state: Type.Union([Type.Literal("joining"), Type.Literal("up"), Type.Literal("down")]),
-    role: Type.Union([Type.Literal("leader"), Type.Literal("voter"), Type.Literal("worker")]),
+    /** `leaving`: up and asked to leave; `left`: gone for good. */
+    state: Type.Union([
+      Type.Literal("up"),
+      Type.Literal("down"),
+      Type.Literal("leaving"),
+      Type.Literal("left"),
+    ]),
+    /** In the Raft group, as the node that answers sees it; `none`: not (yet, or any more) in it. */
+    role: Type.Union([
+      Type.Literal("leader"),
+      Type.Literal("voter"),
+      Type.Literal("learner"),
+      Type.Literal("none"),
+    ]),
     peerAddress: Type.String(),
     httpAddress: Type.String(),
     slots: Count,
@@ -35,6 +47,41 @@ export const MemberView = Type.Object(
   closed,
 );
 export type MemberView = Static<typeof MemberView>;
+
+const NamedAddress = Type.Object(
+  {
+    name: Type.String({ pattern: "^[a-z0-9][a-z0-9-]{0,31}$" }),
+    host: Type.String({ maxLength: 253 }),
+    port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+  },
+  closed,
+);
+
+/** What a node must know to join. */
+export const ClusterView = Type.Object(
+  {
+    cluster: Type.String({ pattern: "^[0-9a-f]{32}$" }),
+    generation: Type.Integer({ minimum: 1 }),
+    /** The first configuration. */
+    founders: Type.Array(NamedAddress),
+    /** Peer addresses of the present members. */
+    members: Type.Array(NamedAddress),
+  },
+  closed,
+);
+export type ClusterView = Static<typeof ClusterView>;
+
+export const LeaderView = Type.Object({ leader: Type.String() }, closed);
+export type LeaderView = Static<typeof LeaderView>;
+
+export const HandOverBody = Type.Object(
+  {
+    /** The voter that is to lead; by default the one that is furthest. */
+    to: Type.Optional(Type.String({ pattern: "^[a-z0-9][a-z0-9-]{0,31}$" })),
+  },
+  closed,
+);
+export type HandOverBody = Static<typeof HandOverBody>;
 
 export const StatusView = Type.Object(
   {
@@ -93,3 +140,31 @@ export const ModelView = Type.Object(
   closed,
 );
 export type ModelView = Static<typeof ModelView>;
+
+export const SettingView = Type.Object(
+  {
+    name: Type.String(),
+    value: Type.String(),
+    /** False: nobody has set it, and this is what the cluster takes instead. */
+    isSet: Type.Boolean(),
+  },
+  closed,
+);
+export type SettingView = Static<typeof SettingView>;
+
+/** One page of the settings, by name. */
+export const SettingsView = Type.Object(
+  {
+    settings: Type.Array(SettingView),
+    /** Give it as `after` for the next page; absent on the last. */
+    next: Type.Optional(Type.String()),
+  },
+  closed,
+);
+export type SettingsView = Static<typeof SettingsView>;
+
+export const SetSettingBody = Type.Object({ value: Type.String() }, closed);
+export type SetSettingBody = Static<typeof SetSettingBody>;
+
+export const RemovedSetting = Type.Object({ name: Type.String() }, closed);
+export type RemovedSetting = Static<typeof RemovedSetting>;

@@ -8,9 +8,16 @@
  * | ---------------------------- | --------------------------------------------------------------- |
  * | POST /v1/keys                | → IssuedKey                                                     |
  * | GET /v1/status               | → StatusView (always local: what this node sees)                |
+ * | GET /v1/cluster              | → ClusterView (always local: what a node needs to join)         |
  * | GET /v1/members              | → MemberView[]                                                  |
+ * | DELETE /v1/members/NODE      | → MemberView; it leaves when it can be spared                   |
+ * | POST /v1/leader              | HandOverBody → LeaderView, once another node leads              |
  * | GET /v1/models, /v1/models/N | → ModelView[], ModelView                                        |
  * | POST /v1/models              | AddModelBody → ModelView                                        |
+ * | GET /v1/settings             | ?prefix=&after=&limit= → SettingsView                           |
+ * | GET /v1/settings/NAME        | → SettingView                                                   |
+ * | PUT /v1/settings/NAME        | SetSettingBody → SettingView                                    |
+ * | DELETE /v1/settings/NAME     | → RemovedSetting                                                |
  * | POST /v1/jobs                | SubmitJobBody → JobView                                         |
  * | GET /v1/jobs, /v1/jobs/ID    | → JobView[], JobView                                            |
  * | PATCH /v1/jobs/ID            | SetJobBody → JobView                                            |

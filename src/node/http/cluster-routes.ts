@@ -1,7 +1,15 @@
 /** Status, members, idempotency keys and models. */
-import { AddModelBody, type ModelView, type StatusView } from "../../lib/api/cluster.ts";
+import {
+  AddModelBody,
+  type ClusterView,
+  HandOverBody,
+  type LeaderView,
+  type ModelView,
+  type StatusView,
+} from "../../lib/api/cluster.ts";
 import { IDunnoError } from "../../lib/errors.ts";
-import { FileVersion } from "../../lib/types.ts";
+import { FileVersion, NodeId } from "../../lib/types.ts";
+import { parseAddress, peerAddresses } from "../peer-list.ts";
 import type { Services } from "../services.ts";
 import type { App } from "./app.ts";
 import { beforeRead, requestKey, requestSignal } from "./request.ts";
@@ -14,9 +22,30 @@ export function clusterRoutes(app: App, services: Services): void {
 
   app.get("/v1/status", async () => statusView(services));
 
+  app.get("/v1/cluster", async () => clusterView(services));
+
+  app.post("/v1/leader", { schema: { body: HandOverBody } }, async (request, reply) => {
+    const signal = requestSignal(request, reply);
+    const { to } = request.body;
+    const leader = await coordination.handOver(to === undefined ? undefined : NodeId(to), signal);
+    return { leader } satisfies LeaderView;
+  });
+
+  app.delete<{ Params: { node: string } }>("/v1/members/:node", async (request, reply) => {
+    const signal = requestSignal(request, reply);
+    const key = requestKey(request, services);
+    const { node } = request.params;
+    await coordination.decide({ kind: "remove-member", node: nodeId(node) }, { key, signal });
+    await coordination.linearize(signal);
+    const member = machine.members.get(NodeId(node));
+    if (member === undefined) throw noSuchMember(node);
+    return memberView(member, services);
+  });
+
   app.get("/v1/members", async (request, reply) => {
     await beforeRead(request, reply, services);
     return [...machine.members.values()]
+      .filter(({ state }) => state !== "left")
       .map((member) => memberView(member, services))
       .toSorted((a, b) => (a.node < b.node ? -1 : 1));
   });
@@ -60,6 +89,28 @@ function findModel({ machine }: Services, name: string): ModelView {
   return modelView(model);
 }
 
+/** A path segment as a name, or the answer that nobody has it. */
+function nodeId(name: string): NodeId {
+  if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(name)) throw noSuchMember(name);
+  return NodeId(name);
+}
+
+function noSuchMember(name: string): IDunnoError {
+  return new IDunnoError("NOT_FOUND", { kind: "member", name, remedy: "see 'idunno members'" });
+}
+
+function clusterView({ identity, machine }: Services): ClusterView {
+  const { cluster, generation, founders, node: name } = identity;
+  const self = machine.members.get(NodeId(name));
+  const own = self === undefined ? undefined : parseAddress(self.peerAddress);
+  const members = [...peerAddresses(identity, machine.members)].map(([node, address]) => ({
+    name: node,
+    ...address,
+  }));
+  if (own !== undefined) members.push({ name: NodeId(name), ...own });
+  return { cluster, generation, founders: [...founders], members };
+}
+
 function statusView(services: Services): StatusView {
   const { raft, identity, machine, applier, executor, coordination } = services;
   const states = [...machine.jobs.values()].map(({ status }) => status.kind);
@@ -78,7 +129,9 @@ function statusView(services: Services): StatusView {
     lastIndex: raft.lastIndex,
     logTimeMs: services.logClock.now(),
     ready: services.isReady(),
-    members: [...machine.members.values()].map((member) => memberView(member, services)),
+    members: [...machine.members.values()]
+      .filter(({ state }) => state !== "left")
+      .map((member) => memberView(member, services)),
     jobs: { running, paused, ended: states.length - running - paused },
     executor: { slots: executor.slots, running: executor.running, queued: executor.queued },
     loopDelayMsP99: Math.round(services.loopDelay.percentile(99) / 1e4) / 100,

@@ -7,17 +7,10 @@ import { Type } from "../../lib/schema.ts";
 import type { Deadline } from "../deadline.ts";
 import type { Services } from "../services.ts";
 import type { App } from "./app.ts";
-import { beforeRead, requestKey, requestSignal } from "./request.ts";
+import { beforeRead, Page, pageSize, requestKey, requestSignal } from "./request.ts";
 import { fileView, locateView } from "./views.ts";
 
 type ByPath = { Params: { "*": string } };
-
-const Page = Type.Object({
-  prefix: Type.Optional(Type.String({ maxLength: 1024 })),
-  after: Type.Optional(Type.String({ maxLength: 2048 })),
-  limit: Type.Optional(Type.String({ pattern: "^[0-9]{1,6}$" })),
-  stale: Type.Optional(Type.String()),
-});
 
 function versionOf(request: { readonly query: unknown }, name = "version"): number | undefined {
   const text = (request.query as Record<string, string | undefined>)[name];
@@ -143,10 +136,6 @@ function statIfAny(
     if (error instanceof IDunnoError && error.code === "NOT_FOUND") return undefined;
     throw error;
   }
-}
-
-function pageSize(limit: string | undefined): number {
-  return Math.max(1, Math.min(Number(limit ?? apiLimits.pageRows), apiLimits.pageRows));
 }
 
 /** One range of bytes (RFC 9110 §14.1.2); undefined: the whole file, also for what we do not understand. */

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { apiLimits } from "../../lib/api/routes.ts";
 import { IDunnoError } from "../../lib/errors.ts";
+import { Type } from "../../lib/schema.ts";
 import { deadline, type Deadline } from "../deadline.ts";
 import type { Services } from "../services.ts";
 
@@ -10,6 +11,19 @@ const timeoutMaxMs = 10 * 60_000;
 /** The answer leaves this much before the client gives up: a tenth of its patience, or what a busy machine needs, in ms. */
 const leadShare = 0.1;
 const leadMs = 500;
+
+/** Which part of a listing is asked for. */
+export const Page = Type.Object({
+  prefix: Type.Optional(Type.String({ maxLength: 1024 })),
+  after: Type.Optional(Type.String({ maxLength: 2048 })),
+  limit: Type.Optional(Type.String({ pattern: "^[0-9]{1,6}$" })),
+  stale: Type.Optional(Type.String()),
+});
+
+/** Rows of the page. */
+export function pageSize(limit: string | undefined): number {
+  return Math.max(1, Math.min(Number(limit ?? apiLimits.pageRows), apiLimits.pageRows));
+}
 
 /** The deadline that a request set, ended early when its client goes away. */
 export function requestSignal(request: FastifyRequest, reply: FastifyReply): Deadline {

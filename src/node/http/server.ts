@@ -14,6 +14,7 @@ import { clusterRoutes } from "./cluster-routes.ts";
 import { fileRoutes } from "./file-routes.ts";
 import { jobRoutes } from "./job-routes.ts";
 import { logRoutes } from "./log-routes.ts";
+import { settingRoutes } from "./setting-routes.ts";
 
 /** Which HTTP status tells which failure. */
 const statuses: { readonly [C in ErrorCode]: number } = {
@@ -41,6 +42,7 @@ const statuses: { readonly [C in ErrorCode]: number } = {
   CORRUPT: 500,
   HANDSHAKE_REFUSED: 503,
   STORAGE_FAILED: 500,
+  NO_SPACE: 507,
   EXECUTOR_FAILED: 503,
   JOB_FAILED: 422,
   INTERNAL: 500,
@@ -74,6 +76,7 @@ export async function startHttp(
     return reply.code(ready ? 200 : 503).send({ ready });
   });
   clusterRoutes(app, services);
+  settingRoutes(app, services);
   jobRoutes(app, services);
   void app.register(async (files) => {
     // A file's bytes are taken as a stream, whatever they claim to be: JSON, too, is stored and not parsed.

@@ -2,9 +2,10 @@
 import type { JobStatisticsView, JobView } from "../../lib/api/jobs.ts";
 import type { FileView, LocateView } from "../../lib/api/files.ts";
 import type { MemberView, ModelView } from "../../lib/api/cluster.ts";
-import type { LogTime } from "../../lib/types.ts";
+import type { LogTime, NodeId } from "../../lib/types.ts";
 import type { MemberRecord, ModelRecord } from "../../machine/commands.ts";
-import { isVoter } from "../../raft/quorum.ts";
+import { isVoter, members } from "../../raft/quorum.ts";
+import type { Configuration } from "../../raft/types.ts";
 import { summarise } from "../../scheduler/statistics.ts";
 import type { JobRecord } from "../../scheduler/types.ts";
 import type { ChunkRecord, VersionRecord } from "../../sdfs/catalog/types.ts";
@@ -14,11 +15,10 @@ export function memberView(
   member: MemberRecord,
   { raft, coordination, logClock }: Services,
 ): MemberView {
-  const voter = isVoter(raft.configuration, member.node);
   return {
     node: member.node,
-    state: member.state,
-    role: coordination.leader === member.node ? "leader" : voter ? "voter" : "worker",
+    state: member.state === "up" && member.leaving === true ? "leaving" : member.state,
+    role: coordination.leader === member.node ? "leader" : roleIn(raft.configuration, member.node),
     peerAddress: member.peerAddress,
     httpAddress: member.httpAddress,
     slots: member.slots,
@@ -28,6 +28,11 @@ export function memberView(
     labels: Object.fromEntries(member.labels),
     sinceMs: Math.max(0, logClock.now() - member.since),
   };
+}
+
+function roleIn(configuration: Configuration, node: NodeId): "voter" | "learner" | "none" {
+  if (isVoter(configuration, node)) return "voter";
+  return members(configuration).includes(node) ? "learner" : "none";
 }
 
 export function modelView({ name, version, manifest, file, addedAt }: ModelRecord): ModelView {

@@ -11,6 +11,14 @@ import { parser, type Static, Type } from "../../lib/schema.ts";
 /** The data directory's format: a newer one is refused. */
 export const directoryFormat = 1;
 
+const NamedAddress = Type.Object(
+  {
+    name: Type.String({ pattern: "^[a-z0-9][a-z0-9-]{0,31}$" }),
+    host: Type.String(),
+    port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+  },
+  { additionalProperties: false },
+);
 const Identity = Type.Object(
   {
     format: Type.Integer({ minimum: 1 }),
@@ -19,17 +27,9 @@ const Identity = Type.Object(
     node: Type.String({ pattern: "^[a-z0-9][a-z0-9-]{0,31}$" }),
     incarnation: Type.String({ pattern: "^[0-9a-f]{16}$" }),
     /** The first configuration: who the voters were when the cluster was made, and where. */
-    founders: Type.Array(
-      Type.Object(
-        {
-          name: Type.String({ pattern: "^[a-z0-9][a-z0-9-]{0,31}$" }),
-          host: Type.String(),
-          port: Type.Integer({ minimum: 1, maximum: 65_535 }),
-        },
-        { additionalProperties: false },
-      ),
-      { minItems: 1, maxItems: 15 },
-    ),
+    founders: Type.Array(NamedAddress, { minItems: 1, maxItems: 15 }),
+    /** Of a node that joined later: who the members were then, and where. */
+    seeds: Type.Optional(Type.Array(NamedAddress, { maxItems: 1_024 })),
   },
   { additionalProperties: false },
 );
@@ -101,7 +101,7 @@ export async function establishIdentity(
   if (founders === undefined || cluster === undefined)
     throw new IDunnoError("WRONG_DIRECTORY", {
       directory,
-      why: "it is empty: give --bootstrap name=host:port,… with all founding nodes",
+      why: "it is empty: give --join host:port of a running node, or --bootstrap name=host:port,… with all founding nodes",
     });
   const identity: Identity = {
     format: directoryFormat,
@@ -112,6 +112,27 @@ export async function establishIdentity(
     founders: [...founders].sort((a, b) => (a.name < b.name ? -1 : 1)),
   };
   return { identity: parse(identity), isNew: true };
+}
+
+/** What a cluster says of itself to a node that is to join it. */
+export interface JoinedCluster {
+  readonly cluster: string;
+  readonly generation: number;
+  readonly founders: readonly Founder[];
+  readonly members: readonly Founder[];
+}
+
+/** A new identity in a cluster that exists, to be kept with {@link keepIdentity} once the log is made. */
+export function joinIdentity(node: string, joined: JoinedCluster): Identity {
+  return parse({
+    format: directoryFormat,
+    cluster: joined.cluster,
+    generation: joined.generation,
+    node,
+    incarnation: randomBytes(8).toString("hex"),
+    founders: [...joined.founders],
+    seeds: joined.members.filter(({ name }) => name !== node),
+  });
 }
 
 /** The last step of making a data directory: from now on a log or a mark that is missing is damage. */

@@ -2,8 +2,8 @@
  * What repair should copy: a pure comparison of what the catalog says with which stores live. A copy on a store that is
  * down does not count, but is not forgotten: when the store returns, so does the copy.
  *
- * R1 A copy is planned only from a live holder to a live store on a node that has none.
- * R2 No chunk gets more live copies than wanted.
+ * R1 A copy is planned only from a live holder to a live store on a node that has none and is not leaving.
+ * R2 No chunk gets more live copies than wanted, those on leaving nodes not counted.
  * R3 A chunk with fewer live copies comes before one with more.
  */
 import type { ChunkHash, StoreId } from "../../lib/types.ts";
@@ -13,6 +13,8 @@ import type { ChunkRecord } from "./types.ts";
 export interface StoreStatus extends Candidate {
   /** Its node is up, and what it holds was verified since. */
   readonly live: boolean;
+  /** Its node was asked to leave: read from it, but count on it no more. */
+  readonly leaving: boolean;
 }
 
 /** One copy to make: read from any of `from`, write to `to`. */
@@ -21,6 +23,14 @@ export interface RepairCopy {
   readonly bytes: number;
   readonly from: readonly StoreId[];
   readonly to: StoreId;
+}
+
+interface Endangered {
+  readonly chunk: ChunkRecord;
+  /** Where copies count. */
+  readonly holders: readonly StoreStatus[];
+  /** Where it can be read. */
+  readonly sources: readonly StoreStatus[];
 }
 
 /**
@@ -34,14 +44,14 @@ export function planRepair(
   plan: { readonly copies: number; readonly limit: number },
 ): readonly RepairCopy[] {
   const live = new Map(stores.filter((s) => s.live).map((s) => [s.store, s]));
-  const candidates = [...live.values()];
-  const endangered: { readonly chunk: ChunkRecord; readonly holders: readonly StoreStatus[] }[] =
-    [];
+  const candidates = [...live.values()].filter(({ leaving }) => !leaving);
+  const endangered: Endangered[] = [];
   for (const chunk of chunks) {
-    const holders = chunk.stores.flatMap((store) => live.get(store) ?? []);
+    const sources = chunk.stores.flatMap((store) => live.get(store) ?? []);
+    const holders = sources.filter(({ leaving }) => !leaving);
     const copies = new Set(holders.map(({ node }) => node)).size;
-    if (chunk.references > 0 && copies > 0 && copies < plan.copies)
-      endangered.push({ chunk, holders });
+    if (chunk.references > 0 && sources.length > 0 && copies < plan.copies)
+      endangered.push({ chunk, holders, sources });
   }
   endangered.sort(
     (a, b) =>
@@ -49,10 +59,10 @@ export function planRepair(
       (a.chunk.hash < b.chunk.hash ? -1 : a.chunk.hash > b.chunk.hash ? 1 : 0),
   );
   const copies: RepairCopy[] = [];
-  for (const { chunk, holders } of endangered) {
+  for (const { chunk, holders, sources } of endangered) {
     if (copies.length >= plan.limit) break;
     const { hash, bytes } = chunk;
-    const from = holders.map(({ store }) => store);
+    const from = sources.map(({ store }) => store);
     const more = plan.copies - new Set(holders.map(({ node }) => node)).size;
     for (const to of placeMore(hash, candidates, { holders, more }))
       copies.push({ hash, bytes, from, to });

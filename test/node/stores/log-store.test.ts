@@ -53,6 +53,7 @@ const write = (
     more.term === undefined
       ? undefined
       : { term: Term(more.term), vote: more.vote === undefined ? undefined : NodeId(more.vote) },
+  install: undefined,
   truncateFrom: more.truncateFrom === undefined ? undefined : LogIndex(more.truncateFrom),
   entries,
 });

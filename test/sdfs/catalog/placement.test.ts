@@ -12,6 +12,7 @@ const candidate = (n: number, more: Partial<StoreStatus> = {}): StoreStatus => (
   node: `n${n}`,
   weight: 1,
   live: true,
+  leaving: false,
   ...more,
 });
 const stores = fc
@@ -20,6 +21,7 @@ const stores = fc
       weight: fc.integer({ min: 0, max: 100 }),
       domain: fc.option(fc.constantFrom("a", "b", "c"), { nil: undefined }),
       live: fc.boolean(),
+      leaving: fc.boolean(),
     }),
     { maxLength: 12 },
   )
@@ -129,15 +131,17 @@ test("repair brings every reachable chunk to its copies, and plans nothing else 
     fc.property(chunks, stores, copies, (list, all, wanted) => {
       const plan = planRepair(list, all, { copies: wanted, limit: 1_000 });
       const live = new Set(all.filter((s) => s.live).map(({ store }) => store));
-      const usable = all.filter((s) => s.live && s.weight > 0).length;
+      const leaving = new Set(all.filter((s) => s.leaving).map(({ store }) => store));
+      const usable = all.filter((s) => s.live && !s.leaving && s.weight > 0).length;
       for (const chunk of list) {
-        const holders = chunk.stores.filter((s) => live.has(s));
+        const sources = chunk.stores.filter((s) => live.has(s));
+        const holders = sources.filter((s) => !leaving.has(s));
         const mine = plan.filter((c) => c.hash === chunk.hash);
         for (const copy of mine) {
-          t.deepEqual(copy.from, holders);
-          t.true(live.has(copy.to) && !chunk.stores.includes(copy.to));
+          t.deepEqual(copy.from, sources);
+          t.true(live.has(copy.to) && !leaving.has(copy.to) && !chunk.stores.includes(copy.to));
         }
-        const idle = chunk.references === 0 || holders.length === 0;
+        const idle = chunk.references === 0 || sources.length === 0;
         const full = holders.filter((s) => all.some((a) => a.store === s && a.weight <= 0)).length;
         const room = usable + full - holders.length;
         const missing = Math.max(0, Math.min(wanted - holders.length, room));
