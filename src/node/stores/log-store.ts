@@ -45,8 +45,8 @@ export class LogStore implements LogReader {
   #isDamaged: boolean;
   #configurations: readonly ConfigurationAt[];
   readonly #sizes: LogSizes;
-  /** The deletion of entries under the base that is under way; the next change of the base waits for it. */
-  #trimming: Promise<void> = Promise.resolve();
+  /** What moves the base or deletes under it, one after the other. */
+  #moving: Promise<unknown> = Promise.resolve();
   readonly #closing = new AbortController();
   /** The mark write under way; the next waits for it. */
   #marking: Promise<void> = Promise.resolve();
@@ -146,12 +146,24 @@ export class LogStore implements LogReader {
    * {@link trim}, so that whoever reads them can be told first. May run beside {@link write}.
    */
   async compact(to: LogIndex, configuration: Configuration | undefined): Promise<StoredBase> {
-    await this.#trimming;
-    if (to <= this.#base.index) return this.#base;
-    const base = { ...this.positionOf(to), configuration };
-    await writeSynced(this.#database, [putBase(base)]);
-    this.#rebase(base);
-    return base;
+    return this.#alone(async () => {
+      // A snapshot may have taken the log's place meanwhile.
+      if (to <= this.#base.index || to > this.#end.index) return this.#base;
+      const base = { ...this.positionOf(to), configuration };
+      await writeSynced(this.#database, [putBase(base)]);
+      this.#rebase(base);
+      return base;
+    });
+  }
+
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#moving;
+    const next = (async () => {
+      await before;
+      return work();
+    })();
+    this.#moving = next.catch(() => undefined); // its own caller hears of it
+    return next;
   }
 
   #rebase(base: StoredBase): void {
@@ -166,13 +178,7 @@ export class LogStore implements LogReader {
 
   /** Deletes the entries up to the base, a batch at a time. */
   async trim(): Promise<void> {
-    const before = this.#trimming;
-    const next = (async () => {
-      await before;
-      await deleteTo(this.#database, this.#base.index, this.#closing.signal);
-    })();
-    this.#trimming = next.catch(() => undefined); // its own caller hears of it
-    await next;
+    await this.#alone(async () => deleteTo(this.#database, this.#base.index, this.#closing.signal));
   }
 
   /**
@@ -181,16 +187,17 @@ export class LogStore implements LogReader {
    */
   async install(base: StoredBase, hardState: HardState): Promise<void> {
     clearTimeout(this.#idle);
-    await this.#trimming;
-    this.#hardState = hardState;
-    await this.#writeMark(logStart, hardState);
-    await deleteFrom(this.#database, LogIndex(base.index + 1));
-    await writeSynced(this.#database, [putBase(base), putHardState(hardState)]);
-    this.#sizes.truncateFrom(LogIndex(0));
-    this.#configurations = [];
-    this.#rebase(base);
-    this.#end = base;
-    await this.#writeMark(base, hardState);
+    await this.#alone(async () => {
+      this.#hardState = hardState;
+      await this.#writeMark(logStart, hardState);
+      await deleteFrom(this.#database, LogIndex(base.index + 1));
+      await writeSynced(this.#database, [putBase(base), putHardState(hardState)]);
+      this.#sizes.truncateFrom(LogIndex(0));
+      this.#configurations = [];
+      this.#rebase(base);
+      this.#end = base;
+      await this.#writeMark(base, hardState);
+    });
     this.trim().catch((error: unknown) => this.#failed?.(error));
   }
 
@@ -285,7 +292,7 @@ export class LogStore implements LogReader {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closing.abort();
-    await this.#trimming;
+    await this.#moving;
     await this.#raise();
     this.#closed = true;
     clearTimeout(this.#idle);

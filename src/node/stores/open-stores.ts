@@ -243,7 +243,7 @@ function refuseIfAlone(
 
 /** Whether this node is the only voter, as far as is known. */
 function isAlone({ node, founders }: Identity, known: StatePosition["configuration"]): boolean {
-  if (known === undefined) return founders.length === 1;
+  if (known === undefined) return founders.length === 1 && founders[0]?.name === node;
   const { voters, outgoing } = known.configuration;
   return voters.length === 1 && voters[0] === node && outgoing.length === 0;
 }
