@@ -5,7 +5,14 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { hasCode, IDunnoError } from "../../lib/errors.ts";
-import { dataDirectory, idunnoCommand, logTail, startDaemon, untilReady } from "./daemon.ts";
+import {
+  dataDirectory,
+  type DevEntry,
+  idunnoCommand,
+  logTail,
+  startDaemon,
+  untilReady,
+} from "./daemon.ts";
 import { freeBase, httpOffset } from "./ports.ts";
 import { isRunning, type KnownProcess, signalProcess, untilEnded } from "./process-identity.ts";
 import { devHost, type DevNode, type DevState, readDevState, writeDevState } from "./state.ts";
@@ -78,7 +85,8 @@ export class DevCluster implements AsyncDisposable {
     const cluster = new DevCluster(directory, state, options);
     await mkdir(directory, { recursive: true });
     try {
-      await cluster.#startAll(before === undefined ? state.nodes : undefined);
+      const { nodes } = state;
+      await cluster.#startAll(before === undefined ? { kind: "bootstrap", nodes } : undefined);
     } catch (error) {
       await cluster.#explain(error);
       await cluster.down({ stopMs: 0, wipe: false });
@@ -140,6 +148,32 @@ export class DevCluster implements AsyncDisposable {
     if (process !== undefined) await stop(process, stopMs);
     await this.#start(this.#node(name), undefined);
     await this.#save();
+    await this.#untilReady(name);
+  }
+
+  /**
+   * Starts one more node, which joins the cluster, and waits until it is ready.
+   * @returns its name
+   * @throws CONFLICT when nobody runs whom it could join
+   */
+  async add(): Promise<string> {
+    const running = this.#state.nodes.filter(
+      ({ process }) => process !== undefined && isRunning(process),
+    );
+    if (running.length === 0)
+      throw new IDunnoError("CONFLICT", {
+        what: `the dev cluster in ${this.directory}`,
+        why: "none of its nodes runs, so there is nothing to join; 'idunno dev up' starts them",
+      });
+    const node = await planOneMore(this.#state.nodes);
+    this.#state = { ...this.#state, nodes: [...this.#state.nodes, node] };
+    await this.#start(node, { kind: "join", nodes: running });
+    await this.#save();
+    await this.#untilReady(node.name);
+    return node.name;
+  }
+
+  async #untilReady(name: string): Promise<void> {
     try {
       const { readyMs: withinMs = devDefaults.readyMs, signal } = this.#options;
       await untilReady(this.#node(name), { withinMs, signal });
@@ -166,11 +200,11 @@ export class DevCluster implements AsyncDisposable {
     await this.down();
   }
 
-  async #startAll(bootstrap: readonly DevNode[] | undefined): Promise<void> {
+  async #startAll(entry: DevEntry | undefined): Promise<void> {
     const { readyMs = devDefaults.readyMs, signal } = this.#options;
     for (const node of this.#state.nodes) {
       signal?.throwIfAborted();
-      await this.#start(node, bootstrap);
+      await this.#start(node, entry);
       // After each one, so that even a killed `dev up` leaves nothing that `dev down` cannot find.
       await this.#save();
     }
@@ -189,13 +223,13 @@ export class DevCluster implements AsyncDisposable {
     );
   }
 
-  async #start(node: DevNode, bootstrap: readonly DevNode[] | undefined): Promise<void> {
+  async #start(node: DevNode, entry: DevEntry | undefined): Promise<void> {
     const { process } = await startDaemon({
       command: this.#options.command ?? idunnoCommand,
       directory: this.directory,
       node,
       slots: this.#state.slots,
-      bootstrap,
+      entry,
     });
     const nodes = this.#state.nodes.map((other) =>
       other.name === node.name ? { ...other, process } : other,
@@ -250,6 +284,15 @@ async function plan(options: DevClusterOptions): Promise<DevState> {
       httpPort: base + httpOffset + i + 1,
     })),
   };
+}
+
+/** A name and ports after everybody's. */
+async function planOneMore(nodes: readonly DevNode[]): Promise<DevNode> {
+  const numbers = nodes.map(({ name }) => Number(/^n(\d+)$/.exec(name)?.[1] ?? 0));
+  const number = Math.max(...numbers) + 1;
+  // A range of its own: those after the others' may be taken by now.
+  const base = await freeBase(Math.min(...nodes.map(({ peerPort }) => peerPort)) + 199, 1);
+  return { name: `n${number}`, peerPort: base + 1, httpPort: base + httpOffset + 1 };
 }
 
 function mayContinue(directory: string, state: DevState, options: DevClusterOptions): void {

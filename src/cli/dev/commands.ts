@@ -50,6 +50,7 @@ Examples:
   idunno dev kill n3                as if the machine died: SIGKILL
   idunno dev kill n3 --signal STOP  as if it hung
   idunno dev restart n3             back again, on the data it has
+  idunno dev add                    one more node, which joins the others
   idunno dev down                   stop them all; the data stay for the next 'dev up'
   idunno dev down --wipe            stop them all and remove everything`,
     );
@@ -83,6 +84,14 @@ Examples:
       await cluster(session, options).kill(name, options.signal);
       session.note(`${name} got ${options.signal}`);
     });
+
+  withDirectory(dev.command("add").description("start one more node, which joins")).action(
+    async (options: Place, command: Command) => {
+      const session = open(command);
+      const name = await cluster(session, options).add();
+      session.note(`${name} has joined`);
+    },
+  );
 
   withDirectory(
     dev.command("restart <node>").description("stop a node if it runs, and start it again"),

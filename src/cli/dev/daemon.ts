@@ -32,9 +32,14 @@ export interface StartDaemonOptions {
   readonly directory: string;
   readonly node: DevNode;
   readonly slots: number;
-  /** Undefined for a node that has its data already. */
-  readonly bootstrap: readonly DevNode[] | undefined;
+  /** How it comes into a cluster; undefined for a node that has its data already. */
+  readonly entry: DevEntry | undefined;
 }
+
+export type DevEntry =
+  | { readonly kind: "bootstrap"; readonly nodes: readonly DevNode[] }
+  /** `nodes` run already. */
+  | { readonly kind: "join"; readonly nodes: readonly DevNode[] };
 
 export interface StartedDaemon {
   readonly child: ChildProcess;
@@ -50,7 +55,7 @@ export function logFile(directory: string, name: string): string {
 }
 
 export async function startDaemon(options: StartDaemonOptions): Promise<StartedDaemon> {
-  const { command, directory, node, slots, bootstrap } = options;
+  const { command, directory, node, slots, entry } = options;
   const [program, ...before] = command;
   if (program === undefined) throw new TypeError("no command to start a daemon with");
   await mkdir(join(directory, node.name), { recursive: true });
@@ -62,7 +67,7 @@ export async function startDaemon(options: StartDaemonOptions): Promise<StartedD
       ["--listen", `${devHost}:${node.peerPort}`],
       ["--http", `${devHost}:${node.httpPort}`],
       ["--slots", String(slots)],
-      bootstrap === undefined ? [] : ["--bootstrap", bootstrap.map(peerAddress).join(",")],
+      entry === undefined ? [] : entryFlags(entry),
     ].flat();
     const child = spawn(program, [...before, "start", ...flags], {
       detached: true,
@@ -84,6 +89,12 @@ export async function startDaemon(options: StartDaemonOptions): Promise<StartedD
   } finally {
     await log.close();
   }
+}
+
+function entryFlags({ kind, nodes }: DevEntry): string[] {
+  return kind === "bootstrap"
+    ? ["--bootstrap", nodes.map(peerAddress).join(",")]
+    : ["--join", nodes.map(({ httpPort }) => `${devHost}:${httpPort}`).join(",")];
 }
 
 function peerAddress({ name, peerPort }: DevNode): string {
