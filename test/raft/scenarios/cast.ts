@@ -16,7 +16,7 @@ function logOf(terms: readonly string[]): readonly Entry[] {
   }));
 }
 
-/** Options: voters, learners, log (the terms of its entries), term, vote, applied, inflight, append-bytes. */
+/** Options: voters, learners, log (the terms of its entries), term, vote, applied, inflight, append-bytes, uncommitted. */
 export function addNodes(stage: Stage, directive: Directive): void {
   const { words, options } = directive;
   const ids = words.filter((word) => word !== "async" && word !== "leases").map(NodeId);
@@ -44,6 +44,7 @@ export function addNodes(stage: Stage, directive: Directive): void {
             ...defaultLimits,
             inflightMessages: number(directive, "inflight") ?? defaultLimits.inflightMessages,
             appendBytes: number(directive, "append-bytes") ?? defaultLimits.appendBytes,
+            uncommittedBytes: number(directive, "uncommitted") ?? defaultLimits.uncommittedBytes,
           },
         },
         stage.now,
