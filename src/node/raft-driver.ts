@@ -26,6 +26,8 @@ import type { LogStore } from "./stores/log-store.ts";
 export const driverLimits = {
   /** Bytes of one command: a batch of results or files; far above any that the node makes. */
   commandBytes: 8 * 1024 * 1024,
+  /** Answers waiting for the disk: heartbeats ask for one twenty times a second. */
+  held: 10_000,
   /** Proposals waiting for their turn or their commit. */
   proposals: 20_000,
 } as const;
@@ -279,8 +281,9 @@ export class RaftDriver {
     if (ready.fetch !== undefined) fetchSnapshot(ready.fetch.from, ready.fetch.index);
     if (ready.persist !== undefined) void this.#write(ready.persist); // failures reach onFatal
     for (const { message, afterWrite } of ready.messages) {
-      if (afterWrite > this.#durableWrite) this.#held.push({ message, afterWrite });
-      else this.#send(message);
+      if (afterWrite <= this.#durableWrite) this.#send(message);
+      // A disk that hangs for minutes: what is lost here is asked for again, as if the network had lost it.
+      else if (this.#held.length < driverLimits.held) this.#held.push({ message, afterWrite });
     }
     for (const { id, index } of ready.reads) {
       this.#reads.get(id)?.(index);
