@@ -5,18 +5,28 @@
 import type { openLogDirectory } from "../node/log-view.ts";
 import type { NodeOptions, RunningNode, startNode } from "../node/main.ts";
 
-export type { NodeOptions, RunningNode };
+import type { RecoveryView } from "../node/recovery.ts";
+
+export type { NodeOptions, RecoveryView, RunningNode };
 export type StartNode = typeof startNode;
 /** Reads a stopped node's log. @throws DIRECTORY_IN_USE, WRONG_DIRECTORY, CORRUPT */
 export type OpenLogDirectory = typeof openLogDirectory;
+
+/** Looks at a stopped node's directory, and goes on from it without the others. */
+export type Recovery = Pick<
+  typeof import("../node/recovery.ts"),
+  "inspectDirectory" | "recoverDirectory"
+>;
 
 /** The doors, as tests replace them. */
 export interface NodeDoor {
   readonly startNode: () => Promise<StartNode>;
   readonly openLogDirectory: () => Promise<OpenLogDirectory>;
+  readonly recovery: () => Promise<Recovery>;
 }
 
 export const nodeDoor: NodeDoor = {
   startNode: async () => (await import("../node/main.ts")).startNode,
   openLogDirectory: async () => (await import("../node/log-view.ts")).openLogDirectory,
+  recovery: async () => import("../node/recovery.ts"),
 };

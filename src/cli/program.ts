@@ -10,6 +10,7 @@ import { addModelCommands } from "./model.ts";
 import { nodeDoor, type NodeDoor } from "./node-door.ts";
 import { duration, nodeList } from "./options.ts";
 import { formats } from "./output.ts";
+import { addRecoverCommand } from "./recover.ts";
 import { addSdfsCommands } from "./sdfs/commands.ts";
 import { defaultNode, type GlobalOptions, Session, type World } from "./session.ts";
 import { addNodeCommands } from "./node.ts";
@@ -149,6 +150,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 no leader or nobody reachable, 4 not fo
 6 unhealthy or corrupt, 7 partial, 124 timed out, 130 interrupted. IDUNNO_DEBUG=1 shows stacks.`,
     );
   addStartCommand(program, open, door);
+  addRecoverCommand(program, open, door);
   addDevCommands(program, open);
   addStatusCommands(program, open);
   addNodeCommands(program, open);
