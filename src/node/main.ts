@@ -138,12 +138,7 @@ async function open(
   const start = { seed: randomBytes(4).readInt32BE(0), now: clock.now() };
   const raft = makeRaft(identity, { recovered, logStore, state }, start);
   const slots = options.slots ?? availableParallelism();
-  const executor = await Executor.start({
-    slots: Math.max(1, slots),
-    hasSpare: true,
-    log: ({ level, event, ...fields }) => log[level](event, fields),
-  });
-  scope.defer(async () => executor.close());
+  const executor = await startExecutor(slots, log, scope);
   const peers = await listenForPeers(options, { identity, boot, raft, machine, log }, () => node);
   scope.defer(async () => peers.close());
   const loopDelay = watchLoop(scope);
@@ -200,6 +195,16 @@ async function establish({
   if (join === undefined || (await readIdentity(dataDirectory)) !== undefined)
     return establishIdentity(dataDirectory, name, bootstrap);
   return { identity: joinIdentity(name, await askCluster(join)), isNew: true };
+}
+
+async function startExecutor(slots: number, log: Logger, scope: Scope): Promise<Executor> {
+  const executor = await Executor.start({
+    slots: Math.max(1, slots),
+    hasSpare: true,
+    log: ({ level, event, ...fields }) => log[level](event, fields),
+  });
+  scope.defer(async () => executor.close());
+  return executor;
 }
 
 /** Event-loop delay since the start, sampled every 10 ms: what explains a false election. */

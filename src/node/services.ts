@@ -129,11 +129,7 @@ export function makeServices(
     cache: parts.cache,
     log,
   });
-  const snapshots = new SnapshotSource({
-    view: () => state.view(),
-    baseIndex: () => logStore.base.index,
-    now: () => clock.now(),
-  });
+  const snapshots = snapshotsOf(parts);
   const files = new Files({ state, chunks, coordination });
   const inputs = new Inputs({ files, chunks });
   const models = new Models(`${identity.directory}/models`, { files, executor });
@@ -151,4 +147,12 @@ export function makeServices(
     models,
     isReady: () => coordination.leader !== undefined && hooks.isRegistered(),
   };
+}
+
+function snapshotsOf({ state, logStore, clock }: NodeParts): SnapshotSource {
+  return new SnapshotSource({
+    view: () => state.view(),
+    baseIndex: () => logStore.base.index,
+    now: () => clock.now(),
+  });
 }
