@@ -5,7 +5,7 @@
 import type { openLogDirectory } from "../node/log-view.ts";
 import type { NodeOptions, RunningNode, startNode } from "../node/main.ts";
 
-import type { RecoveryView } from "../node/recovery.ts";
+import type { inspectDirectory, recoverDirectory, RecoveryView } from "../node/recovery.ts";
 
 export type { NodeOptions, RecoveryView, RunningNode };
 export type StartNode = typeof startNode;
@@ -13,10 +13,10 @@ export type StartNode = typeof startNode;
 export type OpenLogDirectory = typeof openLogDirectory;
 
 /** Looks at a stopped node's directory, and goes on from it without the others. */
-export type Recovery = Pick<
-  typeof import("../node/recovery.ts"),
-  "inspectDirectory" | "recoverDirectory"
->;
+export interface Recovery {
+  readonly inspectDirectory: typeof inspectDirectory;
+  readonly recoverDirectory: typeof recoverDirectory;
+}
 
 /** The doors, as tests replace them. */
 export interface NodeDoor {

@@ -84,6 +84,7 @@ export class Applier {
   /** The state was replaced by one as of an index, while this was at rest. */
   replaced(index: LogIndex): void {
     this.#applied = index;
+    this.#ports.logClock.observe(this.#ports.machine.logTime);
     if (this.#target < index) this.#target = index;
     this.#announce();
     this.resume();

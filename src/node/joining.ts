@@ -22,20 +22,39 @@ const parse = parser(ClusterView, "cluster");
  */
 export async function askCluster(nodes: readonly string[]): Promise<ClusterView> {
   const end = performance.now() + patienceMs;
-  let cause: unknown;
+  let last: Asked;
   do {
-    for (const node of nodes) {
-      try {
-        const response = await fetch(`http://${node}/v1/cluster`, {
-          signal: AbortSignal.timeout(answerMs),
-        });
-        if (response.ok) return parse(await response.json());
-        cause = new Error(`${node} answered ${response.status}`);
-      } catch (error) {
-        cause = error;
-      }
-    }
+    last = await ask(nodes);
+    if (last.answer !== undefined) return last.answer;
     await delay(againMs);
   } while (performance.now() < end);
-  throw new IDunnoError("UNREACHABLE", { nodes }, { cause });
+  throw new IDunnoError("UNREACHABLE", { nodes }, { cause: last.cause });
+}
+
+/** Asks each of `nodes` once; undefined: none answers. */
+export async function askOnce(nodes: readonly string[]): Promise<ClusterView | undefined> {
+  return (await ask(nodes)).answer;
+}
+
+interface Asked {
+  readonly answer?: ClusterView;
+  readonly cause?: unknown;
+}
+
+/** The answer of the newest generation: a survivor of an older one may still run. */
+async function ask(nodes: readonly string[]): Promise<Asked> {
+  let cause: unknown;
+  let answer: ClusterView | undefined;
+  for (const node of nodes) {
+    try {
+      const signal = AbortSignal.timeout(answerMs);
+      const response = await fetch(`http://${node}/v1/cluster`, { signal });
+      if (!response.ok) throw new Error(`${node} answered ${response.status}`);
+      const view = parse(await response.json());
+      if (answer === undefined || view.generation > answer.generation) answer = view;
+    } catch (error) {
+      cause = error;
+    }
+  }
+  return answer === undefined ? { cause } : { answer };
 }

@@ -5,7 +5,7 @@ import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
 import { decodeCommand } from "../machine/codec.ts";
 import type { Entry } from "../raft/types.ts";
 import { readIdentity } from "./stores/identity.ts";
-import { checkLevel } from "./stores/level-check.ts";
+import { checkSettled } from "./stores/level-check.ts";
 import { openDatabase } from "./stores/level.ts";
 import { readBase } from "./stores/log-base.ts";
 import { damageKey } from "./stores/log-recovery.ts";
@@ -57,15 +57,12 @@ export async function* openLogDirectory(directory: string): AsyncGenerator<LogEn
       at,
       remedy: "start the node: it discards what is damaged and is refilled by its peers",
     });
-  const { faults } = await checkLevel(join(directory, "raft"));
+  // LevelDB must not open damaged files: it drops what it cannot read, or ends the process.
+  const { faults } = await checkSettled(join(directory, "raft"));
+  if (faults.length > 0) throw corrupt(faults.join("; "));
   const database = await openDatabase(join(directory, "raft"));
   const mark = await MarkFile.open(directory);
   try {
-    if (faults.length > 0) {
-      // Opening made LevelDB drop what it could not read: the node's next start must still know that it was damaged.
-      if (mark.last !== undefined) await mark.write({ ...mark.last, isDamaged: true });
-      throw corrupt(faults.join("; "));
-    }
     const base = readBase(database);
     if (base === undefined) throw corrupt("the record of the log's base");
     let { index }: { index: number } = base;

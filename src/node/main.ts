@@ -18,7 +18,7 @@ import { startHttp } from "./http/server.ts";
 import { type Logger, openLog } from "./log.ts";
 import { LogClock } from "./log-clock.ts";
 import { Node } from "./node.ts";
-import { askCluster } from "./joining.ts";
+import { askCluster, askOnce } from "./joining.ts";
 import { peerAddresses } from "./peer-list.ts";
 import {
   establishIdentity,
@@ -26,7 +26,9 @@ import {
   type Identity,
   joinIdentity,
   readIdentity,
+  rejoinIdentity,
 } from "./stores/identity.ts";
+import { forgetLog } from "./stores/state-folders.ts";
 import { makeRaft, makeRegistration, openChunks } from "./opening.ts";
 import { openStores } from "./stores/open-stores.ts";
 
@@ -42,7 +44,10 @@ export interface NodeOptions {
   readonly http: { readonly host: string; readonly port: number };
   /** All founding nodes, this one included; undefined when the directory has been in use before. */
   readonly bootstrap: readonly Founder[] | undefined;
-  /** HTTP addresses of running nodes whose cluster this one is to join; nothing to a directory that has been in use. */
+  /**
+   * HTTP addresses of running nodes whose cluster this one is to join. Nothing to a directory that has been in use,
+   * unless its cluster was recovered without it.
+   */
   readonly join?: readonly string[] | undefined;
   /** Inference threads; undefined: one per processor. 0: none, this node only stores. */
   readonly slots: number | undefined;
@@ -195,9 +200,17 @@ async function establish({
   bootstrap,
   join,
 }: NodeOptions): ReturnType<typeof establishIdentity> {
-  if (join === undefined || (await readIdentity(dataDirectory)) !== undefined)
-    return establishIdentity(dataDirectory, name, bootstrap);
-  return { identity: joinIdentity(name, await askCluster(join)), isNew: true };
+  const found = await readIdentity(dataDirectory);
+  if (join === undefined) return establishIdentity(dataDirectory, name, bootstrap);
+  if (found === undefined)
+    return { identity: joinIdentity(name, await askCluster(join)), isNew: true };
+  const established = await establishIdentity(dataDirectory, name, undefined);
+  const joined = await askOnce(join);
+  if (joined?.cluster !== found.cluster || joined.generation <= found.generation)
+    return established;
+  // The cluster went on without this node (recovery.ts): what its log says counts for nothing any more.
+  await forgetLog(dataDirectory);
+  return { identity: rejoinIdentity(found, joined), isNew: true };
 }
 
 /** A disk without room is a state of the consensus core, not an accident. */

@@ -250,6 +250,5 @@ export class Node {
     await this.services.snapshots.close();
     await this.services.driver.stop();
     await this.services.applier.stop();
-    await this.services.snapshots.close();
   }
 }

@@ -46,9 +46,14 @@ function ioSlots(): number {
   return Math.max(1, Math.floor(pool / 2));
 }
 
-/** Who voted when the cluster was made. */
-export function foundersOf({ founders }: Identity): Configuration {
-  return simpleConfiguration(founders.map(({ name }) => NodeId(name)));
+/**
+ * Who votes in an empty log: the founders. A node that joined has to be told by the cluster, and must not vote for
+ * itself before, even if it has the name of a founder: to it, everybody else votes.
+ */
+export function foundersOf({ node, founders, seeds }: Identity): Configuration {
+  const names = [...founders, ...(seeds ?? [])].map(({ name }) => NodeId(name));
+  const voters = new Set(seeds === undefined ? names : names.filter((name) => name !== node));
+  return simpleConfiguration([...voters]);
 }
 
 /** Those of the log; the founders' where it says nothing else of its base. */

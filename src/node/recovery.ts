@@ -8,16 +8,16 @@
  *  Y3 the new configuration is an entry of the log like any other, so it can be read there for ever.
  */
 import { join } from "node:path";
-import { IDunnoError } from "../lib/errors.ts";
+import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
 import { Scope } from "../lib/scope.ts";
 import { LogIndex, NodeId, Term } from "../lib/types.ts";
 import { encodeConfiguration, simpleConfiguration } from "../raft/configuration.ts";
 import { openLog } from "./log.ts";
 import { foundersOf } from "./opening.ts";
 import { type Identity, keepIdentity, readIdentity } from "./stores/identity.ts";
-import { checkLevel } from "./stores/level-check.ts";
+import { checkSettled } from "./stores/level-check.ts";
 import { openDatabase } from "./stores/level.ts";
-import { emptyState, judgeLog, type Recovered } from "./stores/log-recovery.ts";
+import { emptyState, judgeLog, type Recovered, type StatePosition } from "./stores/log-recovery.ts";
 import { MarkFile } from "./stores/mark.ts";
 import { openStores, peekState } from "./stores/open-stores.ts";
 
@@ -45,14 +45,13 @@ export interface RecoveryView {
 export async function inspectDirectory(directory: string): Promise<RecoveryView> {
   const identity = await identityOf(directory);
   const path = join(directory, "raft");
-  const { faults } = await checkLevel(path);
+  const state = (await peekState(directory)) ?? emptyState;
+  const { faults } = await checkSettled(path);
+  // Such files are not opened, and what they hold beyond the state is not to be had (open-stores.ts).
+  if (faults.length > 0) return viewOfState(identity, state, faults);
   const database = await openDatabase(path);
   const mark = await MarkFile.open(directory);
   try {
-    // Opening made LevelDB drop what it could not read: the next start must still know that it was damaged.
-    if (faults.length > 0 && mark.last !== undefined)
-      await mark.write({ ...mark.last, isDamaged: true });
-    const state = (await peekState(directory)) ?? emptyState;
     const judged = await judgeLog(database, { mark: mark.last, isNew: false, state, faults });
     return viewOf(identity, judged, state.index);
   } finally {
@@ -81,11 +80,11 @@ export async function recoverDirectory(
   await keepIdentity(directory, raised); // Y1
   await using scope = new Scope();
   const log = openLog(identity.node, undefined);
-  let failure: unknown;
+  const failures: unknown[] = [];
   const { logStore, recovered } = await openStores(
     directory,
     { identity: raised, isNew: false },
-    { scope, log, acceptsLoss: true, onFatal: (error) => (failure = error) },
+    { scope, log, acceptsLoss: true, onFatal: (error) => failures.push(error) },
   );
   const term = Term(Math.max(recovered.hardState.term, recovered.lastTerm) + 1);
   const self = NodeId(identity.node);
@@ -104,7 +103,7 @@ export async function recoverDirectory(
     ],
   });
   if (recovered.damage.length > 0) await logStore.healed();
-  if (failure !== undefined) throw failure;
+  if (failures.length > 0) throw asIDunnoError(failures[0]);
   log.warn("recovered", { generation: raised.generation, lastIndex: recovered.lastIndex, term });
   log.flush();
   return before;
@@ -117,6 +116,18 @@ async function identityOf(directory: string): Promise<Identity> {
     directory,
     why: "there is no identity.json: give the --data-dir of a node",
   });
+}
+
+function viewOfState(
+  identity: Identity,
+  { index, place, configuration }: StatePosition,
+  damage: readonly string[],
+): RecoveryView {
+  const { node, cluster, generation } = identity;
+  const { voters, learners } = configuration?.configuration ?? foundersOf(identity);
+  const term = place?.term ?? 0;
+  const ends = { term, lastTerm: term, lastIndex: index, baseIndex: index, appliedIndex: index };
+  return { node, cluster, generation, ...ends, voters, learners, damage };
 }
 
 function viewOf(identity: Identity, judged: Recovered, appliedIndex: number): RecoveryView {

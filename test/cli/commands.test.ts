@@ -218,6 +218,7 @@ test("a stopped node's log is read from its directory", async (t) => {
   const opened: string[] = [];
   const door = {
     startNode: async () => Promise.reject(new Error("not asked for")),
+    recovery: async () => Promise.reject(new Error("not asked for")),
     openLogDirectory: async () =>
       async function* (directory: string) {
         opened.push(directory);
@@ -255,6 +256,7 @@ test("start compiles its options, and a signal closes the node in good order", a
       return node;
     },
     openLogDirectory: async () => Promise.reject(new Error("not asked for")),
+    recovery: async () => Promise.reject(new Error("not asked for")),
   };
   const argv =
     "start --name n1 --data-dir d --listen a:7001 --http a:8001 --bootstrap n1=a:7001,n2=b:7001";

@@ -135,6 +135,15 @@ export function joinIdentity(node: string, joined: JoinedCluster): Identity {
   });
 }
 
+/**
+ * The identity of a survivor that rejoins a cluster which was recovered without it: the same node, with what its log
+ * said forgotten. Its chunks stay.
+ */
+export function rejoinIdentity(identity: Identity, joined: JoinedCluster): Identity {
+  const { founders, seeds } = joinIdentity(identity.node, joined);
+  return parse({ ...identity, generation: joined.generation, founders, seeds });
+}
+
 /** The last step of making a data directory: from now on a log or a mark that is missing is damage. */
 export async function keepIdentity(directory: string, identity: Identity): Promise<void> {
   await writeDurably(directory, "identity.json", `${JSON.stringify(identity, undefined, 2)}\n`);

@@ -15,7 +15,7 @@ import { hotTables } from "../../machine/tables.ts";
 import type { Logger } from "../log.ts";
 import { SnapshotStage } from "../snapshots/snapshot-stage.ts";
 import { type Identity, keepIdentity } from "./identity.ts";
-import { checkLevel } from "./level-check.ts";
+import { checkLevel, checkSettled } from "./level-check.ts";
 import { type Database, openDatabase } from "./level.ts";
 import {
   emptyState,
@@ -24,7 +24,6 @@ import {
   settleLog,
   type StatePosition,
 } from "./log-recovery.ts";
-import { salvageLog } from "./log-salvage.ts";
 import { LogStore } from "./log-store.ts";
 import { MarkFile } from "./mark.ts";
 import {
@@ -40,6 +39,8 @@ export interface StoresPorts {
   readonly scope: Scope;
   readonly log: Logger;
   readonly onFatal: (error: unknown) => void;
+  /** What is damaged is given up even where nobody can refill it: for recovery only. Default: it is not. */
+  readonly acceptsLoss?: boolean;
 }
 
 export interface OpenedStores {
@@ -67,14 +68,12 @@ export async function openStores(
   { identity, isNew }: { readonly identity: Identity; readonly isNew: boolean },
   ports: StoresPorts,
 ): Promise<OpenedStores> {
-  const { scope, log, onFatal } = ports;
-  const raft = await openRaft(directory, { identity, isNew }, log);
+  const { scope, log, onFatal, acceptsLoss = false } = ports;
+  const raft = await openRaft(directory, { identity, isNew, acceptsLoss }, log);
   const mark = await MarkFile.open(directory);
   const opened: { close: () => Promise<void> }[] = [mark, raft.database];
   try {
     const faults = raft.faults;
-    if (faults.length > 0 && mark.last !== undefined)
-      await mark.write({ ...mark.last, isDamaged: true }); // O1
     const pointer = await readStatePointer(directory);
     const found = await findState(join(directory, pointer.folder), pointer, log);
     if (found.kind === "whole") opened.push(found.database);
@@ -83,19 +82,12 @@ export async function openStores(
     const recovered = await judgeLog(raft.database, evidence);
     if (recovered.damage.length > 0) {
       log.error("log-damaged", { damage: recovered.damage, keptTo: recovered.lastIndex });
-      refuseIfAlone(directory, { identity, recovered, found, position, pointer });
+      if (!acceptsLoss) refuseIfAlone(directory, { identity, recovered, found, position, pointer });
     }
-    let { database } = raft;
-    if (faults.length > 0 && !raft.isFresh) {
-      opened.splice(opened.indexOf(database), 1);
-      const salvaged = await salvageLog(directory, database, recovered);
-      ({ database } = salvaged);
-      opened.push(database);
-      log.error("raft-set-aside", { folder: salvaged.aside, faults });
-    } else await settleLog(database, recovered);
+    await settleLog(raft.database, recovered);
     if (recovered.damage.length > 0 && mark.last?.isDamaged === false)
       await mark.write({ ...mark.last, isDamaged: true });
-    const logStore = new LogStore(database, mark, recovered);
+    const logStore = new LogStore(raft.database, mark, recovered);
     logStore.onFailure(onFatal);
     if (recovered.damage.length === 0 && mark.last === undefined) await logStore.remark();
     if (isNew) await keepIdentity(directory, identity);
@@ -124,40 +116,53 @@ async function* hotRows(state: StateStore): AsyncGenerator<readonly [string, unk
   for (const table of hotTables) yield* state.rows(`${table}/`);
 }
 
-/** The log's database, which holds the lock of the directory; a new one where it cannot be opened at all. */
+/**
+ * The log's database, which holds the lock of the directory. One whose files are damaged is not opened: LevelDB may end
+ * the process over a block that its CRC would have condemned. It is set aside, and a new one begins at the state.
+ */
 async function openRaft(
   directory: string,
-  { identity, isNew }: { readonly identity: Identity; readonly isNew: boolean },
+  {
+    identity,
+    isNew,
+    acceptsLoss,
+  }: { readonly identity: Identity; readonly isNew: boolean; readonly acceptsLoss: boolean },
   log: Logger,
-): Promise<{
-  readonly database: Database;
-  readonly faults: readonly string[];
-  readonly isFresh: boolean;
-}> {
+): Promise<{ readonly database: Database; readonly faults: readonly string[] }> {
   const path = join(directory, "raft");
   // A directory whose making was cut short has promised nothing yet.
-  const faults = isNew ? [] : (await checkLevel(path)).faults;
+  let { faults } = isNew ? { faults: [] } : await checkSettled(path);
+  if (faults.length === 0)
+    try {
+      return { database: await openDatabase(path), faults };
+    } catch (error) {
+      if (!hasCode(error, "CORRUPT")) throw error;
+      faults = [error.message];
+    }
+  // Also finds out whether another process has the directory.
+  const state = await peekState(directory);
+  if (!acceptsLoss && isAlone(identity, state?.configuration)) throw refusal(path, faults); // O2, by all that is known without the log
+  await noteDamage(directory);
+  const aside = await setAside(directory, "raft");
+  log.error("raft-set-aside", { folder: aside, faults });
+  return { database: await openDatabase(path), faults };
+}
+
+/** O1. */
+async function noteDamage(directory: string): Promise<void> {
+  const mark = await MarkFile.open(directory);
   try {
-    return { database: await openDatabase(path), faults, isFresh: false };
-  } catch (error) {
-    if (!hasCode(error, "CORRUPT")) throw error;
-    // O2, by all that is known without the log.
-    const state = await peekState(directory);
-    if (isAlone(identity, state?.configuration)) throw error;
-    const aside = await setAside(directory, "raft");
-    log.error("raft-set-aside", { folder: aside, faults, error: error.message });
-    return {
-      database: await openDatabase(path),
-      faults: faults.length > 0 ? faults : [error.message],
-      isFresh: true,
-    };
+    if (mark.last !== undefined) await mark.write({ ...mark.last, isDamaged: true });
+  } finally {
+    await mark.close();
   }
 }
 
-async function peekState(directory: string): Promise<StatePosition | undefined> {
+/** How far the state is; undefined: there is none that can be used. */
+export async function peekState(directory: string): Promise<StatePosition | undefined> {
   const { folder, installedIndex } = await readStatePointer(directory);
   const path = join(directory, folder);
-  if (!(await exists(path))) return undefined;
+  if (!(await exists(path)) || (await checkLevel(path)).faults.length > 0) return undefined;
   const found = await openFound(path, installedIndex);
   if (found.kind === "lost") return undefined;
   await found.database.close();
@@ -233,17 +238,26 @@ function refuseIfAlone(
   const newest = (inState?.index ?? -1) > (inLog?.index ?? -1) ? inState : inLog;
   if (!isAlone(identity, newest)) return;
   const lostState = found.kind === "lost" ? [`${pointer.folder}: ${found.faults.join("; ")}`] : [];
-  throw new IDunnoError("CORRUPT", {
-    file: join(directory, found.kind === "lost" ? pointer.folder : "raft"),
-    at: [...recovered.damage, ...lostState].join("; "),
+  const file = join(directory, found.kind === "lost" ? pointer.folder : "raft");
+  throw refusal(file, [...recovered.damage, ...lostState]);
+}
+
+function refusal(file: string, faults: readonly string[]): IDunnoError {
+  return new IDunnoError("CORRUPT", {
+    file,
+    at: faults.join("; "),
     remedy:
       "this node is the only voter, so nobody can refill it: restore the directory from a copy",
   });
 }
 
 /** Whether this node is the only voter, as far as is known. */
-function isAlone({ node, founders }: Identity, known: StatePosition["configuration"]): boolean {
-  if (known === undefined) return founders.length === 1 && founders[0]?.name === node;
+function isAlone(
+  { node, founders, seeds }: Identity,
+  known: StatePosition["configuration"],
+): boolean {
+  // Who joined others is not alone, whoever founded them.
+  if (known === undefined) return founders.length === 1 && seeds === undefined;
   const { voters, outgoing } = known.configuration;
   return voters.length === 1 && voters[0] === node && outgoing.length === 0;
 }

@@ -104,3 +104,13 @@ export async function setAside(directory: string, name: string): Promise<string>
   for (const each of old) await rm(join(directory, each), { recursive: true });
   return aside;
 }
+
+/** Deletes log, mark and state of a directory whose cluster has gone on without them; chunks and identity stay. */
+export async function forgetLog(directory: string): Promise<void> {
+  const states = (await readdir(directory)).filter((name) =>
+    /^(?:state|raft)(?:[-.]|$)/.test(name),
+  );
+  for (const name of [...states, pointerFile, "mark"])
+    await rm(join(directory, name), { recursive: true, force: true });
+  await syncDirectory(directory);
+}
