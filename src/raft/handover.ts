@@ -4,11 +4,9 @@
  * one election time-out: then the leader goes on as before.
  */
 import type { NodeId } from "../lib/types.ts";
-import type { Progress } from "./progress.ts";
 import { isVoter } from "./quorum.ts";
 import { inForce, type Leadership, type RaftState, send } from "./state.ts";
 import type { Steered } from "./options.ts";
-import type { Configuration } from "./types.ts";
 
 /** Begins to hand over, or turns to another heir. */
 export function beginHandover(state: RaftState, leadership: Leadership, to: NodeId): Steered {
@@ -50,7 +48,7 @@ export function continueHandover(state: RaftState, leadership: Leadership): void
   sayTimeoutNow(state, leadership, handover.to);
 }
 
-export function sayTimeoutNow(state: RaftState, leadership: Leadership, to: NodeId): void {
+function sayTimeoutNow(state: RaftState, leadership: Leadership, to: NodeId): void {
   leadership.leaseIsVoid = true;
   send(state, { kind: "timeoutNow", from: state.id, to, term: state.term });
 }
@@ -59,17 +57,4 @@ export function sayTimeoutNow(state: RaftState, leadership: Leadership, to: Node
 export function expireHandover(state: RaftState, leadership: Leadership): void {
   if (leadership.handover !== undefined && state.now >= leadership.handover.due)
     leadership.handover = undefined;
-}
-
-export function isAsMatchedAsAnyVoter(
-  { progress }: Leadership,
-  voter: NodeId,
-  { voters }: Configuration,
-): boolean {
-  const own = progress.get(voter);
-  return own !== undefined && voters.every((other) => behind(progress.get(other), own));
-}
-
-function behind(other: Progress | undefined, own: Progress): boolean {
-  return (other?.matchIndex ?? 0) <= own.matchIndex;
 }

@@ -38,6 +38,7 @@ export function becomeLeader(state: RaftState): void {
     uncommittedBytes: inheritedBytes(state),
     handover: undefined,
     leaseIsVoid: false,
+    isResigning: false,
   };
   state.role = leadership;
   state.hinted = false;

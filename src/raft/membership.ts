@@ -12,7 +12,7 @@ import {
   leaveJoint,
   simpleChange,
 } from "./configuration.ts";
-import { isAsMatchedAsAnyVoter, sayTimeoutNow } from "./handover.ts";
+import { beginHandoverToBest } from "./handover.ts";
 import { appendAsLeader, replicate } from "./leader.ts";
 import type { ConfigurationRequest, Steered } from "./options.ts";
 import { Progress } from "./progress.ts";
@@ -90,15 +90,18 @@ export function settleConfiguration(state: RaftState, leadership: Leadership): v
     replicate(state, leadership);
     for (const peer of leaving) leadership.progress.delete(peer);
   }
-  if (!isVoter(configuration, state.id)) resign(state, leadership, configuration);
+  if (!isVoter(configuration, state.id)) resign(state, leadership);
 }
 
-/** This leader votes no more. Its successor need not wait for a time-out. */
-function resign(state: RaftState, leadership: Leadership, configuration: Configuration): void {
-  replicate(state, leadership);
-  const heir = configuration.voters.find((voter) =>
-    isAsMatchedAsAnyVoter(leadership, voter, configuration),
-  );
-  if (heir !== undefined) sayTimeoutNow(state, leadership, heir);
+/**
+ * This leader votes no more, and leads only until its heir has caught up: then nobody has to wait for a time-out. When
+ * that does not come about in time, it falls silent all the same.
+ */
+function resign(state: RaftState, leadership: Leadership): void {
+  if (leadership.handover !== undefined) return;
+  if (!leadership.isResigning && beginHandoverToBest(state, leadership)) {
+    leadership.isResigning = true;
+    return;
+  }
   becomeFollower(state, state.term, undefined);
 }

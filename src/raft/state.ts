@@ -55,6 +55,8 @@ export interface Leadership {
   handover: Handover | undefined;
   /** A handover was begun in this term: its late TimeoutNow may still elect somebody past every lease (R10). */
   leaseIsVoid: boolean;
+  /** It has no vote any more and hands over as it goes. */
+  isResigning: boolean;
 }
 
 export interface Handover {
