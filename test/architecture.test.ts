@@ -31,6 +31,7 @@ const doors: Readonly<Record<string, string>> = {
   fastify: "node/http/",
   "@fastify/type-provider-typebox": "node/http/",
   pino: "node/log.ts",
+  "prom-client": "node/metrics.ts",
   commander: "cli/",
   "cli-table3": "cli/",
 };

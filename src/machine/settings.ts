@@ -92,7 +92,7 @@ function checkName(name: string): Outcome | undefined {
 }
 
 function checkValue(name: string, value: string): Outcome | undefined {
-  const size = utf8Bytes(value);
+  const size = value.length * bytesPerUnitMax <= settingValueBytes ? 0 : utf8Bytes(value);
   if (size > settingValueBytes)
     return refuse("TOO_LARGE", { what: `setting ${name}`, size, limit: settingValueBytes });
   const wanted = isKnownSetting(name) ? known[name].wrong(value) : undefined;
@@ -112,6 +112,9 @@ function countOf(rows: Rows): number {
 function count(rows: Rows, by: number): void {
   meta.table.put(rows, meta.settings, countOf(rows) + by);
 }
+
+/** No UTF-16 unit takes more than three bytes: most values need not be counted. */
+const bytesPerUnitMax = 3;
 
 /** Lone surrogates count three, as they are encoded. */
 function utf8Bytes(text: string): number {

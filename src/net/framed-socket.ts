@@ -16,6 +16,7 @@ export class FramedSocket {
   readonly #decoder: FrameDecoder;
   #handler: ((frame: Frame) => void) | undefined;
   #pumping = false;
+  #corked = false;
   #failure: Error | undefined;
 
   constructor(socket: Socket, limits: FrameLimits) {
@@ -46,11 +47,18 @@ export class FramedSocket {
     this.#decoder.limits = limits;
   }
 
-  /** Writes the parts of one frame in one system call. The caller looks at {@link queuedBytes} first. */
+  /** Writes one frame. All that one turn writes leaves in one system call. The caller looks at {@link queuedBytes} first. */
   write(parts: readonly Uint8Array[]): void {
-    this.#socket.cork();
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#socket.cork();
+      // After all promises that this turn settles: a hundred answers to one commit then leave together.
+      process.nextTick(() => {
+        this.#corked = false;
+        this.#socket.uncork();
+      });
+    }
     for (const part of parts) this.#socket.write(part);
-    this.#socket.uncork();
   }
 
   /** From now on every frame goes to `handler`. An IDunnoError thrown by it closes the socket; any other ends the process. */

@@ -153,6 +153,11 @@ export class PeerNetwork implements AsyncDisposable {
     return this.#peers.get(peer)?.raft.isConnected ?? false;
   }
 
+  /** Peers to which the raft lane that we dialled is up. */
+  get connected(): number {
+    return [...this.#peers.values()].filter(({ raft }) => raft.isConnected).length;
+  }
+
   /** Sends what is queued, finishes serving within the grace time, hangs up. The handlers hear nothing more of peers. */
   close(): Promise<void> {
     this.#closed ??= this.#close();

@@ -15,6 +15,7 @@ import type { Applier } from "./applier.ts";
 import { parseIndex, parseLeader, parseOutcome } from "./control.ts";
 import { abortable, pause } from "./deadline.ts";
 import type { LogClock } from "./log-clock.ts";
+import type { Observer } from "./metrics.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 
 /** Pause before asking again when the leader is known but refused, in ms: about two round trips. */
@@ -44,6 +45,7 @@ export interface CoordinationPorts {
   readonly isOutsider: () => boolean;
   /** Nodes that may know the leader. */
   readonly others: () => Iterable<NodeId>;
+  readonly observer: Observer;
 }
 
 export class Coordination {
@@ -51,6 +53,7 @@ export class Coordination {
   /** Aborted and replaced whenever the leader changes: what was asked of the old one is asked again. */
   #leaderChange = new AbortController();
   #leader: NodeId | undefined;
+  #lastLeader: NodeId | undefined;
 
   constructor(ports: CoordinationPorts) {
     this.#ports = ports;
@@ -63,6 +66,10 @@ export class Coordination {
   onRole(role: RoleView): void {
     if (role.leader === this.#leader) return;
     this.#leader = role.leader;
+    if (role.leader !== undefined && role.leader !== this.#lastLeader) {
+      this.#lastLeader = role.leader;
+      this.#ports.observer.leaderChanged();
+    }
     const changed = this.#leaderChange;
     this.#leaderChange = new AbortController();
     changed.abort();
@@ -150,8 +157,18 @@ export class Coordination {
 
   /** Proposes at this node, which must lead. Also serves the requests of others. */
   async proposeHere(operation: Operation, key: string | undefined): Promise<Outcome> {
-    const at = this.#ports.logClock.now();
-    return this.#ports.driver.propose(encodeCommand({ v: 1, at, key, operation }));
+    const { logClock, driver, observer } = this.#ports;
+    const command = encodeCommand({ v: 1, at: logClock.now(), key, operation });
+    const startMs = performance.now();
+    observer.proposed();
+    try {
+      const outcome = await driver.propose(command);
+      observer.committed((performance.now() - startMs) / 1_000);
+      return outcome;
+    } catch (error) {
+      observer.proposalFailed(asIDunnoError(error).code);
+      throw error;
+    }
   }
 
   /** A command that another node forwarded: checked, stamped with this leader's time. */
@@ -197,16 +214,17 @@ export class Coordination {
       const changed = this.#leaderChange.signal;
       const leader = this.#leader ?? (await this.#hearsay(changed, signal));
       if (leader === undefined) continue;
-      const trying = AbortSignal.any([signal, changed]);
+      // Made when needed: a leader deciding by itself is the hot path, and joining signals is dear.
+      const trying = (): AbortSignal => AbortSignal.any([signal, changed]);
       try {
         return await (leader === this.#ports.self
           ? abortable(here(), signal)
-          : there(leader, trying));
+          : there(leader, trying()));
       } catch (error) {
         if (signal.aborted) break;
         if (changed.aborted) continue;
         if (!retryable.has(asIDunnoError(error).code)) throw error;
-        await pause(retryPauseMs, trying);
+        await pause(retryPauseMs, trying());
       }
     }
     if (this.#leader === undefined)

@@ -147,7 +147,6 @@ export class Node {
   /** State moved on; on a new leader the first time says that everything acknowledged is here. */
   #onApplied(): void {
     this.#worker.onApplied();
-    this.services.snapshots.onApplied();
     this.#followMembers();
     this.#preloader.nudge();
     if (!this.services.driver.isReadyLeader) return;

@@ -67,7 +67,7 @@ export class PeerRequests {
         return { head, body: nothing };
       }
       case "snapshotChunk":
-        return services.snapshots.source.chunk(request);
+        return services.snapshots.chunk(request);
       case "getChunk": {
         const bytes = await chunkStore.get(ChunkHash(request.hash));
         return { head: { found: bytes !== undefined }, body: bytes ?? nothing };

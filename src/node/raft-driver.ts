@@ -5,9 +5,9 @@
  */
 import { IDunnoError } from "../lib/errors.ts";
 import type { Outcome } from "../lib/outcome.ts";
-import { LogIndex, type NodeId, type Term } from "../lib/types.ts";
+import type { LogIndex, NodeId } from "../lib/types.ts";
 import type { Raft } from "../raft/core.ts";
-import type { Proposed, Steered } from "../raft/options.ts";
+import type { Steered } from "../raft/options.ts";
 import type {
   ConfigurationAt,
   HardState,
@@ -21,15 +21,13 @@ import type {
 } from "../raft/types.ts";
 import type { Applier } from "./applier.ts";
 import type { MonotonicClock } from "./log-clock.ts";
+import { Proposals } from "./proposals.ts";
+import type { Observer } from "./metrics.ts";
 import type { LogStore } from "./stores/log-store.ts";
 
 export const driverLimits = {
-  /** Bytes of one command: a batch of results or files; far above any that the node makes. */
-  commandBytes: 8 * 1024 * 1024,
   /** Answers waiting for the disk: heartbeats ask for one twenty times a second. */
   held: 10_000,
-  /** Proposals waiting for their turn or their commit. */
-  proposals: 20_000,
 } as const;
 
 export interface DriverPorts {
@@ -39,6 +37,7 @@ export interface DriverPorts {
   readonly clock: MonotonicClock;
   /** Sends a message; false when it could not even be queued. */
   readonly send: (message: Message) => boolean;
+  readonly observer: Pick<Observer, "logWritten">;
   readonly onRole: (role: RoleView) => void;
   /** Another configuration is in force. */
   readonly onConfiguration: (configuration: ConfigurationAt) => void;
@@ -53,18 +52,12 @@ export interface DriverPorts {
   readonly onFatal: (error: unknown) => void;
 }
 
-interface Proposal {
-  readonly data: Uint8Array;
-  readonly accepted: (index: LogIndex, term: Term) => void;
-  readonly refused: (error: IDunnoError) => void;
-}
-
 /** How long a planned stop waits for another leader, in ms: a handover takes one round trip and an election. */
 const handOverMs = 1_000;
 
 export class RaftDriver {
   readonly #ports: DriverPorts;
-  #proposals: Proposal[] = [];
+  readonly #proposals: Proposals;
   readonly #held: { readonly afterWrite: number; readonly message: Message }[] = [];
   readonly #reads = new Map<number, (index: LogIndex | undefined) => void>();
   #nextRead = 1;
@@ -78,6 +71,7 @@ export class RaftDriver {
 
   constructor(ports: DriverPorts) {
     this.#ports = ports;
+    this.#proposals = new Proposals(ports.raft, ports.applier);
   }
 
   start(): void {
@@ -101,24 +95,9 @@ export class RaftDriver {
    */
   async propose(data: Uint8Array): Promise<Outcome> {
     if (this.#stopped) throw new IDunnoError("CLOSED", { what: "the node" });
-    if (data.length > driverLimits.commandBytes)
-      throw new IDunnoError("TOO_LARGE", {
-        what: "a command",
-        size: data.length,
-        limit: driverLimits.commandBytes,
-      });
-    if (this.#proposals.length >= driverLimits.proposals)
-      throw new IDunnoError("BUSY", { what: "the proposal queue", limit: driverLimits.proposals });
-    return new Promise((resolve, refused) => {
-      this.#proposals.push({
-        data,
-        // At once, so that neither the commit nor a lost leadership can come before anybody waits for it.
-        accepted: (index, term) =>
-          this.#ports.applier.expect({ index, term, resolve, reject: refused }),
-        refused,
-      });
-      this.#schedule();
-    });
+    const outcome = this.#proposals.add(data);
+    this.#schedule();
+    return outcome;
   }
 
   /**
@@ -235,39 +214,9 @@ export class RaftDriver {
   }
 
   #turn(): void {
-    this.#flushProposals();
+    this.#proposals.flush(this.#ports.clock.now());
     this.#perform(this.#ports.raft.takeReady(!this.#writing));
     this.#arm();
-  }
-
-  #flushProposals(): void {
-    if (this.#proposals.length === 0) return;
-    const proposals = this.#proposals;
-    this.#proposals = [];
-    const result = this.#ports.raft.propose(
-      proposals.map(({ data }) => data),
-      this.#ports.clock.now(),
-    );
-    // In a moment they are taken here, or refused in favour of the heir.
-    if (result.kind === "handingOver") this.#proposals = proposals;
-    else if (result.kind === "accepted")
-      for (const [i, { accepted }] of proposals.entries())
-        accepted(LogIndex(result.firstIndex + i), result.term);
-    else for (const { refused } of proposals) refused(this.#refusal(result));
-  }
-
-  #refusal(result: Exclude<Proposed, { readonly kind: "accepted" | "handingOver" }>): IDunnoError {
-    switch (result.kind) {
-      case "busy":
-        return new IDunnoError("BUSY", {
-          what: "the log's uncommitted tail",
-          limit: result.limitBytes,
-        });
-      case "full":
-        return new IDunnoError("NO_SPACE", { node: this.role.leader ?? "the leader" });
-      case "notLeader":
-        return new IDunnoError("NOT_LEADER", { leader: result.leader });
-    }
   }
 
   #perform(ready: Ready): void {
@@ -294,11 +243,13 @@ export class RaftDriver {
   }
 
   async #write(persist: PersistWrite): Promise<void> {
-    const { store, raft, clock, onFatal } = this.#ports;
+    const { store, raft, clock, observer, onFatal } = this.#ports;
     this.#writing = true;
     try {
       if (persist.install !== undefined) await this.#install(persist.install, persist.hardState);
+      const startMs = clock.now();
       await store.write(persist);
+      observer.logWritten((clock.now() - startMs) / 1_000, persist.entries.length);
       this.#writing = false;
       if (this.#stopped) return;
       this.#durableWrite = persist.write;
@@ -362,7 +313,7 @@ export class RaftDriver {
     this.#stopped = true;
     clearTimeout(this.#timer?.handle);
     const closed = new IDunnoError("CLOSED", { what: "the node" });
-    for (const { refused } of this.#proposals.splice(0)) refused(closed);
+    this.#proposals.refuse(closed);
     for (const answer of this.#reads.values()) answer(undefined);
     this.#reads.clear();
     for (const changed of this.#roleChanged.splice(0)) changed();

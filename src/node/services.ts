@@ -17,6 +17,7 @@ import type { Logger } from "./log.ts";
 import type { LogClock, MonotonicClock } from "./log-clock.ts";
 import { peerAddresses } from "./peer-list.ts";
 import { members as groupMembers } from "../raft/quorum.ts";
+import { Metrics } from "./metrics.ts";
 import { Models } from "./models.ts";
 import { type DriverPorts, RaftDriver } from "./raft-driver.ts";
 import { foundersOf } from "./opening.ts";
@@ -46,6 +47,8 @@ export interface Services {
   readonly inputs: Inputs;
   readonly models: Models;
   readonly executor: Executor;
+  readonly peers: PeerNetwork;
+  readonly metrics: Metrics;
   readonly loopDelay: IntervalHistogram;
   /** Whether this node knows a leader, is registered and has applied what was committed when it came. */
   readonly isReady: () => boolean;
@@ -86,10 +89,10 @@ type ConsensusHooks = Pick<DriverPorts, "onRole" | "onConfiguration">;
 /** What carries entries from the log to the state, and the state to nodes that lack it. */
 function makeConsensus(
   identity: NodeIdentity,
-  parts: NodeParts,
+  parts: NodeParts & { readonly metrics: Metrics },
   hooks: ConsensusHooks,
 ): Pick<Services, "applier" | "snapshots" | "driver"> {
-  const { raft, logStore, state, machine, logClock, clock, peers, log, onFatal } = parts;
+  const { raft, logStore, state, machine, logClock, clock, peers, log, onFatal, metrics } = parts;
   const applier = new Applier({
     machine,
     state,
@@ -112,6 +115,7 @@ function makeConsensus(
     send: (message) => peers.send(message.to, encodeMessage(message)),
     onRole: hooks.onRole,
     onConfiguration: hooks.onConfiguration,
+    observer: metrics,
     fetchSnapshot: (from, index) => snapshots.want(from, index),
     installSnapshot: async (snapshot, hardState) => snapshots.install(snapshot, hardState),
     onFatal,
@@ -130,10 +134,12 @@ export function makeServices(
 ): Services {
   const { raft, state, machine, logClock, peers, log, executor } = parts;
   const { self } = identity;
-  const { applier, snapshots, driver } = makeConsensus(identity, parts, hooks);
+  const metrics = new Metrics();
+  const { applier, snapshots, driver } = makeConsensus(identity, { ...parts, metrics }, hooks);
   const coordination = new Coordination({
     self,
     driver,
+    observer: metrics,
     applier,
     logClock,
     peers,
@@ -159,6 +165,7 @@ export function makeServices(
     version: identity.version,
     driver,
     applier,
+    metrics,
     coordination,
     snapshots,
     chunks,

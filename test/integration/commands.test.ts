@@ -93,6 +93,29 @@ test.serial("every command does its work through a follower", async (t) => {
   t.regex(await ok("log", "verify"), /OK/);
 });
 
+test.serial("every node tells its metrics", async (t) => {
+  for (const { httpAddress, name } of shared.nodes) {
+    const answer = await fetch(`http://${httpAddress}/metrics`);
+    t.regex(answer.headers.get("content-type") ?? "", /^text\/plain/);
+    const text = await answer.text();
+    const value = (row: string): number =>
+      Number(
+        text
+          .split("\n")
+          .find((line) => line.startsWith(`${row} `))
+          ?.split(" ")[1],
+      );
+    const leads = value('idunno_raft_role{role="leader"}');
+    t.is(leads, httpAddress === follower ? 0 : leads, name);
+    t.is(value("idunno_peers_connected"), 2, name);
+    t.is(value('idunno_members{state="up"}'), 3, name);
+    t.true(value("idunno_raft_commit_index") >= value("idunno_raft_applied_index"), name);
+    t.true(value("idunno_raft_leader_changes_total") >= 1, name);
+    t.is(/idunno_raft_peer_lag_entries\{/.test(text), leads === 1, name);
+    t.is(value("idunno_commit_seconds_count") > 0, leads === 1, name);
+  }
+});
+
 test.serial(
   "a running job's batch size can be set, and it can be paused, resumed and cancelled",
   async (t) => {

@@ -39,7 +39,9 @@ export function requestSignal(request: FastifyRequest, reply: FastifyReply): Dea
     gone.signal,
   );
   reply.raw.once("close", () => {
-    gone.abort(new IDunnoError("CLOSED", { what: "the client's connection" }));
+    // Most requests end with their answer: then nobody waits any more, and an abort would be work for nothing.
+    if (!reply.raw.writableFinished)
+      gone.abort(new IDunnoError("CLOSED", { what: "the client's connection" }));
     signal[Symbol.dispose]();
   });
   return signal;

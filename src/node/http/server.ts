@@ -75,6 +75,10 @@ export async function startHttp(
     const ready = services.isReady();
     return reply.code(ready ? 200 : 503).send({ ready });
   });
+  app.get("/metrics", async (_request, reply) => {
+    const { metrics } = services;
+    return reply.type(metrics.contentType).send(await metrics.render(services));
+  });
   clusterRoutes(app, services);
   settingRoutes(app, services);
   jobRoutes(app, services);

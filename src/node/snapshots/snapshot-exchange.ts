@@ -5,14 +5,16 @@
 import { IDunnoError } from "../../lib/errors.ts";
 import { LogIndex, type NodeId } from "../../lib/types.ts";
 import type { Machine } from "../../machine/machine.ts";
-import type { PeerNetwork } from "../../net/peers.ts";
+import type { PeerNetwork, Reply } from "../../net/peers.ts";
 import type { Configuration, HardState, SnapshotMeta } from "../../raft/types.ts";
 import type { Logger } from "../log.ts";
 import type { MonotonicClock } from "../log-clock.ts";
+import type { Observer } from "../metrics.ts";
 import type { RaftDriver } from "../raft-driver.ts";
 import type { LogStore } from "../stores/log-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import { Compactor, defaultCompaction } from "./compactor.ts";
+import type { SnapshotRequest } from "./snapshot-chunk.ts";
 import { SnapshotFetcher } from "./snapshot-fetcher.ts";
 import { SnapshotInstaller } from "./snapshot-installer.ts";
 import { SnapshotSource } from "./snapshot-source.ts";
@@ -33,6 +35,7 @@ export interface SnapshotExchangePorts {
   readonly founders: Configuration;
   readonly log: Logger;
   readonly onFatal: (error: unknown) => void;
+  readonly metrics: Observer;
 }
 
 interface Fetching {
@@ -50,8 +53,6 @@ export class SnapshotExchange {
   #fetching: Fetching | undefined;
   #staged: Staged | undefined;
   #isClosed = false;
-  /** Since the start of this process. */
-  installed = 0;
 
   constructor(ports: SnapshotExchangePorts) {
     this.#ports = ports;
@@ -75,11 +76,14 @@ export class SnapshotExchange {
       compacted: ({ index, term }) => ports.driver().compacted({ index, term }),
       onFailure: onFatal,
     });
+    state.onDurable(() => this.#compactor.check());
   }
 
-  /** The state moved on: perhaps the log may be cut. */
-  onApplied(): void {
-    this.#compactor.check();
+  /** For a node that the log cannot bring forward. */
+  async chunk(request: SnapshotRequest): Promise<Required<Reply>> {
+    const chunk = await this.source.chunk(request);
+    if (chunk.head.done) this.#ports.metrics.snapshotSent();
+    return chunk;
   }
 
   /** The core wants a snapshot of `atLeast` or later. It says so again and again; another leader is another source. */
@@ -129,7 +133,7 @@ export class SnapshotExchange {
       hardState ?? logStore.hardState,
     );
     this.#staged = undefined;
-    this.installed += 1;
+    this.#ports.metrics.snapshotInstalled();
     this.#compactor.resume();
   }
 

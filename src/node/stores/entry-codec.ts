@@ -40,7 +40,7 @@ export function encodeEntry(
   const bytes = Buffer.allocUnsafeSlow(headerBytes + entry.data.length);
   bytes.writeUInt8(format, 4);
   bytes.writeUInt8(kinds.indexOf(entry.kind), 5);
-  bytes.writeBigUInt64BE(BigInt(entry.term), 6);
+  writeCount(bytes, entry.term, 6);
   bytes.set(entry.data, headerBytes);
   const chain = chainOf(entry, previousChain);
   bytes.set(chain, 14);
@@ -68,21 +68,25 @@ export function decodeEntry(index: number, bytes: Uint8Array): StoredEntry | str
 }
 
 export function chainOf(entry: Entry, previousChain: Uint8Array): Uint8Array {
-  const place = Buffer.allocUnsafe(17);
-  place.writeBigUInt64BE(BigInt(entry.index), 0);
-  place.writeBigUInt64BE(BigInt(entry.term), 8);
-  place.writeUInt8(kinds.indexOf(entry.kind), 16);
-  return createHash("sha256")
-    .update(previousChain)
-    .update(place)
-    .update(entry.data)
-    .digest()
-    .subarray(0, chainBytes);
+  const { index, term, kind, data } = entry;
+  const input = Buffer.allocUnsafe(chainBytes + 17 + data.length);
+  input.set(previousChain);
+  writeCount(input, index, chainBytes);
+  writeCount(input, term, chainBytes + 8);
+  input.writeUInt8(kinds.indexOf(kind), chainBytes + 16);
+  input.set(data, chainBytes + 17);
+  return createHash("sha256").update(input).digest().subarray(0, chainBytes);
 }
 
 /** Over the index and everything behind the CRC itself. */
 function checksum(index: number, bytes: Buffer): number {
   const place = Buffer.allocUnsafe(8);
-  place.writeBigUInt64BE(BigInt(index), 0);
+  writeCount(place, index, 0);
   return crc32(bytes.subarray(4), crc32(place));
+}
+
+/** A whole number of at most 53 bits as 64, big-endian: a BigInt would cost more than the rest. */
+function writeCount(bytes: Buffer, count: number, at: number): void {
+  bytes.writeUInt32BE(Math.floor(count / 2 ** 32), at);
+  bytes.writeUInt32BE(count % 2 ** 32, at + 4);
 }

@@ -50,7 +50,12 @@ export function readQuietly(database: Database, key: string): Uint8Array | undef
 /** Writes all or nothing, on the disk when it returns. A failure is final: LevelDB takes no writes after one. */
 export async function writeSynced(database: Database, operations: Operation[]): Promise<void> {
   try {
-    await database.batch(operations, { sync: true });
+    // Chained: an array is checked and copied once more, operation by operation.
+    const batch = database.batch();
+    for (const operation of operations)
+      if (operation.type === "put") batch.put(operation.key, operation.value);
+      else batch.del(operation.key);
+    await batch.write({ sync: true });
   } catch (cause) {
     throw new IDunnoError("STORAGE_FAILED", { what: `a write to ${database.location}` }, { cause });
   }

@@ -33,8 +33,8 @@ import type { LogSizes } from "./log-sizes.ts";
 import { deleteFrom, deleteTo } from "./log-trim.ts";
 import type { MarkFile } from "./mark.ts";
 
-/** How long the disk may be idle before the mark catches up with the log by itself, in milliseconds (design section 6). */
-const markIdleMs = 5;
+/** How far the mark may lag behind the log, in milliseconds: it costs a sync of its own (docs/decisions/0011). */
+const markLagMs = 50;
 
 export class LogStore implements LogReader {
   readonly #database: Database;
@@ -50,8 +50,7 @@ export class LogStore implements LogReader {
   readonly #closing = new AbortController();
   /** The mark write under way; the next waits for it. */
   #marking: Promise<void> = Promise.resolve();
-  #markBusy = false;
-  #idle: NodeJS.Timeout | undefined;
+  #raising: NodeJS.Timeout | undefined;
   #failed: ((error: unknown) => void) | undefined;
   #closed = false;
 
@@ -101,12 +100,13 @@ export class LogStore implements LogReader {
 
   /** Makes a write durable. Calls must not overlap: the driver keeps one in flight. */
   async write({ hardState, truncateFrom, entries }: PersistWrite): Promise<void> {
-    clearTimeout(this.#idle);
     const operations: Operation[] = [];
     let end = this.#end;
     const oldLast = end.index;
     const truncates = truncateFrom !== undefined && truncateFrom <= end.index;
     if (truncates) {
+      // Nor may it be raised while this write is under way.
+      this.#forgetMark();
       end = this.positionOf(LogIndex(truncateFrom - 1));
       // M2: never let the mark promise what this write takes away.
       if ((this.#mark.last?.index ?? 0) > end.index) await this.#writeMark(end, this.#hardState);
@@ -119,7 +119,11 @@ export class LogStore implements LogReader {
       operations.push({ type: "put", key: entryKey(entry.index), value: bytes });
       end = { index: entry.index, term: entry.term, chain };
     }
-    const marking = this.#markBeside(hardState, truncates);
+    // M3. A truncation lowered the mark already; its old place stays true beside the new vote.
+    const marking =
+      hardState === undefined
+        ? Promise.resolve()
+        : this.#writeMark(this.#mark.last ?? this.#end, hardState);
     if (hardState !== undefined) {
       operations.push(putHardState(hardState));
       this.#hardState = hardState;
@@ -127,7 +131,7 @@ export class LogStore implements LogReader {
     await Promise.all([writeSynced(this.#database, operations), marking]);
     this.#end = end;
     this.#follow(truncates ? truncateFrom : undefined, entries);
-    this.#markWhenIdle();
+    this.#markSoon();
   }
 
   /** Keeps what is known of the entries beside them. */
@@ -186,7 +190,7 @@ export class LogStore implements LogReader {
    * while one is under way.
    */
   async install(base: StoredBase, hardState: HardState): Promise<void> {
-    clearTimeout(this.#idle);
+    this.#forgetMark();
     await this.#alone(async () => {
       this.#hardState = hardState;
       await this.#writeMark(logStart, hardState);
@@ -201,33 +205,27 @@ export class LogStore implements LogReader {
     this.trim().catch((error: unknown) => this.#failed?.(error));
   }
 
-  /** M3 for a new term or vote; else the mark catches up with earlier writes while this one runs (M1). */
-  #markBeside(hardState: HardState | undefined, truncates: boolean): Promise<void> {
-    const known = this.#mark.last;
-    // A truncation lowered the mark already; its old place stays true beside the new vote.
-    if (hardState !== undefined) return this.#writeMark(known ?? this.#end, hardState);
-    if (truncates || this.#markBusy || known === undefined || known.index >= this.#end.index)
-      return Promise.resolve();
-    void this.#raise(); // failures reach onFailure
-    return Promise.resolve();
+  /** M1: the mark catches up with what is durable, beside the writes and not with each of them. */
+  #markSoon(): void {
+    if (this.#closed || this.#raising !== undefined) return;
+    this.#raising = setTimeout(() => {
+      this.#raising = undefined;
+      void this.#raise(); // failures reach onFailure
+    }, markLagMs);
   }
 
-  #markWhenIdle(): void {
-    if (this.#closed) return;
-    clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => void this.#raise(), markIdleMs); // failures reach onFailure
+  #forgetMark(): void {
+    clearTimeout(this.#raising);
+    this.#raising = undefined;
   }
 
   async #raise(): Promise<void> {
     const end = this.#end;
     if (this.#closed || (this.#mark.last?.index ?? -1) >= end.index) return;
-    this.#markBusy = true;
     try {
       await this.#writeMark(end, this.#hardState);
     } catch (error) {
       this.#failed?.(error);
-    } finally {
-      this.#markBusy = false;
     }
   }
 
@@ -295,7 +293,7 @@ export class LogStore implements LogReader {
     await this.#moving;
     await this.#raise();
     this.#closed = true;
-    clearTimeout(this.#idle);
+    this.#forgetMark();
     await this.#marking;
     await this.#mark.close();
     await this.#database.close();

@@ -1,6 +1,6 @@
 /**
  * The mark: a small file beside LevelDB that knows how far the log reached and how this node voted, because LevelDB
- * may lose the end of its own log silently. Two slots of 512 bytes are written in turn, each `fdatasync`ed, so that
+ * may lose the end of its own log silently. Two slots of 512 bytes are written in turn, each synced (O_DSYNC), so that
  * a torn write leaves the other.
  *
  * Invariants
@@ -53,7 +53,9 @@ export class MarkFile {
   /** Opens the mark of a data directory. {@link last} is undefined when there is none, or none that is whole. */
   static async open(directory: string): Promise<MarkFile> {
     const path = join(directory, "mark");
-    const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o644);
+    // O_DSYNC: a write returns when it is on the disk, which is one trip through libuv's pool instead of two.
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC;
+    const file = await open(path, flags, 0o644);
     const bytes = Buffer.alloc(2 * slotBytes);
     await file.read(bytes, 0, bytes.length, 0);
     const slots = [decode(bytes.subarray(0, slotBytes)), decode(bytes.subarray(slotBytes))].filter(
@@ -73,7 +75,6 @@ export class MarkFile {
     const bytes = encode(this.#sequence, mark);
     try {
       await this.#file.write(bytes, 0, slotBytes, (this.#sequence % 2) * slotBytes);
-      await this.#file.datasync();
     } catch (cause) {
       throw new IDunnoError("STORAGE_FAILED", { what: `a write to ${this.#path}` }, { cause });
     }

@@ -26,6 +26,11 @@ import {
   sealRow,
 } from "./state-rows.ts";
 
+/** How long a batch gathers, in ms: the log makes the state anew, so only compaction and snapshots wait for it. */
+const gatherMs = 50;
+/** And no longer when it has this many bytes, which are also in memory. */
+const gatherBytes = 8 * 1024 * 1024;
+
 interface Pending {
   readonly value: unknown;
   readonly bytes: Uint8Array | undefined;
@@ -44,6 +49,11 @@ export class StateStore implements ColdTables {
   #overlay = new Map<string, Pending>();
   #inFlight = new Map<string, Pending>();
   #writing: Promise<void> | undefined;
+  /** Bytes gathered for the next batch, rows that were written over included. */
+  #overlayBytes = 0;
+  /** Ends the gathering of the next batch. */
+  #hurry: (() => void) | undefined;
+  #isUrgent = false;
   #appliedIndex: number;
   #durableIndex: number;
   #hash: number;
@@ -102,8 +112,10 @@ export class StateStore implements ColdTables {
       const bytes = value === undefined ? undefined : sealRow(key, value);
       this.#hash = crc32(bytes ?? key, this.#hash);
       this.#overlay.set(key, { value, bytes });
+      this.#overlayBytes += key.length + (bytes?.length ?? 0);
     }
     this.#appliedIndex = index;
+    if (this.#overlayBytes > gatherBytes) this.#hurry?.();
     this.#writing ??= this.#flush();
   }
 
@@ -114,13 +126,13 @@ export class StateStore implements ColdTables {
   }
 
   async #flush(): Promise<void> {
-    // Everything that is applied in this turn of the loop shares the batch.
-    await new Promise<void>((resolve) => setImmediate(resolve));
     try {
       while (this.#durableIndex < this.#appliedIndex) {
+        await this.#gather();
         const index = this.#appliedIndex;
         this.#inFlight = this.#overlay;
         this.#overlay = new Map();
+        this.#overlayBytes = 0;
         const place = this.#ports.positionOf(LogIndex(index));
         const value = appliedRow({ index, hash: this.#hash, place });
         const operations: Operation[] = [{ type: "put", key: appliedKey, value }];
@@ -138,6 +150,19 @@ export class StateStore implements ColdTables {
       return; // stays "writing": nothing more may be written
     }
     this.#writing = undefined;
+  }
+
+  /** Lets a batch grow: nobody waits for it, and each costs a sync. */
+  async #gather(): Promise<void> {
+    if (this.#isUrgent || this.#overlayBytes > gatherBytes) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, gatherMs);
+      this.#hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#hurry = undefined;
   }
 
   /** Rows whose keys start with `prefix`, after `after`, in key order, as of now. */
@@ -179,7 +204,10 @@ export class StateStore implements ColdTables {
 
   /** Resolves when all that was applied is durable. */
   async settled(): Promise<void> {
+    this.#isUrgent = true;
+    this.#hurry?.();
     while (this.#writing !== undefined) await this.#writing;
+    this.#isUrgent = false;
   }
 
   /**
@@ -203,6 +231,8 @@ export class StateStore implements ColdTables {
 
   /** Waits until all that was applied is durable, then closes. */
   async close(): Promise<void> {
+    this.#isUrgent = true;
+    this.#hurry?.();
     await this.#writing;
     await this.#folder.database.close();
   }

@@ -15,7 +15,7 @@ export async function crashImages(
   into: string,
   work: () => Promise<void>,
 ): Promise<string[]> {
-  const levels = await prototypeOfLevel(into);
+  const batches = await prototypeOfBatches(into);
   const images: string[] = [];
   let turn: Promise<unknown> = Promise.resolve();
   const image = async (): Promise<void> => {
@@ -38,15 +38,15 @@ export async function crashImages(
       return next;
     };
   const marks = MarkFile.prototype as unknown as { write: Write };
-  const { batch } = levels;
+  const { write: writeBatch } = batches;
   const { write } = marks;
-  levels.batch = imaged(batch);
+  batches.write = imaged(writeBatch);
   marks.write = imaged(write);
   try {
     await work();
     await image();
   } finally {
-    levels.batch = batch;
+    batches.write = writeBatch;
     marks.write = write;
   }
   return images;
@@ -62,12 +62,12 @@ async function copied(directory: string, path: string): Promise<boolean> {
   }
 }
 
-/** Where every database has its `batch` from. */
-async function prototypeOfLevel(into: string): Promise<{ batch: Write }> {
+/** Where every batch has its `write` from. */
+async function prototypeOfBatches(into: string): Promise<{ write: Write }> {
   const probe = await openDatabase(join(into, "probe"));
+  let owner: unknown = probe.batch();
   await probe.close();
-  let owner: unknown = probe;
-  while (typeof owner === "object" && owner !== null && !Object.hasOwn(owner, "batch"))
+  while (typeof owner === "object" && owner !== null && !Object.hasOwn(owner, "write"))
     owner = Object.getPrototypeOf(owner);
-  return owner as { batch: Write };
+  return owner as { write: Write };
 }
