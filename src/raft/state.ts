@@ -238,10 +238,17 @@ export function hearsLeader(state: RaftState): boolean {
   );
 }
 
-/** Whether this node may stand for election. */
+/**
+ * Whether this node may stand for election. One that a change has removed still may while that change is not committed,
+ * as far as it knows: it may be the only one with a log long enough, and its vote still be needed (dissertation §4.2.2).
+ */
 export function isPromotable(state: RaftState): boolean {
-  const { damage, isFull, id } = state;
-  return damage === undefined && !isFull && isVoter(inForce(state).configuration, id);
+  const { damage, isFull, id, commitIndex, configurations } = state;
+  if (damage !== undefined || isFull) return false;
+  const { index, configuration } = inForce(state);
+  if (isVoter(configuration, id)) return true;
+  const before = configurations.at(-2)?.configuration;
+  return index > commitIndex && before !== undefined && isVoter(before, id);
 }
 
 /** Raises the commit index, never lowers it (R4). */
