@@ -62,8 +62,8 @@ export class Alone {
   now = 0;
   /** Everything said so far that {@link said} has not given out. */
   #said: Message[] = [];
-  #held: { readonly afterWrite: number; readonly message: Message }[] = [];
-  #writes: { readonly write: number; readonly reach: () => void }[] = [];
+  readonly #held: { readonly afterWrite: number; readonly message: Message }[] = [];
+  readonly #writes: { readonly write: number; readonly reach: () => void }[] = [];
   #durable = 0;
   #last: Ready | undefined;
   readonly #id: NodeId;
