@@ -106,6 +106,11 @@ export class Cluster {
     return found?.id;
   }
 
+  /** All that take themselves for the leader. */
+  leaders(): string[] {
+    return this.ids.filter((id) => this.node(id).raft?.role.kind === "leader");
+  }
+
   start(id: string, damaged = false): void {
     const node = this.node(id);
     const { disk } = node;
@@ -188,9 +193,11 @@ export class Cluster {
     this.trace.add(this.now, `${id} stands still`);
   }
 
-  resume(id: string): void {
+  /** @param isAsked whether a read is the first that it hears of, before what waited for it */
+  resume(id: string, isAsked = false): void {
     const node = this.node(id);
     node.isPaused = false;
+    if (isAsked) this.read(id);
     this.trace.add(this.now, `${id} goes on, ${node.backlog.length} events later`);
     for (const run of node.backlog.splice(0)) run();
   }

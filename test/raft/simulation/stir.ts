@@ -16,6 +16,7 @@ const happenings = [
   ["crash", 10],
   ["restart", 18],
   ["isolate", 5],
+  ["usurp", 5],
   ["cutOne", 5],
   ["split", 5],
   ["heal", 12],
@@ -77,7 +78,7 @@ class Stirring {
     this.#random = random;
     for (const [happening, weight] of happenings)
       if (always.includes(happening) || random.chance(2, 3))
-        for (let i = 0; i < weight; i += 1) this.#deck.push(happening);
+        for (let i = weight * random.between(1, 3); i > 0; i -= 1) this.#deck.push(happening);
     const size = random.pick([1, 2, 3, 3, 3, 4, 5, 5, 7]) ?? 3;
     const leaseReads = random.chance(1, 2);
     const { leaseDriftPerMille } = defaultTimings;
@@ -85,7 +86,12 @@ class Stirring {
     this.#pace = random.pick([20, 100, 300, 500]) ?? 100;
     this.cluster = new Cluster(size, random.next(), {
       spares: random.between(0, Math.max(1, 7 - size)),
-      timings: { ...defaultTimings, leaseReads },
+      timings: {
+        ...defaultTimings,
+        leaseReads,
+        // With little chance in it, elections come as early as they ever may: that is when leases must have ended.
+        electionMaxMs: defaultTimings.electionMinMs + (random.pick([5, 50, 300]) ?? 300),
+      },
       limits: {
         ...tightLimits,
         appendBytes: random.pick([1, 100, 400, 10_000]) ?? 400,
@@ -102,22 +108,23 @@ class Stirring {
     this.cluster.network.faults = {
       loss: random.pick([0, 10, 100, 200]) ?? 0,
       duplication: random.pick([0, 50, 300]) ?? 0,
-      late: random.pick([0, 20, 100]) ?? 0,
+      late: random.pick([0, 20, 100, 300]) ?? 0,
       lateMs: random.pick([1_000, 5_000, 20_000]) ?? 1_000,
       delayMs: random.pick([0, 2, 20, 80, 200]) ?? 0,
-      diskMs: random.pick([0, 2, 20, 60, 150]) ?? 0,
+      diskMs: random.pick([0, 2, 20, 60, 150, 400]) ?? 0,
     };
   }
 
   run(steps: number): void {
     const { cluster } = this;
+    const random = this.#random;
     for (let step = 0; step < steps; step += 1) {
-      cluster.run(this.#random.between(0, this.#pace));
-      // Half of the time what follows happens to the leader: that is where it hurts.
-      const leader = cluster.leader();
-      const any = this.#random.pick(cluster.ids) ?? "n1";
-      const id = leader !== undefined && this.#random.chance(1, 2) ? leader : any;
-      const happening = this.#random.pick(this.#deck) ?? "propose";
+      cluster.run(random.between(0, this.#pace));
+      // Half of the time what follows happens to one that takes itself for the leader: that is where it hurts.
+      const leader = random.pick(cluster.leaders());
+      const any = random.pick(cluster.ids) ?? "n1";
+      const id = leader !== undefined && random.chance(1, 2) ? leader : any;
+      const happening = random.pick(this.#deck) ?? "propose";
       this.done.set(happening, (this.done.get(happening) ?? 0) + 1);
       this.#happen(happening, id);
     }
@@ -156,7 +163,11 @@ class Stirring {
         cluster.pause(id);
         return;
       case "resume":
-        for (const node of cluster.nodes.values()) if (node.isPaused) cluster.resume(node.id);
+        for (const node of cluster.nodes.values())
+          if (node.isPaused) cluster.resume(node.id, random.chance(1, 2));
+        return;
+      case "usurp":
+        this.#usurp();
         return;
       case "compact":
         cluster.compact(random.chance(1, 2) ? id : other, this.#keep);
@@ -189,10 +200,65 @@ class Stirring {
         cluster.read(id);
         return;
       case "propose":
-        for (let i = random.between(1, 6); i > 0; i -= 1)
-          cluster.propose(id, `${this.#seed}/${(this.#proposed += 1)}`);
+        this.#propose(id);
         return;
     }
+  }
+
+  #propose(id: string): void {
+    for (let i = this.#random.between(1, 6); i > 0; i -= 1)
+      this.cluster.propose(id, `${this.#seed}/${(this.#proposed += 1)}`);
+  }
+
+  /**
+   * A leader is cut off and does not know it: it is asked for reads, and takes proposals and changes that will come to
+   * nothing, while the others elect another, forget what is committed, and let it back in.
+   */
+  #usurp(): void {
+    const { cluster } = this;
+    const random = this.#random;
+    const old = random.pick(cluster.leaders());
+    if (old === undefined) return;
+    this.#cutOff(old);
+    const paceMs = random.pick([20, 60, 120]) ?? 60;
+    const changes = random.between(0, 20);
+    for (let i = 0; i < 20; i += 1) {
+      if (i === changes) this.#changeMembers(old);
+      else if (random.chance(1, 6)) this.#propose(old);
+      cluster.run(random.between(0, paceMs));
+      cluster.read(old);
+      const now = cluster.leader();
+      if (now !== undefined && now !== old) this.#propose(now);
+    }
+    for (const id of cluster.ids)
+      if (id !== old && random.chance(1, 2)) cluster.compact(id, this.#keep);
+    if (cluster.node(old).isPaused) cluster.resume(old, random.chance(1, 2));
+    else if (random.chance(1, 2)) cluster.heal();
+  }
+
+  /** In one of the ways that have fooled leaders: in the middle of a handover, with one voter that forgets, standing still. */
+  #cutOff(old: string): void {
+    const { cluster } = this;
+    const random = this.#random;
+    const friend = random.pick(cluster.ids.filter((id) => id !== old)) ?? old;
+    const way = random.between(0, 4);
+    if (way === 0) {
+      cluster.handOver(old, friend);
+      cluster.run(random.between(0, 20));
+    }
+    if (way === 1) {
+      for (const id of cluster.ids)
+        if (id !== old && id !== friend)
+          cluster.network.cut.add(`${old}>${id}`).add(`${id}>${old}`);
+      cluster.run(random.between(400, 1_000));
+    }
+    if (way === 2) cluster.pause(old);
+    else cluster.isolate(old);
+    if (way === 1 && cluster.node(friend).raft !== undefined) {
+      cluster.crash(friend);
+      cluster.start(friend);
+    }
+    if (random.chance(1, 2)) cluster.died(old);
   }
 
   #changeMembers(id: string): void {
