@@ -30,6 +30,7 @@ import { isVoter } from "./quorum.ts";
 import type { ReadQueue } from "./read-queue.ts";
 import type {
   ConfigurationAt,
+  HardState,
   Message,
   Outgoing,
   RaftLimits,
@@ -125,7 +126,8 @@ export interface RaftState {
 
 /** The state of a node that starts with what its disk held. */
 export function openState(options: RaftOptions, reader: LogReader): RaftState {
-  const { limits, timings, now, hardState } = options;
+  const { limits, timings, now } = options;
+  const hardState = livedThrough(options);
   const state: RaftState = {
     id: options.id,
     timings,
@@ -147,7 +149,7 @@ export function openState(options: RaftOptions, reader: LogReader): RaftState {
     isFull: false,
     wanted: undefined,
     dirty: {
-      hardState: false,
+      hardState: hardState !== options.hardState,
       install: undefined,
       truncateFrom: undefined,
       appendFrom: undefined,
@@ -160,6 +162,14 @@ export function openState(options: RaftOptions, reader: LogReader): RaftState {
   };
   resetElectionTimer(state);
   return state;
+}
+
+/**
+ * An installed snapshot may have reached the disk without the term that came with it. The log's last term has begun all
+ * the same, and this node has promised nothing in it: else that would be durable. It must not begin it again (R2).
+ */
+function livedThrough({ hardState, lastTerm }: RaftOptions): HardState {
+  return lastTerm > hardState.term ? { term: lastTerm, vote: undefined } : hardState;
 }
 
 /** A message that may leave at once. */

@@ -1,6 +1,6 @@
 /** Elections beyond the paper: pre-vote, who may disturb whom, and how a node that fell behind gets on. */
 import test from "ava";
-import { LogIndex } from "../../src/lib/types.ts";
+import { LogIndex, Term } from "../../src/lib/types.ts";
 import { defaultTimings } from "../../src/raft/types.ts";
 import { Alone, n2, n3 } from "./alone.ts";
 import { Cluster } from "./cluster.ts";
@@ -86,6 +86,20 @@ test("a refusal tells a newer term, and it is adopted and tried again soon (open
   node.hear({ kind: "preVoteReply", from: n2, term: 6, granted: false });
   t.is(node.term, 6);
   t.true(node.raft.deadline - node.now < electionMinMs);
+});
+
+test("a node whose log is ahead of its term, after an installation cut short, begins in the log's term", (t) => {
+  const node = new Alone({ term: 1, vote: n2, log: [1, 3] });
+  t.is(node.term, 3);
+  node.hearHeartbeat(n3, 3);
+  t.deepEqual(
+    node.disk.hardState,
+    { term: Term(3), vote: undefined },
+    "which its first write says",
+  );
+  const other = new Alone({ term: 1, log: [1, 3] });
+  other.campaign([n2]);
+  t.is(other.term, 4, "term 3 had its leader");
 });
 
 test("a leader that a quorum does not answer steps down within its time-out and falls silent (openraft #2080)", (t) => {
