@@ -140,7 +140,7 @@ export class Drivers {
       this.#world.trace.add(this.#world.events.now, `${node.id} installs ${persist.install.index}`);
     const { life } = node;
     // Disks serve in order: never before the writes that came first.
-    this.#world.events.after(this.#world.network.writeMs(), () => {
+    this.#world.events.after(this.#world.network.writeMs(node.id), () => {
       if (node.life === life) this.#written(node, persist.write);
     });
   }

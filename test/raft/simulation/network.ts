@@ -25,6 +25,8 @@ export const calm: Faults = {
 
 export class Network {
   faults: Faults = calm;
+  /** Whose disk takes ten times as long. */
+  slow: string | undefined;
   /** "a>b" for each directed link that is cut. */
   readonly cut = new Set<string>();
   readonly #random: Random;
@@ -48,9 +50,10 @@ export class Network {
     return delays;
   }
 
-  writeMs(): number {
+  /** How long a write of this node takes. */
+  writeMs(id: string): number {
     const { diskMs } = this.faults;
-    const ms = this.#random.between(0, diskMs);
+    const ms = this.#random.between(0, diskMs) * (id === this.slow ? 10 : 1);
     return this.#random.chance(1, 50) ? ms * 10 : ms;
   }
 

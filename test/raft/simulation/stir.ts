@@ -90,7 +90,7 @@ class Stirring {
         ...defaultTimings,
         leaseReads,
         // With little chance in it, elections come as early as they ever may: that is when leases must have ended.
-        electionMaxMs: defaultTimings.electionMinMs + (random.pick([5, 50, 300]) ?? 300),
+        electionMaxMs: defaultTimings.electionMinMs + (random.pick([5, 5, 50, 300]) ?? 300),
       },
       limits: {
         ...tightLimits,
@@ -105,17 +105,19 @@ class Stirring {
       driftPerMille: leaseReads ? leaseDriftPerMille : (random.pick([0, 100, 500]) ?? 0),
       hasConnections: this.#deck.includes("damage") || random.chance(1, 3),
     });
+    const isSwift = leaseReads && random.chance(1, 2);
     this.cluster.network.faults = {
       loss: random.pick([0, 10, 100, 200]) ?? 0,
       duplication: random.pick([0, 50, 300]) ?? 0,
       late: random.pick([0, 20, 100, 300]) ?? 0,
       lateMs: random.pick([1_000, 5_000, 20_000]) ?? 1_000,
-      delayMs: random.pick([0, 2, 20, 80, 200]) ?? 0,
-      diskMs: random.pick([0, 2, 20, 60, 150, 400]) ?? 0,
+      delayMs: isSwift ? 1 : (random.pick([0, 2, 20, 80, 200]) ?? 0),
+      diskMs: isSwift ? 1 : (random.pick([0, 2, 20, 60, 150, 400]) ?? 0),
     };
   }
 
   run(steps: number): void {
+    if (this.#random.chance(1, 2)) this.cluster.network.slow = this.#random.pick(this.cluster.ids);
     const { cluster } = this;
     const random = this.#random;
     for (let step = 0; step < steps; step += 1) {
@@ -221,43 +223,56 @@ class Stirring {
     if (old === undefined) return;
     this.#cutOff(old);
     const paceMs = random.pick([20, 60, 120]) ?? 60;
-    const changes = random.between(0, 20);
-    for (let i = 0; i < 20; i += 1) {
-      if (i === changes) this.#changeMembers(old);
-      else if (random.chance(1, 6)) this.#propose(old);
-      cluster.run(random.between(0, paceMs));
+    // Either log may be the longer one in the end: how often each is given something, in a thousand per ms.
+    const [oldRate = 0, newRate = 0] = random.pick([
+      [2, 10],
+      [10, 2],
+      [1, 1],
+    ]) ?? [1, 1];
+    const end = cluster.now + random.between(100, 1_600);
+    const changeAt = cluster.now + random.between(0, 1_000);
+    for (let before = cluster.now; before < end; before = cluster.now) {
+      cluster.run(random.between(1, paceMs));
+      const ms = cluster.now - before;
+      if (before < changeAt && cluster.now >= changeAt) this.#changeMembers(old);
+      if (random.chance(oldRate * ms, 1_000)) this.#propose(old);
       cluster.read(old);
       const now = cluster.leader();
-      if (now !== undefined && now !== old) this.#propose(now);
+      if (now !== undefined && now !== old && random.chance(newRate * ms, 1_000))
+        this.#propose(now);
     }
     for (const id of cluster.ids)
-      if (id !== old && random.chance(1, 2)) cluster.compact(id, this.#keep);
+      if (id !== old && random.chance(2, 3)) cluster.compact(id, this.#keep);
     if (cluster.node(old).isPaused) cluster.resume(old, random.chance(1, 2));
     else if (random.chance(1, 2)) cluster.heal();
   }
 
-  /** In one of the ways that have fooled leaders: in the middle of a handover, with one voter that forgets, standing still. */
+  /** In one of the ways that have fooled leaders: in the middle of a handover, by voters that forget, standing still. */
   #cutOff(old: string): void {
     const { cluster } = this;
     const random = this.#random;
-    const friend = random.pick(cluster.ids.filter((id) => id !== old)) ?? old;
-    const way = random.between(0, 4);
+    const others = cluster.raft(old).configuration.voters.filter((id) => id !== old);
+    // With these it is a quorum.
+    const friends = others.slice(0, Math.floor((others.length + 1) / 2));
+    const way = random.between(0, 5);
     if (way === 0) {
-      cluster.handOver(old, friend);
+      cluster.handOver(old, friends[0]);
       cluster.run(random.between(0, 20));
     }
     if (way === 1) {
-      for (const id of cluster.ids)
-        if (id !== old && id !== friend)
-          cluster.network.cut.add(`${old}>${id}`).add(`${id}>${old}`);
-      cluster.run(random.between(400, 1_000));
+      for (const id of others)
+        if (!friends.includes(id)) cluster.network.cut.add(`${old}>${id}`).add(`${id}>${old}`);
+      cluster.run(random.between(500, 1_500));
     }
-    if (way === 2) cluster.pause(old);
+    if (way === 2) cluster.network.slow = old;
+    if (way === 3) cluster.pause(old);
     else cluster.isolate(old);
-    if (way === 1 && cluster.node(friend).raft !== undefined) {
-      cluster.crash(friend);
-      cluster.start(friend);
-    }
+    if (way === 1)
+      for (const id of friends) {
+        if (cluster.node(id).raft === undefined) continue;
+        cluster.crash(id);
+        cluster.start(id);
+      }
     if (random.chance(1, 2)) cluster.died(old);
   }
 
@@ -301,6 +316,7 @@ class Stirring {
     const { cluster } = this;
     cluster.heal();
     cluster.network.faults = { ...calm, delayMs: 2, diskMs: 2 };
+    cluster.network.slow = undefined;
     for (const node of cluster.nodes.values()) {
       if (node.isPaused) cluster.resume(node.id);
       if (node.raft === undefined) cluster.start(node.id);
