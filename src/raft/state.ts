@@ -105,6 +105,8 @@ export interface RaftState {
   leaderContact: number;
   /** The leader's process is known to be dead: retries are short until there is a new one. */
   hinted: boolean;
+  /** Elections begun here, or voted in, since a leader was last heard. */
+  elections: number;
   /** No room on the disk: takes no entries, leads nobody. */
   isFull: boolean;
   /** A snapshot to be fetched, said in the next Ready. */
@@ -146,6 +148,7 @@ export function openState(options: RaftOptions, reader: LogReader): RaftState {
     // With leases, what it promised before it started is forgotten: it waits as if it had promised just now (R10).
     leaderContact: timings.leaseReads ? now : Number.NEGATIVE_INFINITY,
     hinted: false,
+    elections: 0,
     isFull: false,
     wanted: undefined,
     dirty: {
@@ -231,14 +234,32 @@ export function resetElectionTimer(state: RaftState): void {
   state.electionDue = state.now + state.random.between(electionMinMs, electionMaxMs);
 }
 
-/** Time to the next try of a candidate that has not won. */
-export function resetRetryTimer(state: RaftState): void {
-  const t = state.timings;
-  state.electionDue =
-    state.now +
-    (state.hinted
-      ? state.random.between(t.hintRetryMinMs, t.hintRetryMaxMs)
-      : state.random.between(t.retryMinMs, t.retryMaxMs));
+/** How long a candidate may come to wait for votes, in shortest election time-outs: syncs of a second and more pass. */
+const longestRetry = 8;
+
+/**
+ * Time to the next try of a candidate that has not won. While votes are being written a new election voids them: so the
+ * range doubles with each election in a row that brought no leader, or disks that take longer than the range
+ * would never let anybody win.
+ */
+export function resetRetryTimer(state: RaftState, elections = 0): void {
+  const { timings, random, now, hinted } = state;
+  let [low, high] = hinted
+    ? [timings.hintRetryMinMs, timings.hintRetryMaxMs]
+    : [timings.retryMinMs, timings.retryMaxMs];
+  for (let i = 1; i < elections && high * 2 <= timings.electionMinMs * longestRetry; i += 1) {
+    low *= 2;
+    high *= 2;
+  }
+  state.electionDue = now + random.between(low, high);
+}
+
+/** It gave its vote: the election gets as long as its candidate gives it, and at least the usual patience. */
+export function awaitElection(state: RaftState): void {
+  resetRetryTimer(state, state.elections);
+  const retry = state.electionDue;
+  resetElectionTimer(state);
+  state.electionDue = Math.max(state.electionDue, retry);
 }
 
 /** Whether a live leader was heard within the shortest election time-out (R8). A leader hears itself. */

@@ -162,3 +162,37 @@ test("a doubled or late answer confirms no newer read (TestReadOnlyDuplicateRequ
   node.beats(n3, 2);
   t.is(node.reads.get(2), LogIndex(1));
 });
+
+for (const [syncMs, withinMs] of [
+  [100, 2_000],
+  [300, 5_000],
+  [1_000, 15_000],
+] as const)
+  test(`disks that take ${syncMs} ms a write elect a leader all the same`, (t) => {
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const cluster = new Cluster(3, seed, { oneWriteAtATime: true, hasTurns: true });
+      cluster.network.syncMs = syncMs;
+      t.true(
+        cluster.until(() => cluster.committed > 0, withinMs),
+        cluster.describe(),
+      );
+    }
+  });
+
+test("a dead leader is followed quickly, on disks slower than the survivors' hurry too", (t) => {
+  for (const syncMs of [1, 60, 150])
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const cluster = new Cluster(3, seed, { oneWriteAtATime: true, hasTurns: true });
+      t.true(cluster.until(() => cluster.committed > 0));
+      cluster.run(200);
+      cluster.network.syncMs = syncMs;
+      const leader = cluster.leader() ?? "";
+      const before = cluster.committed;
+      cluster.crash(leader);
+      cluster.died(leader);
+      t.true(
+        cluster.until(() => cluster.committed > before, 100 + 10 * syncMs),
+        `${syncMs} ms`,
+      );
+    }
+});

@@ -23,8 +23,13 @@ export const calm: Faults = {
   diskMs: 1,
 };
 
+/** What etcd's users have seen of disks that were still to be called working (etcd #7312). */
+const longestWriteMs = 4_000;
+
 export class Network {
   faults: Faults = calm;
+  /** Every write takes just this long. */
+  syncMs: number | undefined;
   /** Whose disk takes ten times as long. */
   slow: string | undefined;
   /** "a>b" for each directed link that is cut. */
@@ -52,9 +57,10 @@ export class Network {
 
   /** How long a write of this node takes. */
   writeMs(id: string): number {
+    if (this.syncMs !== undefined) return this.syncMs;
     const { diskMs } = this.faults;
     const ms = this.#random.between(0, diskMs) * (id === this.slow ? 10 : 1);
-    return this.#random.chance(1, 50) ? ms * 10 : ms;
+    return Math.min(longestWriteMs, this.#random.chance(1, 50) ? ms * 10 : ms);
   }
 
   isolate(id: string, others: Iterable<string>): void {
