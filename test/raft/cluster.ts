@@ -41,6 +41,7 @@ export class Cluster {
       limits: tightLimits,
       oneWriteAtATime: false,
       hasTurns: false,
+      applyMs: 0,
       driftPerMille: 0,
       hasConnections: true,
       ...options,

@@ -2,7 +2,7 @@
 import test from "ava";
 import { stir } from "./simulation/stir.ts";
 
-const runs = Number(process.env["IDUNNO_RUNS"] ?? 60);
+const runs = Number(process.env["IDUNNO_RUNS"] ?? 80);
 const firstSeed = Number(process.env["IDUNNO_SEED"] ?? 1);
 
 test(`safety holds and the group comes to rest, over ${runs} seeds`, (t) => {

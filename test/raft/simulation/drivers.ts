@@ -217,9 +217,24 @@ export class Drivers {
     });
   }
 
+  /** At once, or in the applier's own time. */
   #apply(node: SimulatedNode, to: number): void {
+    if (to <= node.applied) return;
+    const { applyMs } = this.#world.options;
+    const { life } = node;
+    if (applyMs === 0) this.#applyTo(node, to);
+    else
+      this.#world.events.after(this.#transfers.between(0, applyMs), () => {
+        if (node.life === life) this.#applyTo(node, to);
+      });
+  }
+
+  #applyTo(node: SimulatedNode, to: number): void {
+    const { raft, disk } = node;
+    // At rest while a snapshot takes the place of it all, and after it.
+    if (raft === undefined || raft.base.index !== disk.base.index) return;
     for (let index = node.applied + 1; index <= to; index += 1) {
-      const [entry] = node.raft?.entries(LogIndex(index), 0) ?? [];
+      const [entry] = raft.entries(LogIndex(index), 0);
       if (entry === undefined || entry.index !== index)
         throw new Error(`${node.id} lacks ${index}`);
       this.#world.checks.applied(node, entry);

@@ -10,6 +10,8 @@ export interface ClusterOptions {
   readonly oneWriteAtATime: boolean;
   /** As the driver does it: what comes in one turn is told before anything is done. Else a Ready after each event. */
   readonly hasTurns: boolean;
+  /** Longest time until what may be applied is. */
+  readonly applyMs: number;
   /** Clocks run up to this much faster than the slowest, in thousandths. */
   readonly driftPerMille: number;
   /** Messages of a dead process do not arrive, nor do those to one: as over connections. Damage needs it (R9). */

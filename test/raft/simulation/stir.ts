@@ -102,6 +102,7 @@ class Stirring {
       },
       oneWriteAtATime: random.chance(2, 3),
       hasTurns: random.chance(2, 3),
+      applyMs: random.pick([0, 5, 200]) ?? 0,
       driftPerMille: leaseReads ? leaseDriftPerMille : (random.pick([0, 100, 500]) ?? 0),
       hasConnections: this.#deck.includes("damage") || random.chance(1, 3),
     });
