@@ -7,6 +7,7 @@
 import { LogIndex, type NodeId, Term } from "../lib/types.ts";
 import { isVoter, members, voteResult } from "./quorum.ts";
 import {
+  awaitElection,
   becomeFollower,
   hearsLeader,
   inForce,
@@ -49,7 +50,8 @@ export function startElection(state: RaftState, handover = false): void {
   state.dirty.hardState = true;
   state.matchedLeader = LogIndex(0);
   state.role = { kind: "candidate", votes: new Map(), voteWrite: state.nextWrite };
-  resetRetryTimer(state);
+  state.elections += 1;
+  resetRetryTimer(state, state.elections);
   for (const peer of otherVoters(state))
     send(state, {
       kind: "vote",
@@ -122,8 +124,9 @@ export function onVote(state: RaftState, message: Vote): void {
     if (state.vote === undefined) {
       state.vote = message.from;
       state.dirty.hardState = true;
+      state.elections += 1;
     }
-    resetElectionTimer(state);
+    awaitElection(state);
   }
   sendWhenDurable(state, {
     kind: "voteReply",

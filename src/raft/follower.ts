@@ -22,6 +22,7 @@ export function followLeader(state: RaftState, leader: NodeId): void {
     becomeFollower(state, state.term, leader);
   state.leaderContact = state.now;
   state.hinted = false;
+  state.elections = 0;
   resetElectionTimer(state);
 }
 

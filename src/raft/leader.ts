@@ -42,6 +42,7 @@ export function becomeLeader(state: RaftState): void {
   };
   state.role = leadership;
   state.hinted = false;
+  state.elections = 0;
   state.wanted = undefined;
   appendAsLeader(state, leadership, [{ kind: "noop", data: new Uint8Array(0) }]);
 }

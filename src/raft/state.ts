@@ -30,6 +30,7 @@ import { isVoter } from "./quorum.ts";
 import type { ReadQueue } from "./read-queue.ts";
 import type {
   ConfigurationAt,
+  HardState,
   Message,
   Outgoing,
   RaftLimits,
@@ -104,6 +105,8 @@ export interface RaftState {
   leaderContact: number;
   /** The leader's process is known to be dead: retries are short until there is a new one. */
   hinted: boolean;
+  /** Elections begun here, or voted in, since a leader was last heard. */
+  elections: number;
   /** No room on the disk: takes no entries, leads nobody. */
   isFull: boolean;
   /** A snapshot to be fetched, said in the next Ready. */
@@ -125,7 +128,8 @@ export interface RaftState {
 
 /** The state of a node that starts with what its disk held. */
 export function openState(options: RaftOptions, reader: LogReader): RaftState {
-  const { limits, timings, now, hardState } = options;
+  const { limits, timings, now } = options;
+  const hardState = livedThrough(options);
   const state: RaftState = {
     id: options.id,
     timings,
@@ -144,10 +148,11 @@ export function openState(options: RaftOptions, reader: LogReader): RaftState {
     // With leases, what it promised before it started is forgotten: it waits as if it had promised just now (R10).
     leaderContact: timings.leaseReads ? now : Number.NEGATIVE_INFINITY,
     hinted: false,
+    elections: 0,
     isFull: false,
     wanted: undefined,
     dirty: {
-      hardState: false,
+      hardState: hardState !== options.hardState,
       install: undefined,
       truncateFrom: undefined,
       appendFrom: undefined,
@@ -160,6 +165,14 @@ export function openState(options: RaftOptions, reader: LogReader): RaftState {
   };
   resetElectionTimer(state);
   return state;
+}
+
+/**
+ * An installed snapshot may have reached the disk without the term that came with it. The log's last term has begun all
+ * the same, and this node has promised nothing in it: else that would be durable. It must not begin it again (R2).
+ */
+function livedThrough({ hardState, lastTerm }: RaftOptions): HardState {
+  return lastTerm > hardState.term ? { term: lastTerm, vote: undefined } : hardState;
 }
 
 /** A message that may leave at once. */
@@ -221,14 +234,32 @@ export function resetElectionTimer(state: RaftState): void {
   state.electionDue = state.now + state.random.between(electionMinMs, electionMaxMs);
 }
 
-/** Time to the next try of a candidate that has not won. */
-export function resetRetryTimer(state: RaftState): void {
-  const t = state.timings;
-  state.electionDue =
-    state.now +
-    (state.hinted
-      ? state.random.between(t.hintRetryMinMs, t.hintRetryMaxMs)
-      : state.random.between(t.retryMinMs, t.retryMaxMs));
+/** How long a candidate may come to wait for votes, in shortest election time-outs: syncs of a second and more pass. */
+const longestRetry = 8;
+
+/**
+ * Time to the next try of a candidate that has not won. While votes are being written a new election voids them: so the
+ * range doubles with each election in a row that brought no leader, or disks that take longer than the range
+ * would never let anybody win.
+ */
+export function resetRetryTimer(state: RaftState, elections = 0): void {
+  const { timings, random, now, hinted } = state;
+  let [low, high] = hinted
+    ? [timings.hintRetryMinMs, timings.hintRetryMaxMs]
+    : [timings.retryMinMs, timings.retryMaxMs];
+  for (let i = 1; i < elections && high * 2 <= timings.electionMinMs * longestRetry; i += 1) {
+    low *= 2;
+    high *= 2;
+  }
+  state.electionDue = now + random.between(low, high);
+}
+
+/** It gave its vote: the election gets as long as its candidate gives it, and at least the usual patience. */
+export function awaitElection(state: RaftState): void {
+  resetRetryTimer(state, state.elections);
+  const retry = state.electionDue;
+  resetElectionTimer(state);
+  state.electionDue = Math.max(state.electionDue, retry);
 }
 
 /** Whether a live leader was heard within the shortest election time-out (R8). A leader hears itself. */
@@ -238,10 +269,17 @@ export function hearsLeader(state: RaftState): boolean {
   );
 }
 
-/** Whether this node may stand for election. */
+/**
+ * Whether this node may stand for election. One that a change has removed still may while that change is not committed,
+ * as far as it knows: it may be the only one with a log long enough, and its vote still be needed (dissertation §4.2.2).
+ */
 export function isPromotable(state: RaftState): boolean {
-  const { damage, isFull, id } = state;
-  return damage === undefined && !isFull && isVoter(inForce(state).configuration, id);
+  const { damage, isFull, id, commitIndex, configurations } = state;
+  if (damage !== undefined || isFull) return false;
+  const { index, configuration } = inForce(state);
+  if (isVoter(configuration, id)) return true;
+  const before = configurations.at(-2)?.configuration;
+  return index > commitIndex && before !== undefined && isVoter(before, id);
 }
 
 /** Raises the commit index, never lowers it (R4). */

@@ -1,89 +1,85 @@
 /**
- * A whole Raft group in one thread and virtual time: cores joined by a network that delays, loses and doubles, over
- * disks that forget what was not synced. Everything is drawn from one seed. After each event the invariants of
- * src/raft/state.ts are checked, so a test only has to stir.
+ * A whole Raft group in one thread and virtual time: cores joined by a network that delays, loses, doubles and cuts,
+ * over disks that forget what was not synced, on clocks that run at their own pace. Everything is drawn from one seed.
+ * After each event the rules are checked (simulation/checks.ts), so a test only has to stir.
  */
 import { Random } from "../../src/lib/random.ts";
-import { LogIndex, NodeId, Term } from "../../src/lib/types.ts";
-import { simpleConfiguration } from "../../src/raft/configuration.ts";
+import { LogIndex, NodeId } from "../../src/lib/types.ts";
 import { Raft } from "../../src/raft/core.ts";
-import {
-  defaultLimits,
-  defaultTimings,
-  type Entry,
-  type HardState,
-  type Message,
-  type PersistWrite,
-  type Ready,
-} from "../../src/raft/types.ts";
-
-export interface Faults {
-  /** Chances in a thousand per message. */
-  readonly loss: number;
-  readonly duplication: number;
-  readonly delayMs: number;
-  /** Longest time of a synced write. */
-  readonly diskMs: number;
-}
-
-export const calm: Faults = { loss: 0, duplication: 0, delayMs: 1, diskMs: 1 };
-
-/** What survives a crash: exactly the acknowledged writes, plus any prefix of the rest. */
-class Disk {
-  hardState: HardState = { term: Term(0), vote: undefined };
-  entries: Entry[] = [];
-
-  apply(write: PersistWrite): void {
-    if (write.hardState !== undefined) this.hardState = write.hardState;
-    if (write.truncateFrom !== undefined) this.entries.length = write.truncateFrom - 1;
-    for (const entry of write.entries) this.entries[entry.index - 1] = entry;
-  }
-}
-
-class Node {
-  readonly disk = new Disk();
-  raft: Raft | undefined;
-  /** Restarts make old events of this node void. */
-  life = 0;
-  applied = 0;
-  writing: PersistWrite[] = [];
-  held: { readonly afterWrite: number; readonly message: Message }[] = [];
-  durableWrite = 0;
-  readonly reads = new Map<number, number | undefined>();
-  readonly id: NodeId;
-  constructor(id: NodeId) {
-    this.id = id;
-  }
-}
-
-interface Event {
-  readonly at: number;
-  readonly seq: number;
-  readonly run: () => void;
-}
+import type { ConfigurationRequest, Steered } from "../../src/raft/options.ts";
+import { defaultTimings } from "../../src/raft/types.ts";
+import { Checks } from "./simulation/checks.ts";
+import { Drivers } from "./simulation/drivers.ts";
+import { Events } from "./simulation/events.ts";
+import { Network } from "./simulation/network.ts";
+import { SimulatedNode } from "./simulation/node.ts";
+import { type ClusterOptions, tightLimits } from "./simulation/options.ts";
+import { configurationText, Trace } from "./simulation/trace.ts";
 
 export class Cluster {
-  now = 0;
-  readonly random: Random;
-  readonly nodes = new Map<string, Node>();
-  readonly leaders = new Map<number, string>();
-  /** Index → [term, data] of what any node has applied: the truth all must share. */
-  readonly committed: { readonly term: number; readonly data: string }[] = [];
-  /** "a>b" for each directed link that is cut. */
-  readonly cut = new Set<string>();
-  faults: Faults = calm;
-  oneWriteAtATime = false;
-  readonly #queue: Event[] = [];
-  #seq = 0;
+  readonly nodes = new Map<string, SimulatedNode>();
+  readonly checks: Checks;
+  readonly network: Network;
+  readonly trace = new Trace();
+  readonly options: ClusterOptions;
+  readonly #events = new Events();
+  /** Streams of their own, so that a draw in one place does not shift the others. */
+  readonly #starts: Random;
+  readonly #disks: Random;
+  readonly #drivers: Drivers;
+  #reads = 0;
 
-  constructor(size: number, seed: number) {
-    this.random = new Random(seed);
-    const ids = Array.from({ length: size }, (_, i) => NodeId(`n${i + 1}`));
-    for (const id of ids) this.nodes.set(id, new Node(id));
+  constructor(size: number, seed: number, options: Partial<ClusterOptions> = {}) {
+    const random = new Random(seed);
+    this.#starts = random.fork();
+    this.#disks = random.fork();
+    const transfers = random.fork();
+    this.network = new Network(random.fork());
+    this.options = {
+      spares: 0,
+      timings: defaultTimings,
+      limits: tightLimits,
+      oneWriteAtATime: false,
+      hasTurns: false,
+      applyMs: 0,
+      driftPerMille: 0,
+      hasConnections: true,
+      ...options,
+    };
+    const ids = Array.from({ length: size + this.options.spares }, (_, i) => NodeId(`n${i + 1}`));
+    const founders = ids.slice(0, size);
+    for (const id of ids)
+      this.nodes.set(
+        id,
+        new SimulatedNode(id, founders, {
+          offset: random.between(0, 1_000_000),
+          // The slowest or the fastest that there may be: what lies between asks less of anybody.
+          perMille: 1_000 + (random.pick([0, 1, 1]) ?? 0) * this.options.driftPerMille,
+        }),
+      );
+    this.checks = new Checks(this.nodes, founders);
+    const { network, checks, trace, options: made } = this;
+    this.#drivers = new Drivers(
+      { events: this.#events, network, checks, trace, options: made, node: (id) => this.node(id) },
+      transfers,
+    );
     for (const id of ids) this.start(id);
   }
 
-  node(id: string): Node {
+  get now(): number {
+    return this.#events.now;
+  }
+
+  get ids(): string[] {
+    return [...this.nodes.keys()];
+  }
+
+  /** How many entries are committed. */
+  get committed(): number {
+    return this.checks.truth.length;
+  }
+
+  node(id: string): SimulatedNode {
     const node = this.nodes.get(id);
     if (node === undefined) throw new Error(`no node ${id}`);
     return node;
@@ -95,237 +91,243 @@ export class Cluster {
     return raft;
   }
 
+  until(condition: () => boolean, ms = 20_000): boolean {
+    return this.#events.until(condition, ms);
+  }
+
+  run(ms: number): void {
+    this.#events.run(ms);
+  }
+
+  /** The leader of the newest term, if any node takes itself for one. */
+  leader(): string | undefined {
+    let found: SimulatedNode | undefined;
+    for (const node of this.nodes.values())
+      if (node.raft?.role.kind === "leader" && node.raft.role.term > (found?.raft?.role.term ?? 0))
+        found = node;
+    return found?.id;
+  }
+
+  /** All that take themselves for the leader. */
+  leaders(): string[] {
+    return this.ids.filter((id) => this.node(id).raft?.role.kind === "leader");
+  }
+
   start(id: string, damaged = false): void {
     const node = this.node(id);
-    const { entries, hardState } = node.disk;
+    const { disk } = node;
+    const lastTerm = disk.term(disk.lastIndex);
+    if (lastTerm === undefined) throw new Error("a disk knows its last term");
     node.raft = new Raft(
       {
         id: node.id,
-        configurations: [
-          {
-            index: LogIndex(0),
-            configuration: simpleConfiguration([...this.nodes.values()].map((each) => each.id)),
-          },
-        ],
-        timings: defaultTimings,
-        limits: { ...defaultLimits, appendBytes: 400, inflightMessages: 4, windowBytes: 1_000 },
-        seed: this.random.next(),
-        now: this.now,
-        hardState,
-        base: { index: LogIndex(0), term: Term(0) },
-        lastIndex: LogIndex(entries.length),
-        lastTerm: entries.at(-1)?.term ?? Term(0),
-        appliedIndex: LogIndex(0),
-        damaged,
+        configurations: disk.configurations(),
+        timings: this.options.timings,
+        limits: this.options.limits,
+        seed: this.#starts.next(),
+        now: node.local(this.now),
+        hardState: disk.hardState,
+        base: disk.base,
+        lastIndex: disk.lastIndex,
+        lastTerm,
+        appliedIndex: LogIndex(Math.min(disk.applied, disk.lastIndex)),
+        damaged: damaged || node.lost.length > 0,
       },
-      {
-        log: {
-          read: (from, to, maxBytes) => {
-            const found: Entry[] = [];
-            let bytes = 0;
-            for (const entry of node.disk.entries.slice(from - 1, to)) {
-              bytes += entry.data.length + 32;
-              if (found.length > 0 && bytes > maxBytes) break;
-              found.push(entry);
-            }
-            return found;
-          },
-        },
-      },
+      { log: { read: (from, to, maxBytes) => disk.read(from, to, maxBytes) } },
     );
     node.life += 1;
-    node.applied = 0;
+    node.applied = Math.min(disk.applied, disk.lastIndex);
     node.durableWrite = 0;
     node.writing = [];
     node.held = [];
-    this.#wake(node);
+    node.backlog = [];
+    node.armed = undefined;
+    node.hasTurn = false;
+    node.fetching = 0;
+    node.isPaused = false;
+    node.isFull = false;
+    node.asked.clear();
+    this.trace.add(this.now, `${id} starts${damaged ? " damaged" : ""} ${disk.describe()}`);
+    this.checks.observe(node);
+    this.#drivers.arm(node);
   }
 
-  /** The process dies; of the writes under way a random prefix reached the disk. */
+  /** The process dies; of the writes under way a random prefix reached the disk, an installation perhaps alone. */
   crash(id: string): void {
     const node = this.node(id);
     node.raft = undefined;
     node.life += 1;
-    for (const write of node.writing.slice(0, this.random.between(0, node.writing.length)))
-      node.disk.apply(write);
+    const done = this.#disks.between(0, node.writing.length);
+    for (const write of node.writing.slice(0, done)) this.#drivers.reached(node, write);
+    const torn = node.writing[done];
+    if (torn?.install !== undefined && this.#disks.chance(1, 2)) {
+      node.disk.install(torn.install);
+      node.applied = torn.install.index;
+    }
+    // Of what was applied, the state's own disk holds some.
+    node.disk.applied = this.#disks.between(
+      Math.max(node.disk.applied, node.disk.base.index),
+      Math.max(node.applied, node.disk.base.index),
+    );
     node.writing = [];
     node.held = [];
+    node.backlog = [];
+    this.trace.add(this.now, `${id} dies, ${done} writes done, disk ${node.disk.describe()}`);
+  }
+
+  /** Comes back with less than it had acknowledged: a suffix of the log, perhaps the vote as well. */
+  damage(id: string, keep: number, forgetsVote: boolean): void {
+    const node = this.node(id);
+    const { disk } = node;
+    node.lost = [...node.lost, ...disk.entries.slice(Math.max(0, keep - disk.base.index))];
+    disk.entries.length = Math.min(disk.entries.length, Math.max(0, keep - disk.base.index));
+    if (forgetsVote) {
+      this.checks.forgot(id, disk.hardState.term);
+      disk.hardState = { term: disk.hardState.term, vote: undefined };
+    }
+    disk.applied = Math.min(disk.applied, disk.lastIndex);
+    this.start(id, true);
+  }
+
+  /** The process stands still: its messages, timers and disk answers wait. */
+  pause(id: string): void {
+    this.node(id).isPaused = true;
+    this.trace.add(this.now, `${id} stands still`);
+  }
+
+  /** @param isAsked whether a read is the first that it hears of, before what waited for it */
+  resume(id: string, isAsked = false): void {
+    const node = this.node(id);
+    node.isPaused = false;
+    if (isAsked) this.read(id);
+    this.trace.add(this.now, `${id} goes on, ${node.backlog.length} events later`);
+    for (const run of node.backlog.splice(0)) run();
   }
 
   isolate(id: string): void {
-    for (const other of this.nodes.keys())
-      if (other !== id) this.cut.add(`${id}>${other}`).add(`${other}>${id}`);
+    this.network.isolate(id, this.nodes.keys());
   }
 
   heal(): void {
-    this.cut.clear();
-  }
-
-  leader(): string | undefined {
-    const leading = [...this.nodes.values()].filter((n) => n.raft?.role.kind === "leader");
-    return leading.toSorted((a, b) => (b.raft?.role.term ?? 0) - (a.raft?.role.term ?? 0))[0]?.id;
+    this.network.cut.clear();
   }
 
   /** One line per node, for the message of a failed test. */
   describe(): string {
     return [...this.nodes.values()]
-      .map(({ id, raft, applied, disk }) =>
+      .map(({ id, raft, applied, disk, isPaused, isFull }) =>
         raft === undefined
-          ? `${id} down`
-          : `${id} ${raft.role.kind} term ${raft.role.term} leader ${raft.role.leader ?? "-"} last ${raft.lastIndex} commit ${raft.commitIndex} applied ${applied} disk ${disk.entries.length}`,
+          ? `${id} down ${disk.describe()}`
+          : `${id}${isPaused ? " still" : ""}${isFull ? " full" : ""}${raft.isDamaged ? " damaged" : ""} ` +
+            `${raft.role.kind} of term ${raft.role.term} leader ${raft.role.leader ?? "-"} ` +
+            `log (${raft.base.index}, ${raft.lastIndex}] commit ${raft.commitIndex} applied ${applied} ` +
+            `disk ${disk.describe()} [${configurationText(raft.configuration)}]`,
       )
-      .join("; ");
+      .join("\n");
   }
 
   propose(id: string, text: string): boolean {
+    const data = new TextEncoder().encode(text);
     const node = this.node(id);
-    const result = node.raft?.propose([new TextEncoder().encode(text)], this.now);
-    this.#drain(node);
-    return result?.kind === "accepted";
-  }
-
-  read(id: string, readId: number): void {
-    const node = this.node(id);
-    node.raft?.read(readId, this.now);
-    this.#drain(node);
-  }
-
-  died(peer: string): void {
-    for (const node of this.nodes.values())
-      if (node.id !== peer && node.raft !== undefined) {
-        node.raft.step({ kind: "unreachable", peer: NodeId(peer) }, this.now);
-        node.raft.step({ kind: "peerDied", peer: NodeId(peer) }, this.now);
-        this.#drain(node);
-      }
-  }
-
-  /** Runs until the condition holds; false when `ms` of virtual time pass first. */
-  until(condition: () => boolean, ms = 20_000): boolean {
-    const end = this.now + ms;
-    while (!condition()) {
-      const event = this.#queue[0];
-      if (event === undefined || event.at > end) return false;
-      this.#next();
-    }
-    return true;
-  }
-
-  run(ms: number): void {
-    const end = this.now + ms;
-    while ((this.#queue[0]?.at ?? Infinity) <= end) this.#next();
-    this.now = end;
-  }
-
-  #next(): void {
-    const event = this.#queue.shift();
-    if (event === undefined) return;
-    this.now = event.at;
-    event.run();
-  }
-
-  #at(delay: number, run: () => void): void {
-    const event = { at: this.now + delay, seq: (this.#seq += 1), run };
-    let i = this.#queue.length;
-    for (let before = this.#queue[i - 1]; i > 0 && before !== undefined && before.at > event.at;) {
-      i -= 1;
-      before = this.#queue[i - 1];
-    }
-    this.#queue.splice(i, 0, event);
-  }
-
-  #wake(node: Node): void {
-    const { raft, life } = node;
-    if (raft === undefined) return;
-    this.#at(Math.max(0, raft.deadline - this.now), () => {
-      if (node.life !== life) return;
-      if (raft.deadline <= this.now) {
-        raft.step({ kind: "tick" }, this.now);
-        this.#drain(node);
-      }
-      this.#wake(node);
-    });
-  }
-
-  #drain(node: Node): void {
     const { raft } = node;
-    if (raft === undefined) return;
-    // Half of the disks take one write at a time, as the driver does: what comes meanwhile shares the next.
-    const ready = raft.takeReady(!this.oneWriteAtATime || node.writing.length === 0);
-    if (ready.role?.kind === "leader") {
-      const { term } = ready.role;
-      const other = this.leaders.get(term);
-      if (other !== undefined && other !== node.id)
-        throw new Error(`R2: ${other} and ${node.id} lead term ${term}`);
-      if (other === node.id) throw new Error(`R2: ${node.id} leads term ${term} twice`);
-      this.leaders.set(term, node.id);
-    }
-    this.#persist(node, ready);
-    for (const { message, afterWrite } of ready.messages) {
-      if (afterWrite > node.durableWrite) node.held.push({ afterWrite, message });
-      else this.#send(message);
-    }
-    for (const { id, index } of ready.reads) node.reads.set(id, index);
-    this.#apply(node, ready.applyTo);
+    if (raft === undefined || node.isPaused) return false;
+    const tail = uncommittedBytes(raft);
+    const result = raft.propose([data], node.local(this.now));
+    if (result.kind === "accepted" && tail >= this.options.limits.uncommittedBytes)
+      throw new Error(`${id} took a proposal over ${tail} uncommitted bytes`);
+    if (result.kind !== "accepted")
+      this.trace.add(this.now, `${id} takes no proposal: ${result.kind}`);
+    this.#drivers.told(node);
+    return result.kind === "accepted";
   }
 
-  #persist(node: Node, ready: Ready): void {
-    const { persist } = ready;
-    if (persist === undefined) return;
-    node.writing.push(persist);
-    const { life } = node;
-    // Disks serve in order: never before the writes that came first.
-    this.#at(this.faults.diskMs === 0 ? 0 : this.random.between(0, this.faults.diskMs), () => {
-      if (node.life !== life) return;
-      while (node.writing[0] !== undefined && node.writing[0].write <= persist.write) {
-        const done = node.writing.shift();
-        if (done !== undefined) node.disk.apply(done);
-      }
-      node.durableWrite = Math.max(node.durableWrite, persist.write);
-      node.raft?.step({ kind: "persisted", write: node.durableWrite }, this.now);
-      const free = node.held.filter(({ afterWrite }) => afterWrite <= node.durableWrite);
-      node.held = node.held.filter(({ afterWrite }) => afterWrite > node.durableWrite);
-      for (const { message } of free) this.#send(message);
-      this.#drain(node);
-    });
+  /** Asks for a linearizable read; returns its id. */
+  read(id: string): number {
+    const node = this.node(id);
+    const read = (this.#reads += 1);
+    if (node.raft === undefined || node.isPaused) return read;
+    this.checks.asked(read);
+    node.asked.add(read);
+    node.raft.read(read, node.local(this.now));
+    this.#drivers.told(node);
+    return read;
   }
 
-  #send(message: Message): void {
-    if (this.cut.has(`${message.from}>${message.to}`)) return;
-    if (this.random.chance(this.faults.loss, 1_000)) return;
-    const copies = this.random.chance(this.faults.duplication, 1_000) ? 2 : 1;
-    for (let copy = 0; copy < copies; copy += 1)
-      this.#at(
-        this.random.between(0, this.faults.delayMs) + copy * this.random.between(0, 500),
-        () => {
-          const node = this.node(message.to);
-          node.raft?.step({ kind: "message", message }, this.now);
-          this.#drain(node);
-        },
-      );
+  changeConfiguration(id: string, request: ConfigurationRequest): Steered | undefined {
+    const changes = request.changes.map(({ kind, node }) => `${kind} ${node}`).join(", ");
+    return this.#steer(id, `changes ${changes} ${request.transition}`, (raft, now) =>
+      raft.changeConfiguration(request, now),
+    );
   }
 
-  #apply(node: Node, to: number): void {
-    for (let index = node.applied + 1; index <= to; index += 1) {
-      const [entry] = node.raft?.entries(LogIndex(index), 0) ?? [];
-      if (entry === undefined || entry.index !== index)
-        throw new Error(`${node.id} lacks ${index}`);
-      const seen = { term: entry.term as number, data: new TextDecoder().decode(entry.data) };
-      const truth = this.committed[index - 1];
-      if (truth === undefined) {
-        this.#durableOnQuorum(index, seen.term);
-        this.committed[index - 1] = seen;
-      } else if (truth.term !== seen.term || truth.data !== seen.data)
-        throw new Error(`R4: ${node.id} applies ${seen.data} at ${index}, not ${truth.data}`);
-      node.applied = index;
-    }
+  leaveJoint(id: string): Steered | undefined {
+    return this.#steer(id, "leaves joint", (raft, now) => raft.leaveJoint(now));
   }
 
-  /** R3: what is applied for the first time lies on the disks of a majority. */
-  #durableOnQuorum(index: number, term: number): void {
-    const holders = [...this.nodes.values()].filter(
-      ({ disk }) => disk.entries[index - 1]?.term === term,
-    ).length;
-    if (holders * 2 <= this.nodes.size)
-      throw new Error(`R3: ${index} of term ${term} is on ${holders} disks only`);
+  handOver(id: string, to: string | undefined): Steered | undefined {
+    return this.#steer(id, `hands over to ${to ?? "the best"}`, (raft, now) =>
+      raft.handOver(to === undefined ? undefined : NodeId(to), now),
+    );
   }
+
+  #steer(
+    id: string,
+    what: string,
+    action: (raft: Raft, now: number) => Steered,
+  ): Steered | undefined {
+    const node = this.node(id);
+    if (node.raft === undefined || node.isPaused) return undefined;
+    const steered = action(node.raft, node.local(this.now));
+    const why = steered.kind === "refused" ? `: ${steered.why}` : "";
+    this.trace.add(this.now, `${id} ${what}: ${steered.kind}${why}`);
+    this.#drivers.told(node);
+    return steered;
+  }
+
+  /** Everybody is told that a process is dead, rightly or not. */
+  died(peer: string): void {
+    for (const id of this.ids) if (id !== peer) this.hint(id, peer);
+  }
+
+  hint(id: string, peer: string): void {
+    this.#drivers.step(this.node(id), { kind: "unreachable", peer: NodeId(peer) });
+    this.#drivers.step(this.node(id), { kind: "peerDied", peer: NodeId(peer) });
+  }
+
+  unreachable(id: string, peer: string): void {
+    this.#drivers.step(this.node(id), { kind: "unreachable", peer: NodeId(peer) });
+  }
+
+  setFull(id: string, full: boolean): void {
+    const node = this.node(id);
+    if (node.isPaused) return;
+    this.trace.add(this.now, `${id}'s disk is ${full ? "full" : "no longer full"}`);
+    node.isFull = full;
+    this.#drivers.step(node, { kind: "storage", full });
+  }
+
+  /** Forgets all but `keep` applied entries, as the node does after its state is durable. */
+  compact(id: string, keep: number): void {
+    const node = this.node(id);
+    const { raft, disk } = node;
+    const index = LogIndex(node.applied - keep);
+    if (raft === undefined || node.isPaused || index <= disk.base.index) return;
+    // A snapshot is about to take the place of it all.
+    if (raft.base.index !== disk.base.index) return;
+    disk.applied = node.applied;
+    const base = disk.compact(index, raft.configurationAsOf(index));
+    this.trace.add(this.now, `${id} compacts to ${base.index}/${base.term}`);
+    this.#drivers.step(node, { kind: "compacted", base });
+  }
+}
+
+function uncommittedBytes(raft: Raft): number {
+  let bytes = 0;
+  for (let from = LogIndex(raft.commitIndex + 1); from <= raft.lastIndex;) {
+    const entries = raft.entries(from, 10_000);
+    if (entries.length === 0) throw new Error(`the entries after ${from} are nowhere`);
+    for (const { data } of entries) bytes += data.length + 32;
+    from = LogIndex(from + entries.length);
+  }
+  return bytes;
 }

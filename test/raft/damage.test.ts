@@ -92,17 +92,16 @@ test("a leader counts no acknowledgement of a damaged node until it is whole", (
   for (let i = 0; i < 5; i += 1) cluster.propose(leader, `before ${i}`);
   t.true(cluster.until(() => [...cluster.nodes.values()].every(({ applied }) => applied >= 6)));
   cluster.crash(victim);
-  cluster.node(victim).disk.entries.length = 2;
-  cluster.start(victim, true);
+  cluster.damage(victim, 2, false);
   // The leader and the damaged node are two of three, but not a quorum while one is damaged and cut from healing.
   cluster.crash(third);
-  cluster.cut.add(`${leader}>${victim}`);
+  cluster.network.cut.add(`${leader}>${victim}`);
   cluster.propose(leader, "alone");
   cluster.run(300);
-  t.is(cluster.committed.length, 6);
+  t.is(cluster.committed, 6);
   cluster.heal();
   t.true(
-    cluster.until(() => cluster.committed.at(-1)?.data === "alone"),
+    cluster.until(() => cluster.checks.truth.text(cluster.committed) === "alone"),
     cluster.describe(),
   );
   t.false(cluster.raft(victim).isDamaged);

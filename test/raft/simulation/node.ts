@@ -1,0 +1,63 @@
+/** One simulated process: its core, its disk, its clock, and what its driver would hold. */
+import type { NodeId } from "../../../src/lib/types.ts";
+import type { Raft } from "../../../src/raft/core.ts";
+import type { Entry, Message, PersistWrite } from "../../../src/raft/types.ts";
+import { Disk } from "./disk.ts";
+
+/** A clock that starts anywhere and runs a little fast. */
+export interface Clock {
+  readonly offset: number;
+  /** Local milliseconds per thousand of true ones. */
+  readonly perMille: number;
+}
+
+export class SimulatedNode {
+  readonly id: NodeId;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  raft: Raft | undefined;
+  /** Restarts make old events of this node void. */
+  life = 0;
+  applied = 0;
+  writing: PersistWrite[] = [];
+  held: { readonly afterWrite: number; readonly message: Message }[] = [];
+  durableWrite = 0;
+  /** Answers to reads by id; absent: not answered. */
+  readonly reads = new Map<number, number | undefined>();
+  /** Reads asked and not answered, of this life. */
+  readonly asked = new Set<number>();
+  isPaused = false;
+  /** What came while it was paused. */
+  backlog: (() => void)[] = [];
+  /** When its timer goes off. */
+  armed: number | undefined;
+  hasTurn = false;
+  /** Until when a snapshot is being fetched. */
+  fetching = 0;
+  /** What its disk held before it was damaged: acknowledged once, and no quorum without it before it is whole (R9). */
+  lost: readonly Entry[] = [];
+  isFull = false;
+
+  constructor(id: NodeId, founders: readonly NodeId[], clock: Clock) {
+    this.id = id;
+    this.disk = new Disk(founders);
+    this.clock = clock;
+  }
+
+  /** Its own milliseconds at a true time. */
+  local(now: number): number {
+    return this.clock.offset + Math.floor((now * this.clock.perMille) / 1_000);
+  }
+
+  /** The first true millisecond at which its clock shows at least `local`. */
+  global(local: number): number {
+    return Math.ceil(((local - this.clock.offset) * 1_000) / this.clock.perMille);
+  }
+
+  vouchesFor(index: number, term: number): boolean {
+    return (
+      this.disk.holds(index, term) ||
+      this.lost.some((entry) => entry.index === index && entry.term === term)
+    );
+  }
+}
