@@ -12,6 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { IDunnoClient } from "../../src/client/client.ts";
 import { DevCluster } from "../../src/cli/dev/cluster.ts";
+import { asIDunnoError } from "../../src/lib/errors.ts";
 import { LogTime, NodeId } from "../../src/lib/types.ts";
 import { encodeCommand } from "../../src/machine/codec.ts";
 import { Connection } from "../../src/net/connection.ts";
@@ -31,14 +32,16 @@ class Load {
   #inFlight = busy;
   #stopped = false;
   committed = 0;
-  failure: unknown;
+  failure: Error | undefined;
   readonly ended: Promise<unknown>;
 
   constructor(connection: Connection) {
     this.#connection = connection;
     this.ended = Promise.all(
       Array.from({ length: busy }, async (_, worker) => this.#run(worker)),
-    ).catch((error: unknown) => (this.failure = error));
+    ).catch((error: unknown) => {
+      this.failure = asIDunnoError(error);
+    });
   }
 
   async #run(worker: number): Promise<void> {
@@ -113,7 +116,7 @@ async function run(): Promise<void> {
     while (load.committed < entries) {
       if (load.failure !== undefined) throw load.failure;
       await sleep(5_000);
-      console.log(`${load.committed} entries after ${seconds(begunMs)} s`);
+      say(`${load.committed} entries after ${seconds(begunMs)} s`);
     }
     load.relax();
     const returnedMs = performance.now();
@@ -131,14 +134,14 @@ async function run(): Promise<void> {
       }
       // Some chunks in: what was received is what must not be asked for again.
       await sleep(700);
-      console.log(`${event}, ${seconds(returnedMs)} s after the return: killed`);
+      say(`${event}, ${seconds(returnedMs)} s after the return: killed`);
       await up.kill(away, "SIGKILL");
       await sleep(500);
     };
     await interrupted("snapshot-started", 1);
     await interrupted("snapshot-resumed", 1);
     await up.restart(away);
-    console.log(`ready ${seconds(returnedMs)} s after the return`);
+    say(`ready ${seconds(returnedMs)} s after the return`);
     const counts = {
       started: await events("snapshot-started"),
       resumed: await events("snapshot-resumed"),
@@ -152,7 +155,7 @@ async function run(): Promise<void> {
       if ((await own.stat(path)).path !== path) throw new Error(`${path} is not there`);
     }
     const passed = counts.started === 1 && counts.resumed >= 2 && counts.installed === 1;
-    console.log(
+    say(
       JSON.stringify({
         entries: load.committed,
         away,
@@ -166,6 +169,10 @@ async function run(): Promise<void> {
     await up.down({ stopMs: 5_000, wipe: true });
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
 }
 
 function seconds(sinceMs: number): number {
