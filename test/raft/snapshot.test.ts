@@ -80,6 +80,17 @@ test("a snapshot is taken beyond the commit index only (TestRestoreIgnoreSnapsho
   t.is(node.raft.base.index, LogIndex(0));
 });
 
+test("a transfer that comes late, after the log was compacted further, takes nothing back (R4)", (t) => {
+  const node = new Alone({ id: n1, term: 1, log: [1, 1, 1] });
+  node.hearHeartbeat(n2, 1, 3);
+  node.disk.compact(LogIndex(3), node.raft.configurationAsOf(LogIndex(3)));
+  node.step({ kind: "compacted", base: { index: LogIndex(3), term: Term(1) } });
+  node.step({ kind: "snapshotStaged", snapshot: snapshot(2, 1) });
+  t.is(node.commit, 3);
+  t.is(node.raft.base.index, LogIndex(3));
+  t.is(node.ready?.persist, undefined);
+});
+
 test("a snapshot whose last entry the log holds only says what is committed (§7)", (t) => {
   const node = new Alone({ id: n1, term: 1, log: [1, 1, 1] });
   node.hearHeartbeat(n2, 1, 0);
