@@ -22,10 +22,21 @@ interface StartOptions {
   readonly advertise?: string;
   readonly bootstrap?: readonly NamedAddress[];
   readonly join?: readonly string[];
+  readonly voters?: number;
   readonly slots?: number;
   readonly diskReserve?: number;
   readonly label?: Readonly<Record<string, string>>;
 }
+
+const examples = `
+Examples:
+  idunno start --name n1 --data-dir /var/lib/idunno --listen 10.0.0.1:7001 --http 10.0.0.1:8001 \\
+    --bootstrap n1=10.0.0.1:7001,n2=10.0.0.2:7001,n3=10.0.0.3:7001
+  idunno start --name n4 --data-dir /var/lib/idunno --listen 10.0.0.4:7001 --http 10.0.0.4:8001 \\
+    --join 10.0.0.1:8001,10.0.0.2:8001
+  idunno start --name n1 --data-dir /var/lib/idunno --listen 10.0.0.1:7001 --http 10.0.0.1:8001
+
+To try it out on one machine: idunno dev up`;
 
 export function addStartCommand(program: Command, open: Open, door: NodeDoor): void {
   program
@@ -47,6 +58,11 @@ export function addStartCommand(program: Command, open: Open, door: NodeDoor): v
       nodeList,
     )
     .option(
+      "--voters <number>",
+      "with --bootstrap: how many members vote while there are enough (default: 7); later 'idunno setting set voters'",
+      integer(1, 7),
+    )
+    .option(
       "--slots <number>",
       "inference threads (default: one for each core; 0: none, it only stores)",
       integer(0, 1024),
@@ -57,18 +73,7 @@ export function addStartCommand(program: Command, open: Open, door: NodeDoor): v
       integer(1),
     )
     .option("--label <key=value>", "such as rack=r1; may be repeated", label)
-    .addHelpText(
-      "after",
-      `
-Examples:
-  idunno start --name n1 --data-dir /var/lib/idunno --listen 10.0.0.1:7001 --http 10.0.0.1:8001 \\
-    --bootstrap n1=10.0.0.1:7001,n2=10.0.0.2:7001,n3=10.0.0.3:7001
-  idunno start --name n4 --data-dir /var/lib/idunno --listen 10.0.0.4:7001 --http 10.0.0.4:8001 \\
-    --join 10.0.0.1:8001,10.0.0.2:8001
-  idunno start --name n1 --data-dir /var/lib/idunno --listen 10.0.0.1:7001 --http 10.0.0.1:8001
-
-To try it out on one machine: idunno dev up`,
-    )
+    .addHelpText("after", examples)
     .action(async (options: StartOptions, command: Command) => {
       const session = open(command);
       const { name, bootstrap, join } = options;
@@ -88,6 +93,7 @@ To try it out on one machine: idunno dev up`,
         advertise: options.advertise,
         bootstrap,
         join,
+        voters: options.voters,
         slots: options.slots,
         diskReserveBytes:
           options.diskReserve === undefined ? undefined : options.diskReserve * 1024 * 1024,

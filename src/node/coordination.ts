@@ -20,6 +20,8 @@ import type { RaftDriver } from "./raft-driver.ts";
 
 /** Pause before asking again when the leader is known but refused, in ms: about two round trips. */
 const retryPauseMs = 10;
+/** A member of the group that hears no leader for so long asks who leads, in ms: longer than an election takes. */
+const silenceMs = 1_500;
 /** Between two rounds of asking who leads, in ms. */
 const askAgainMs = 100;
 /** A leader that has not answered for this long is asked again, or its successor, in ms. */
@@ -184,8 +186,9 @@ export class Coordination {
   async #hearsay(changed: AbortSignal, signal: AbortSignal): Promise<NodeId | undefined> {
     const { isOutsider, others, peers } = this.#ports;
     if (!isOutsider()) {
-      await untilAborted(changed, signal);
-      return undefined;
+      // A leader that is there speaks soon, unless it cannot reach this node: it may have another address now.
+      await Promise.race([untilAborted(changed, signal), pause(silenceMs, signal)]);
+      if (changed.aborted || signal.aborted) return undefined;
     }
     const either = AbortSignal.any([changed, signal]);
     for (const peer of others()) {

@@ -49,6 +49,8 @@ export interface NodeOptions {
    * unless its cluster was recovered without it.
    */
   readonly join?: readonly string[] | undefined;
+  /** How many members vote while nobody sets another number; undefined: 7. */
+  readonly voters?: number | undefined;
   /** Inference threads; undefined: one per processor. 0: none, this node only stores. */
   readonly slots: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
@@ -121,6 +123,9 @@ class Stop {
   }
 }
 
+/** Monotonic time of this process. */
+const clock = { now: () => performance.now() };
+
 async function open(
   options: NodeOptions,
   log: Logger,
@@ -131,7 +136,6 @@ async function open(
   const established = await establish(options);
   const { identity } = established;
   const boot = randomBytes(8).toString("hex");
-  const clock = { now: () => performance.now() };
   const opening = { scope, log, onFatal: stop.fatal };
   const close = closer(scope, log, stop);
   let node: Node | undefined;
@@ -166,6 +170,7 @@ async function open(
       executor,
       loopDelay,
       onFatal: stop.fatal,
+      votersAtFirst: options.voters,
       onRemoved: () => void close(), // fails by `stopped`
     },
   );
@@ -175,9 +180,9 @@ async function open(
   scope.defer(async () => http.close());
   peers.setPeers(peerAddresses(identity, machine.members));
   watchDisk(options, made, { log, scope });
-  const peerAddress = `${options.advertise ?? options.listen.host}:${peers.port}`;
-  const httpAddress = `${options.advertise ?? options.http.host}:${http.port}`;
-  const { labels } = options;
+  const { advertise, listen, labels } = options;
+  const peerAddress = `${advertise ?? listen.host}:${peers.port}`;
+  const httpAddress = `${advertise ?? options.http.host}:${http.port}`;
   const told = { boot, chunkStore, peerAddress, httpAddress, slots, labels };
   made.start(makeRegistration(identity, told));
   log.info("started", {

@@ -77,7 +77,12 @@ export class Node {
     });
     this.#finisher = new Finisher(shared);
     this.#repairer = new Repairer({ ...shared, store: parts.chunkStore });
-    this.#voters = new Voters({ ...shared, clock: parts.clock, repairer: this.#repairer });
+    this.#voters = new Voters({
+      ...shared,
+      clock: parts.clock,
+      repairer: this.#repairer,
+      votersAtFirst: parts.votersAtFirst,
+    });
     this.#preloader = new ModelPreloader(shared);
     this.#requests = new PeerRequests(this.#closing.signal, {
       services: this.services,

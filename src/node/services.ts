@@ -80,6 +80,8 @@ export interface NodeParts extends Pick<
   readonly stateFolder: string;
   readonly peers: PeerNetwork;
   readonly onFatal: (error: unknown) => void;
+  /** Voters wanted while nobody has set another number; undefined: the setting's default. */
+  readonly votersAtFirst: number | undefined;
   /** The cluster has parted from this node. */
   readonly onRemoved: () => void;
 }

@@ -34,6 +34,8 @@ export interface VotersPorts {
   readonly clock: MonotonicClock;
   readonly logClock: LogClock;
   readonly log: Logger;
+  /** What the setting is to be when nobody has set it; undefined: its default. */
+  readonly votersAtFirst: number | undefined;
 }
 
 export class Voters {
@@ -58,8 +60,21 @@ export class Voters {
   }
 
   async #work(): Promise<void> {
+    await this.#settle();
     await this.#partFromLeaving();
     this.#changeConfiguration();
+  }
+
+  /** The cluster was founded with another number of voters than the default. */
+  async #settle(): Promise<void> {
+    const { machine, coordination, votersAtFirst } = this.#ports;
+    if (votersAtFirst === undefined || machine.settings.has("voters")) return;
+    const operation = {
+      kind: "set-setting",
+      name: "voters",
+      value: String(votersAtFirst),
+    } as const;
+    await coordination.proposeHere(operation, undefined);
   }
 
   #changeConfiguration(): void {

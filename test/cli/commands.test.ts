@@ -278,6 +278,7 @@ test("start compiles its options, and a signal closes the node in good order", a
         { name: "n2", host: "b", port: 7001 },
       ],
       join: undefined,
+      voters: undefined,
       slots: 2,
       diskReserveBytes: undefined,
       labels: { rack: "r1", zone: "z" },
