@@ -1,4 +1,4 @@
-/** What a long history costs: starting a node from its log alone. */
+/** What a long history costs: starting a node from its log alone, and bringing one forward by snapshot. */
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -14,12 +14,20 @@ const MiB = 1024 * 1024;
 
 export async function history({ quick, signal, say }: BenchContext): Promise<Figures> {
   const wanted = quick ? entries.quick : entries.full;
-  const { openMs, applyMs, residentBytes } = await replay(wanted, signal);
+  const { openMs, applyMs, residentBytes, snapshotMs, snapshotBytes } = await replay(
+    wanted,
+    signal,
+  );
   const totalMs = openMs + applyMs;
   const rows = [
     ["read and check the log", openMs / 1_000, (openMs * 1_000) / wanted],
     ["apply it", applyMs / 1_000, (applyMs * 1_000) / wanted],
     ["both", totalMs / 1_000, (totalMs * 1_000) / wanted],
+    [
+      `its state as a snapshot, ${(snapshotBytes / MiB).toFixed(0)} MiB`,
+      snapshotMs / 1_000,
+      (snapshotMs * 1_000) / wanted,
+    ],
   ];
   const title = `start from a log of ${wanted.toLocaleString("en")} entries`;
   say(`\n${table([title, "s", "µs an entry"], rows)}`);
@@ -27,6 +35,8 @@ export async function history({ quick, signal, say }: BenchContext): Promise<Fig
     "history.entries": figure(wanted, "entries"),
     "history.openMs": figure(openMs, "ms"),
     "history.applyMs": figure(applyMs, "ms"),
+    "history.snapshotMs": figure(snapshotMs, "ms"),
+    "history.snapshotMiB": figure(snapshotBytes / MiB, "MiB"),
     "history.residentMiB": figure(residentBytes / MiB, "MiB"),
   };
 }

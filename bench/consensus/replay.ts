@@ -13,9 +13,11 @@ import type { Entry } from "../../src/raft/types.ts";
 import { Applier } from "../../src/node/applier.ts";
 import { type Logger, openLog } from "../../src/node/log.ts";
 import { LogClock } from "../../src/node/log-clock.ts";
-import { openStores } from "../../src/node/stores/open-stores.ts";
+import { SnapshotFetcher } from "../../src/node/snapshots/snapshot-fetcher.ts";
+import { SnapshotSource } from "../../src/node/snapshots/snapshot-source.ts";
+import { SnapshotStage } from "../../src/node/snapshots/snapshot-stage.ts";
+import { type OpenedStores, openStores } from "../../src/node/stores/open-stores.ts";
 import { establishIdentity } from "../../src/node/stores/identity.ts";
-import { keyName, value } from "./putter.ts";
 
 export interface Replayed {
   readonly entries: number;
@@ -24,6 +26,9 @@ export interface Replayed {
   /** Applying it, until the state was durable. */
   readonly applyMs: number;
   readonly residentBytes: number;
+  /** Sending the state as a snapshot and taking it in, both in this process: reading, checking, writing, syncing. */
+  readonly snapshotMs: number;
+  readonly snapshotBytes: number;
 }
 
 /** Entries of one write while the log is made: enough that syncs do not count. */
@@ -59,7 +64,9 @@ async function makeLog(directory: string, entries: number, log: Logger): Promise
       install: undefined,
       truncateFrom: undefined,
       entries: Array.from({ length: Math.min(batch, entries - from + 1) }, (_, i): Entry => {
-        const operation = { kind: "set-setting", name: keyName(from + i), value } as const;
+        // A row that stays and one that is written over, for each: a state grows less than its log.
+        const file = { path: `history/${from + i}`, bytes: 0, chunks: [], ifVersion: undefined };
+        const operation = { kind: "commit-files", files: [file] } as const;
         const data = encodeCommand({ v: 1, at: LogTime(from + i), key: undefined, operation });
         return { index: LogIndex(from + i), term, kind: "command", data };
       }),
@@ -87,9 +94,38 @@ async function applyLog(directory: string, entries: number, log: Logger): Promis
   applier.applyTo(last);
   await applier.reached(last, new AbortController().signal);
   const residentBytes = process.memoryUsage.rss();
-  // Waits until everything is on the disk.
+  await state.settled();
+  const applyMs = performance.now() - applyStartMs;
+  const snapshot = await takeSnapshot(directory, stores, log);
   await scope[Symbol.asyncDispose]();
-  return { entries, openMs, applyMs: performance.now() - applyStartMs, residentBytes };
+  return { entries, openMs, applyMs, residentBytes, ...snapshot };
+}
+
+/** From this state into a stage beside it, chunk by chunk as over the network. */
+async function takeSnapshot(
+  directory: string,
+  { state, logStore, stateFolder }: OpenedStores,
+  log: Logger,
+): Promise<Pick<Replayed, "snapshotMs" | "snapshotBytes">> {
+  const source = new SnapshotSource({
+    view: () => state.view(),
+    baseIndex: () => logStore.base.index,
+    now: () => performance.now(),
+  });
+  const stage = await SnapshotStage.open(directory, stateFolder);
+  const fetcher = new SnapshotFetcher({
+    stage,
+    request: async (_to, request) => source.chunk(request),
+    log,
+  });
+  const startMs = performance.now();
+  const wanted = { from: NodeId(founder.name), atLeast: LogIndex(1) };
+  const staged = await fetcher.fetch(wanted, new AbortController().signal);
+  const snapshotMs = performance.now() - startMs;
+  await staged.database.close();
+  await source.close();
+  await stage.close();
+  return { snapshotMs, snapshotBytes: fetcher.counts.bytes };
 }
 
 process.once("message", (entries: number) => {
