@@ -52,8 +52,10 @@ export class Raft {
   get deadline(): number {
     const { role, electionDue } = this.#state;
     if (role.kind !== "leader") return electionDue;
-    const { heartbeatDue, quorumCheckDue, handover } = role;
-    return Math.min(heartbeatDue, quorumCheckDue, handover?.due ?? Number.POSITIVE_INFINITY);
+    const { heartbeatDue, quorumCheckDue, commitNoticeDue, isNoticePending, handover } = role;
+    const noticeDue = isNoticePending ? commitNoticeDue : Number.POSITIVE_INFINITY;
+    const handoverDue = handover?.due ?? Number.POSITIVE_INFINITY;
+    return Math.min(heartbeatDue, quorumCheckDue, noticeDue, handoverDue);
   }
 
   get role(): RoleView {

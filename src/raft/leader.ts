@@ -33,6 +33,8 @@ export function becomeLeader(state: RaftState): void {
     reads: new ReadQueue(),
     noopIndex: next,
     heartbeatDue: state.now,
+    commitNoticeDue: state.now,
+    isNoticePending: false,
     heartbeatNow: true,
     quorumCheckDue: state.now + state.timings.electionMinMs,
     uncommittedBytes: inheritedBytes(state),
@@ -78,13 +80,21 @@ export function appendAsLeader(
   state.dirty.appendFrom ??= from;
 }
 
-/** Sends to every peer what its window allows. Called once per turn, so proposals of a turn share messages. */
-export function replicate(state: RaftState, leadership: Leadership): void {
+/**
+ * Sends to every peer what its window allows. Called once per turn, so proposals of a turn share messages.
+ * @param telling the commit index alone is worth a message
+ */
+export function replicate(
+  state: RaftState,
+  leadership: Leadership,
+  telling = state.now >= leadership.commitNoticeDue,
+): void {
   for (const progress of leadership.progress.values()) {
     if (progress.offer) offerSnapshot(state, progress);
     if (progress.verify) sendVerification(state, progress);
-    while (!progress.paused && sendAppend(state, progress));
+    while (!progress.paused && sendAppend(state, progress, telling));
   }
+  if (telling) leadership.isNoticePending = false;
 }
 
 /** An empty append after all that was sent: a peer that lacks some of it refuses, and is probed. */
@@ -98,11 +108,11 @@ function sendVerification(state: RaftState, progress: Progress): void {
 }
 
 /** Sends one append; returns whether another may follow. */
-function sendAppend(state: RaftState, progress: Progress): boolean {
+function sendAppend(state: RaftState, progress: Progress, telling: boolean): boolean {
   const { log, limits } = state;
   const behind = progress.nextIndex <= log.lastIndex;
   const probing = progress.state === "probe";
-  if (!behind && !probing && progress.sentCommit >= state.commitIndex) return false;
+  if (!behind && !probing && (!telling || progress.sentCommit >= state.commitIndex)) return false;
   const prevIndex = LogIndex(progress.nextIndex - 1);
   const prevTerm = log.term(prevIndex);
   // A probe only asks where the logs agree: entries wait until it is known.
@@ -239,6 +249,10 @@ export function advance(state: RaftState, leadership: Leadership): void {
   if (index > state.commitIndex && state.log.term(index) === state.term) {
     releaseQuota(state, leadership, index);
     commitTo(state, index);
+    if (!leadership.isNoticePending) {
+      leadership.isNoticePending = true;
+      leadership.commitNoticeDue = state.now + state.timings.commitNoticeMs;
+    }
   }
   if (state.commitIndex < leadership.noopIndex) return;
   const position = quorumValue(

@@ -47,6 +47,10 @@ export interface Leadership {
   /** The entry with which the term began: reads wait for its commit (§6.4 of the dissertation). */
   readonly noopIndex: LogIndex;
   heartbeatDue: number;
+  /** From when on the commit index is told to peers that get nothing else. */
+  commitNoticeDue: number;
+  /** It has not been, since it moved. */
+  isNoticePending: boolean;
   /** A read came: the next heartbeats go out at once. */
   heartbeatNow: boolean;
   /** When the quorum is next asked whether it still answers. */

@@ -85,7 +85,7 @@ export class Alone {
           { index: LogIndex(0), configuration: simpleConfiguration(voters) },
           ...this.disk.configurations().slice(1),
         ],
-        timings: options.timings ?? defaultTimings,
+        timings: options.timings ?? { ...defaultTimings, commitNoticeMs: 0 },
         limits: options.limits ?? defaultLimits,
         seed: options.seed ?? 1,
         now: 0,

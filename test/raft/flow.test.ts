@@ -1,7 +1,7 @@
 /** How much a leader sends a follower, in what order things may arrive, and how far back it has to look. */
 import test from "ava";
 import { LogIndex, Term } from "../../src/lib/types.ts";
-import { defaultLimits } from "../../src/raft/types.ts";
+import { defaultLimits, defaultTimings } from "../../src/raft/types.ts";
 import { Alone, entry, n2, n3 } from "./alone.ts";
 
 const inflightMessages = 3;
@@ -131,4 +131,28 @@ test("what is proposed and not committed is bounded, the tail of earlier leaders
   t.is(heir.propose("").kind, "busy", "etcd-io/raft #11");
   heir.matches(n2, 5);
   t.is(heir.propose("").kind, "accepted");
+});
+
+test("a commit is told by the next append, or by itself after a moment", (t) => {
+  const { commitNoticeMs } = defaultTimings;
+  const node = new Alone({ timings: defaultTimings });
+  node.lead();
+  for (const peer of [n2, n3]) node.matches(peer, 1);
+  node.now += commitNoticeMs;
+  node.step({ kind: "tick" });
+  node.said();
+  node.propose("x");
+  node.matches(n2, 2);
+  t.is(node.commit, 2);
+  const told = (): number[] => node.said("append").map(({ leaderCommit }) => leaderCommit);
+  // The entry left before its commit was known.
+  t.deepEqual(told(), [1, 1]);
+  t.true(node.raft.deadline <= node.now + commitNoticeMs);
+  node.propose("y");
+  t.deepEqual(told(), [2, 2], "taken along");
+  node.matches(n2, 3);
+  t.deepEqual(told(), [], "not yet");
+  node.now += commitNoticeMs;
+  node.step({ kind: "tick" });
+  t.deepEqual(told(), [3, 3]);
 });

@@ -18,6 +18,8 @@ import {
 /** Chance has no part in a scenario: every range of times is one time. */
 export const scenarioTimings: RaftTimings = {
   ...defaultTimings,
+  // What is told by itself is told at once, so that each line has one cause.
+  commitNoticeMs: 0,
   electionMaxMs: defaultTimings.electionMinMs,
   retryMaxMs: defaultTimings.retryMinMs,
   hintRetryMaxMs: defaultTimings.hintRetryMinMs,
