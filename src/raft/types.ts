@@ -282,6 +282,8 @@ export const defaultLimits: RaftLimits = {
   inflightMessages: 256,
   inflightBytes: 8 * 1024 * 1024,
   uncommittedBytes: 64 * 1024 * 1024,
-  windowBytes: 32 * 1024 * 1024,
+  // What a peer may have in flight: whoever is further behind is served from the store. An entry costs several times its
+  // bytes here.
+  windowBytes: 8 * 1024 * 1024,
   pendingReads: 10_000,
 };
