@@ -19,7 +19,7 @@ import { PeerRequests } from "./peer-requests.ts";
 import { Repairer } from "./repairer.ts";
 import { ResultsOutbox } from "./results-outbox.ts";
 import { makeServices, type NodeIdentity, type NodeParts, type Services } from "./services.ts";
-import { peerAddresses } from "./peer-list.ts";
+import { partingMs, peerAddresses } from "./peer-list.ts";
 import { Voters } from "./voters.ts";
 import { Worker } from "./worker.ts";
 
@@ -45,6 +45,7 @@ export class Node {
   #leads = false;
   /** The members as they were when the peers were last set. */
   #memberList = "";
+  #parting: NodeJS.Timeout | undefined;
 
   constructor(identity: NodeIdentity, parts: NodeParts) {
     this.#identity = identity;
@@ -175,11 +176,19 @@ export class Node {
       .join("\n");
     if (list === this.#memberList) return;
     this.#memberList = list;
-    this.#parts.peers.setPeers(peerAddresses(identity, machine.members));
+    this.#setPeers();
+    // Again when whoever has left has had time to hear of it.
+    clearTimeout(this.#parting);
+    this.#parting = setTimeout(() => this.#setPeers(), 2 * partingMs);
     const member = machine.members.get(self);
     if (member?.state !== "left" || member.incarnation !== identity.incarnation) return;
     log.warn("removed", { member: self });
     this.#parts.onRemoved();
+  }
+
+  #setPeers(): void {
+    const { machine, identity, logClock } = this.services;
+    this.#parts.peers.setPeers(peerAddresses(identity, machine.members, logClock.now()));
   }
 
   async #reconcile(): Promise<void> {
@@ -240,6 +249,7 @@ export class Node {
 
   async close(): Promise<void> {
     await this.#resign();
+    clearTimeout(this.#parting);
     this.#closing.abort();
     this.#worker.close();
     await Promise.all([

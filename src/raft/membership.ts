@@ -46,6 +46,12 @@ function propose(state: RaftState, leadership: Leadership, next: Changed): Steer
     return { kind: "refused", why: "this leader has not committed an entry of its term yet" };
   if (inForce(state).index > state.commitIndex)
     return { kind: "refused", why: "the last change is not committed yet" };
+  // The heir was as far as this log: an entry more, and others might be further than he.
+  if (leadership.handover !== undefined)
+    return {
+      kind: "refused",
+      why: `the leadership is being handed over to ${leadership.handover.to}`,
+    };
   if (state.isFull) return { kind: "refused", why: "the leader's disk is full" };
   if (next.kind === "refused") return next;
   const index = LogIndex(state.log.lastIndex + 1);
@@ -67,9 +73,6 @@ function followConfiguration(state: RaftState, leadership: Leadership): void {
     progress.lastContact = state.now;
     leadership.progress.set(node, progress);
   }
-  const { handover } = leadership;
-  if (handover !== undefined && !isVoter(configuration, handover.to))
-    leadership.handover = undefined;
 }
 
 /**

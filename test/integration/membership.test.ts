@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 import type { IDunnoClient } from "../../src/client/client.ts";
-import type { DevCluster } from "../../src/cli/dev/cluster.ts";
+import { DevCluster } from "../../src/cli/dev/cluster.ts";
 import { clientOf, cluster, idunno, until } from "./support.ts";
 
 /** Writes one setting after the other until it is stopped; then every one of them must be there. */
@@ -78,8 +78,9 @@ test.serial(
     );
     await writer.stop(t);
     // Its directory may not come back.
-    const again = await t.throwsAsync(up.restart("n4"));
-    t.truthy(again);
+    const impatient = DevCluster.open({ directory: up.directory, readyMs: 6_000 });
+    await t.throwsAsync(impatient.restart("n4"), { message: /the start of n4 did not end/ });
+    await impatient.kill("n4", "SIGKILL");
   },
 );
 
