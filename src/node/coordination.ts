@@ -55,6 +55,7 @@ export class Coordination {
   /** Aborted and replaced whenever the leader changes: what was asked of the old one is asked again. */
   #leaderChange = new AbortController();
   #leader: NodeId | undefined;
+  #asking: Promise<NodeId | undefined> | undefined;
   #lastLeader: NodeId | undefined;
 
   constructor(ports: CoordinationPorts) {
@@ -184,26 +185,31 @@ export class Coordination {
    * undefined: nobody does yet; something changed, or it is time to ask again.
    */
   async #hearsay(changed: AbortSignal, signal: AbortSignal): Promise<NodeId | undefined> {
-    const { isOutsider, others, peers } = this.#ports;
-    if (!isOutsider()) {
+    if (!this.#ports.isOutsider()) {
       // A leader that is there speaks soon, unless it cannot reach this node: it may have another address now.
       await Promise.race([untilAborted(changed, signal), pause(silenceMs, signal)]);
       if (changed.aborted || signal.aborted) return undefined;
     }
-    const either = AbortSignal.any([changed, signal]);
+    this.#asking ??= this.#ask(changed).finally(() => (this.#asking = undefined));
+    return Promise.race([this.#asking, untilAborted(signal).then(() => undefined)]);
+  }
+
+  /** One round for all who wait: thousands of requests may. */
+  async #ask(changed: AbortSignal): Promise<NodeId | undefined> {
+    const { others, peers } = this.#ports;
     for (const peer of others()) {
-      if (either.aborted) return undefined;
+      if (changed.aborted) return undefined;
       try {
-        const options = { timeoutMs: tryMs, signal: either };
+        const options = { timeoutMs: tryMs, signal: changed };
         const reply = await peers.request(peer, "control", { kind: "whoLeads" }, options);
         const { leader } = parseLeader(reply.head);
         if (leader !== undefined) return toNodeId(leader);
       } catch (error) {
-        // It may be down, as any; the next one is asked.
+        // A peer may be down; another one is asked.
         if (!retryable.has(asIDunnoError(error).code)) throw error;
       }
     }
-    await pause(askAgainMs, either);
+    await pause(askAgainMs, changed);
     return undefined;
   }
 

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
-import { IDunnoError } from "../lib/errors.ts";
+import { hasCode, IDunnoError } from "../lib/errors.ts";
 import { Scope } from "../lib/scope.ts";
 import { type ChunkHash, NodeId } from "../lib/types.ts";
 import { Executor } from "../inference/executor.ts";
@@ -28,9 +28,8 @@ import {
   readIdentity,
   rejoinIdentity,
 } from "./stores/identity.ts";
-import { forgetLog } from "./stores/state-folders.ts";
 import { makeRaft, makeRegistration, openChunks } from "./opening.ts";
-import { openStores } from "./stores/open-stores.ts";
+import { forgetStores, openStores } from "./stores/open-stores.ts";
 
 /** The version that status shows. */
 export const version = "0.1.0";
@@ -214,7 +213,7 @@ async function establish({
   if (joined?.cluster !== found.cluster || joined.generation <= found.generation)
     return established;
   // The cluster went on without this node (recovery.ts): what its log says counts for nothing any more.
-  await forgetLog(dataDirectory);
+  await forgetStores(dataDirectory);
   return { identity: rejoinIdentity(found, joined), isNew: true };
 }
 
@@ -271,6 +270,7 @@ async function listenForPeers(
   node: () => Node | undefined,
 ): Promise<PeerNetwork> {
   const { cluster, generation, incarnation, node: name } = parts.identity;
+  const tell = troubleTeller(parts.log);
   return PeerNetwork.listen(
     {
       identity: { cluster, generation, node: NodeId(name), incarnation, boot: parts.boot },
@@ -290,9 +290,26 @@ async function listenForPeers(
       disconnected: (peer) => node()?.onDisconnected(peer),
       refused: (peer) => node()?.onRefused(peer),
       rebooted: (peer) => node()?.onRebooted(peer),
-      trouble: (peer, error) => parts.log.debug("peer-trouble", { peer, error: error.message }),
+      trouble: (peer, error) => tell(peer, error),
     },
   );
+}
+
+/** Refusals told; a dial is refused twice a second for as long as somebody tries. */
+const refusalsTold = 1_000;
+
+/** A refused handshake wants somebody's hand, so it is told, once each; all other trouble passes by itself. */
+function troubleTeller(log: Logger): (peer: NodeId | undefined, error: IDunnoError) => void {
+  const told = new Set<string>();
+  return (peer, error) => {
+    const isNews = hasCode(error, "HANDSHAKE_REFUSED") && !told.has(error.message);
+    if (!isNews || told.size >= refusalsTold) {
+      log.debug("peer-trouble", { peer, error: error.message });
+      return;
+    }
+    told.add(error.message);
+    log.warn("peer-refused", { peer, error: error.message });
+  };
 }
 
 /**

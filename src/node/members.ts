@@ -105,7 +105,7 @@ export class Members {
   /** When it was last heard. Whoever is not in the Raft group says nothing on its own: its connection stands for it. */
   #heard({ node, boot }: MemberRecord): number {
     const { raft, clock } = this.#ports;
-    const peer = raft.peers.get(node);
+    const peer = raft.peer(node);
     if (peer !== undefined) return peer.lastContact;
     return this.#boots.get(node) === boot ? clock.now() : (this.#seen.get(boot) ?? this.#see(boot));
   }

@@ -43,8 +43,8 @@ export class Node {
   readonly #closing = new AbortController();
   #members: Members | undefined;
   #leads = false;
-  /** The members as they were when the peers were last set. */
-  #memberList = "";
+  /** The member list when the peers were last set. */
+  #memberChanges = -1;
   #parting: NodeJS.Timeout | undefined;
 
   constructor(identity: NodeIdentity, parts: NodeParts) {
@@ -169,13 +169,8 @@ export class Node {
   #followMembers(): void {
     const { machine, identity, log } = this.services;
     const { self } = this.#identity;
-    const list = [...machine.members.values()]
-      .map(
-        ({ node, peerAddress, state }) => `${node} ${peerAddress} ${state === "left" ? "-" : ""}`,
-      )
-      .join("\n");
-    if (list === this.#memberList) return;
-    this.#memberList = list;
+    if (machine.memberChanges === this.#memberChanges) return;
+    this.#memberChanges = machine.memberChanges;
     this.#setPeers();
     // Again when whoever has left has had time to hear of it.
     clearTimeout(this.#parting);
@@ -261,8 +256,9 @@ export class Node {
       this.#repairer.close(),
       this.#preloader.close(),
     ]);
-    await this.services.snapshots.close();
+    // First the write under way, which may be installing what the next line would close.
     await this.services.driver.stop();
+    await this.services.snapshots.close();
     await this.services.applier.stop();
   }
 }

@@ -81,8 +81,9 @@ const clusterReadings: readonly Reading[] = [
     help: "members of the cluster, as this node's state has them",
     labels: ["state"],
     read: ({ machine }) => {
-      const up = [...machine.members.values()].filter(({ state }) => state === "up").length;
-      return by("state", { up, down: machine.members.size - up });
+      const states = [...machine.members.values()].map(({ state }) => state);
+      const count = (wanted: string): number => states.filter((state) => state === wanted).length;
+      return by("state", { up: count("up"), down: count("down") });
     },
   },
   {

@@ -95,7 +95,7 @@ export class Voters {
 
   #planned({ node, state, leaving, since }: MemberRecord): PlannedNode {
     const { self, raft, clock, logClock } = this.#ports;
-    const peer = raft.peers.get(node);
+    const peer = raft.peer(node);
     const hasCaughtUp =
       node === self ||
       (peer !== undefined &&

@@ -16,6 +16,7 @@ import {
   broadcastHeartbeat,
   checkQuorum,
   onUnreachable,
+  peerView,
   peerViews,
   replicate,
 } from "./leader.ts";
@@ -113,6 +114,13 @@ export class Raft {
     const { role } = this.#state;
     if (role.kind !== "leader") return new Map();
     return peerViews(role);
+  }
+
+  /** The same of one of them; undefined: not in the group, or not leading. */
+  peer(node: NodeId): PeerView | undefined {
+    const { role } = this.#state;
+    const progress = role.kind === "leader" ? role.progress.get(node) : undefined;
+    return progress === undefined ? undefined : peerView(progress);
   }
 
   /** Entries from `from` on for applying, about `maxBytes` of them. */

@@ -45,12 +45,7 @@ export function continueHandover(state: RaftState, leadership: Leadership): void
   const progress = leadership.progress.get(handover.to);
   if (progress === undefined || progress.matchIndex < state.log.lastIndex) return;
   handover.isAsked = true;
-  sayTimeoutNow(state, leadership, handover.to);
-}
-
-function sayTimeoutNow(state: RaftState, leadership: Leadership, to: NodeId): void {
-  leadership.leaseIsVoid = true;
-  send(state, { kind: "timeoutNow", from: state.id, to, term: state.term });
+  send(state, { kind: "timeoutNow", from: state.id, to: handover.to, term: state.term });
 }
 
 /** It did not work: the leader goes on. */

@@ -190,13 +190,18 @@ export function onAppendReply(
 }
 
 /** For people, and for whoever decides about members. */
+export function peerView({
+  state,
+  matchIndex,
+  lastContact,
+  healIndex,
+  inflight,
+}: Progress): PeerView {
+  return { state, matchIndex, lastContact, damaged: healIndex !== undefined, inflight };
+}
+
 export function peerViews({ progress }: Leadership): ReadonlyMap<NodeId, PeerView> {
-  return new Map(
-    [...progress].map(([peer, { state, matchIndex, lastContact, healIndex, inflight }]) => [
-      peer,
-      { state, matchIndex, lastContact, damaged: healIndex !== undefined, inflight },
-    ]),
-  );
+  return new Map([...progress].map(([peer, each]) => [peer, peerView(each)]));
 }
 
 export function onHeartbeatReply(

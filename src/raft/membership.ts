@@ -86,6 +86,13 @@ export function settleConfiguration(state: RaftState, leadership: Leadership): v
     if (configuration.autoLeave) leaveJointConfiguration(state, leadership);
     return;
   }
+  const isMember = members(configuration).includes(state.id);
+  const { voters, learners } = configuration;
+  // Everybody in it has a progress, so as many are only they. This is looked at after every message.
+  if (leadership.progress.size === voters.length + learners.length - (isMember ? 1 : 0)) {
+    if (!isVoter(configuration, state.id)) resign(state, leadership);
+    return;
+  }
   const staying = new Set(members(configuration));
   const leaving = [...leadership.progress.keys()].filter((peer) => !staying.has(peer));
   if (leaving.length > 0) {

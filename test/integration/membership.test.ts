@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 import type { IDunnoClient } from "../../src/client/client.ts";
 import { DevCluster } from "../../src/cli/dev/cluster.ts";
-import { clientOf, cluster, idunno, until } from "./support.ts";
+import { clientOf, cluster, daemonLog, idunno, until } from "./support.ts";
 
 /** Writes one setting after the other until it is stopped; then every one of them must be there. */
 class Writer {
@@ -81,6 +81,7 @@ test.serial(
     const impatient = DevCluster.open({ directory: up.directory, readyMs: 6_000 });
     await t.throwsAsync(impatient.restart("n4"), { message: /the start of n4 did not end/ });
     await impatient.kill("n4", "SIGKILL");
+    t.regex(await daemonLog(up, "n4"), /n4 was removed from the cluster/);
   },
 );
 

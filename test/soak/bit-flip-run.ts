@@ -13,6 +13,7 @@ import {
   applyTo,
   buildWorld,
   closeWorld,
+  configurationAt,
   entryAt,
   extent,
   Healthy,
@@ -212,8 +213,8 @@ function flaws(
   for (const index of [base.index, lastIndex].filter((each) => each >= extent.base))
     if (Buffer.compare(logStore.positionOf(index).chain, original.positionOf(index).chain) !== 0)
       return `the chain at ${index} is another one`;
-  const configured = JSON.stringify(logStore.configurationAt(lastIndex));
-  const wanted = JSON.stringify(original.configurationAt(lastIndex));
+  const configured = JSON.stringify(configurationAt(world, lastIndex));
+  const wanted = JSON.stringify(configurationAt(healthy.world, lastIndex));
   if (lastIndex >= extent.base && configured !== wanted) return `the configuration: ${configured}`;
   return undefined;
 }

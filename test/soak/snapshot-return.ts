@@ -31,7 +31,8 @@ class Load {
   readonly #connection: Connection;
   #inFlight = busy;
   #stopped = false;
-  committed = 0;
+  /** Entries proposed; when the load has stopped, all of them are committed. */
+  begun = 0;
   failure: Error | undefined;
   readonly ended: Promise<unknown>;
 
@@ -50,8 +51,8 @@ class Load {
         await sleep(20);
         continue;
       }
-      const n = this.committed + 1;
-      this.committed = n;
+      this.begun += 1;
+      const n = this.begun;
       const operation = {
         kind: "commit-files",
         files: [{ path: pathOf(n), bytes: 0, chunks: [] }],
@@ -113,10 +114,10 @@ async function run(): Promise<void> {
     await up.kill(away, "SIGKILL");
     const load = new Load(await connect(client));
     const begunMs = performance.now();
-    while (load.committed < entries) {
+    while (load.begun < entries) {
       if (load.failure !== undefined) throw load.failure;
       await sleep(5_000);
-      say(`${load.committed} entries after ${seconds(begunMs)} s`);
+      say(`${load.begun} entries after ${seconds(begunMs)} s`);
     }
     load.relax();
     const returnedMs = performance.now();
@@ -151,13 +152,13 @@ async function run(): Promise<void> {
     const address = up.nodes.find(({ name }) => name === away)?.httpAddress ?? "";
     const own = new IDunnoClient({ nodes: [address], timeoutMs: 60_000 });
     for (let i = 1; i <= 1_000; i += 1) {
-      const path = pathOf(1 + Math.floor((i * (load.committed - 1)) / 1_000));
+      const path = pathOf(1 + Math.floor((i * (load.begun - 1)) / 1_000));
       if ((await own.stat(path)).path !== path) throw new Error(`${path} is not there`);
     }
     const passed = counts.started === 1 && counts.resumed >= 2 && counts.installed === 1;
     say(
       JSON.stringify({
-        entries: load.committed,
+        entries: load.begun,
         away,
         ...counts,
         seconds: seconds(returnedMs),

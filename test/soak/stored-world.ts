@@ -15,8 +15,12 @@ import { SnapshotSource } from "../../src/node/snapshots/snapshot-source.ts";
 import { establishIdentity } from "../../src/node/stores/identity.ts";
 import { configurationOf } from "../../src/node/stores/log-recovery.ts";
 import { type OpenedStores, openStores } from "../../src/node/stores/open-stores.ts";
-import { encodeConfiguration, simpleConfiguration } from "../../src/raft/configuration.ts";
-import type { Entry, HardState, PersistWrite } from "../../src/raft/types.ts";
+import {
+  decodeConfiguration,
+  encodeConfiguration,
+  simpleConfiguration,
+} from "../../src/raft/configuration.ts";
+import type { Configuration, Entry, HardState, PersistWrite } from "../../src/raft/types.ts";
 
 export const vote: HardState = { term: Term(7), vote: NodeId("n2") };
 
@@ -110,6 +114,16 @@ export async function append(
   await world.state.settled();
 }
 
+/** Who votes as of an entry, by reading the log backwards; undefined: the founders. */
+export function configurationAt({ logStore }: Opened, index: number): Configuration | undefined {
+  const { base } = logStore;
+  for (let at = LogIndex(index); at > base.index; at = LogIndex(at - 1)) {
+    const [entry] = logStore.read(at, at, 1);
+    if (entry?.kind === "configuration") return decodeConfiguration(entry.data);
+  }
+  return base.configuration;
+}
+
 /** Entries of the log, and up to where it is compacted. */
 export const extent = { last: 3_000, base: 1_500 } as const;
 
@@ -123,10 +137,7 @@ export async function buildWorld(
   let world = await openWorld(directory, founders);
   await world.logStore.write(writeOf([], { hardState: vote }));
   await append(world, founders, { from: 1, to: 1_600 });
-  await world.logStore.compact(
-    LogIndex(extent.base),
-    world.logStore.configurationAt(LogIndex(extent.base)),
-  );
+  await world.logStore.compact(LogIndex(extent.base), configurationAt(world, extent.base));
   await world.logStore.trim();
   await closeWorld(world);
   // Opening turns LevelDB's logs into tables: what follows lies in a log of its own.

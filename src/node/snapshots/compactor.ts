@@ -3,6 +3,7 @@
  * forward by entries; and it lets more gather before it cuts, so that a cut is worth its writes.
  */
 import { LogIndex } from "../../lib/types.ts";
+import type { Configuration } from "../../raft/types.ts";
 import type { StoredBase } from "../stores/log-base.ts";
 import type { LogStore } from "../stores/log-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
@@ -59,6 +60,8 @@ export interface CompactorPorts {
   readonly logStore: LogStore;
   readonly state: StateStore;
   readonly oldestSnapshot: () => number | undefined;
+  /** Who voted as of an entry of the log. */
+  readonly configurationAt: (index: LogIndex) => Configuration;
   readonly now: () => number;
   /** The base has moved; what lies under it can be read until this returns. */
   readonly compacted: (base: StoredBase) => void;
@@ -97,7 +100,7 @@ export class Compactor {
   async #cut(to: LogIndex): Promise<void> {
     const { logStore, compacted, onFailure } = this.#ports;
     try {
-      compacted(await logStore.compact(to, logStore.configurationAt(to)));
+      compacted(await logStore.compact(to, this.#ports.configurationAt(to)));
       await logStore.trim();
     } catch (error) {
       onFailure(error);

@@ -2,10 +2,13 @@
  * Snapshots at work in one node: sends them to whom the log cannot bring forward, fetches and installs one when this
  * node is behind the leader's log, and cuts the log. The core decides (src/raft/snapshot.ts); here are the bytes.
  */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { IDunnoError } from "../../lib/errors.ts";
 import { LogIndex, type NodeId } from "../../lib/types.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { PeerNetwork, Reply } from "../../net/peers.ts";
+import type { Raft } from "../../raft/core.ts";
 import type { Configuration, HardState, SnapshotMeta } from "../../raft/types.ts";
 import type { Logger } from "../log.ts";
 import type { MonotonicClock } from "../log-clock.ts";
@@ -30,6 +33,7 @@ export interface SnapshotExchangePorts {
   readonly machine: Machine;
   readonly peers: PeerNetwork;
   readonly clock: MonotonicClock;
+  readonly raft: Raft;
   readonly driver: () => RaftDriver;
   /** The configuration of a log that has never changed it. */
   readonly founders: Configuration;
@@ -72,6 +76,7 @@ export class SnapshotExchange {
       logStore,
       state,
       oldestSnapshot: () => this.source.oldestIndex,
+      configurationAt: (index) => ports.raft.configurationAsOf(index).configuration,
       now: () => clock.now(),
       compacted: ({ index, term }) => ports.driver().compacted({ index, term }),
       onFailure: onFatal,
@@ -114,10 +119,11 @@ export class SnapshotExchange {
     }
   }
 
-  /** The log went on by itself meanwhile. The next opening of the stage deletes the folder. */
-  async #dismiss({ database }: Staged): Promise<void> {
+  /** The log went on by itself meanwhile. */
+  async #dismiss({ folder, database }: Staged): Promise<void> {
     this.#staged = undefined;
     await database.close();
+    await rm(join(this.#ports.directory, folder), { recursive: true });
   }
 
   /** Part of the write that installs: the staged state becomes the node's, then the log begins after it. */

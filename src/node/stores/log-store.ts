@@ -17,18 +17,12 @@ import { IDunnoError } from "../../lib/errors.ts";
 import { assert, LogIndex } from "../../lib/types.ts";
 import type { LogReader } from "../../raft/log.ts";
 import { entryBytes } from "../../raft/log.ts";
-import type {
-  Configuration,
-  ConfigurationAt,
-  Entry,
-  HardState,
-  PersistWrite,
-} from "../../raft/types.ts";
+import type { Configuration, Entry, HardState, PersistWrite } from "../../raft/types.ts";
 import { decodeEntry, encodeEntry, entryKey, type StoredEntry } from "./entry-codec.ts";
 import { putHardState } from "./hard-state.ts";
 import { type Database, type Operation, writeSynced } from "./level.ts";
 import { type LogPosition, logStart, putBase, type StoredBase } from "./log-base.ts";
-import { configurationOf, damageKey, type Recovered } from "./log-recovery.ts";
+import { damageKey, type Recovered } from "./log-recovery.ts";
 import type { LogSizes } from "./log-sizes.ts";
 import { deleteFrom, deleteTo } from "./log-trim.ts";
 import type { MarkFile } from "./mark.ts";
@@ -43,7 +37,6 @@ export class LogStore implements LogReader {
   #end: LogPosition;
   #hardState: HardState;
   #isDamaged: boolean;
-  #configurations: readonly ConfigurationAt[];
   readonly #sizes: LogSizes;
   /** What moves the base or deletes under it, one after the other. */
   #moving: Promise<unknown> = Promise.resolve();
@@ -65,7 +58,6 @@ export class LogStore implements LogReader {
     };
     this.#hardState = recovered.hardState;
     this.#isDamaged = recovered.damage.length > 0;
-    this.#configurations = recovered.configurations;
     this.#sizes = recovered.sizes;
   }
 
@@ -91,11 +83,6 @@ export class LogStore implements LogReader {
   /** Bytes and places of the entries after the base. */
   get sizes(): Pick<LogSizes, "bytes" | "indexKeeping"> {
     return this.#sizes;
-  }
-
-  /** The configuration as of an entry at or after the base; undefined: the founders'. */
-  configurationAt(index: LogIndex): Configuration | undefined {
-    return this.#configurations.findLast((each) => each.index <= index)?.configuration;
   }
 
   /** Makes a write durable. Calls must not overlap: the driver keeps one in flight. */
@@ -138,11 +125,8 @@ export class LogStore implements LogReader {
   #follow(truncateFrom: LogIndex | undefined, entries: readonly Entry[]): void {
     if (truncateFrom !== undefined) {
       this.#sizes.truncateFrom(truncateFrom);
-      this.#configurations = this.#configurations.filter(({ index }) => index < truncateFrom);
     }
     for (const entry of entries) this.#sizes.add(entry.index, entry.data.length);
-    const brought = entries.filter(({ kind }) => kind === "configuration").map(configurationOf);
-    if (brought.length > 0) this.#configurations = [...this.#configurations, ...brought];
   }
 
   /**
@@ -171,12 +155,8 @@ export class LogStore implements LogReader {
   }
 
   #rebase(base: StoredBase): void {
-    const { index, configuration } = base;
+    const { index } = base;
     this.#base = base;
-    this.#configurations = [
-      ...(configuration === undefined ? [] : [{ index, configuration }]),
-      ...this.#configurations.filter((each) => each.index > index),
-    ];
     this.#sizes.dropTo(index);
   }
 
@@ -197,7 +177,6 @@ export class LogStore implements LogReader {
       await deleteFrom(this.#database, LogIndex(base.index + 1));
       await writeSynced(this.#database, [putBase(base), putHardState(hardState)]);
       this.#sizes.truncateFrom(LogIndex(0));
-      this.#configurations = [];
       this.#rebase(base);
       this.#end = base;
       await this.#writeMark(base, hardState);

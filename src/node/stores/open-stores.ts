@@ -27,6 +27,7 @@ import {
 import { LogStore } from "./log-store.ts";
 import { MarkFile } from "./mark.ts";
 import {
+  forgetLog,
   readStatePointer,
   setAside,
   type StatePointer,
@@ -109,6 +110,18 @@ export async function openStores(
     for (const each of opened) await each.close();
     throw error;
   }
+}
+
+/**
+ * Deletes what the log said, and all that follows from it, of a directory whose cluster has gone on without this node.
+ * Chunks and identity stay.
+ * @throws IDunnoError DIRECTORY_IN_USE: the node runs
+ */
+export async function forgetStores(directory: string): Promise<void> {
+  const path = join(directory, "raft");
+  // Its lock tells; damaged files are nobody's, and LevelDB had better not open them.
+  if ((await checkSettled(path)).faults.length === 0) await (await openDatabase(path)).close();
+  await forgetLog(directory);
 }
 
 /** The rows of the hot tables alone: a start must not read a million files to know three jobs. */

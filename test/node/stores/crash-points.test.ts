@@ -10,6 +10,7 @@ import {
   append,
   applyTo,
   closeWorld,
+  configurationAt,
   entryAt,
   Healthy,
   type Opened,
@@ -49,7 +50,7 @@ test.serial("a compaction cut short anywhere leaves a whole log (B1)", async (t)
   await append(world, founders, { from: 1, to: 4_700 });
   const to = LogIndex(4_600);
   const images = await crashImages(directory, root, async () => {
-    await world.logStore.compact(to, world.logStore.configurationAt(to));
+    await world.logStore.compact(to, configurationAt(world, to));
     await Promise.all([
       world.logStore.trim(),
       world.logStore.write(writeOf([entryAt(4_701, founders)])),
@@ -65,7 +66,7 @@ test.serial("a compaction cut short anywhere leaves a whole log (B1)", async (t)
     t.deepEqual(again.recovered.hardState, vote);
     bases.add(again.logStore.base.index);
     t.is(checkEntries(again, Math.max(4_700, again.logStore.lastIndex)), undefined, image);
-    const learners = again.logStore.configurationAt(LogIndex(4_700))?.learners;
+    const learners = configurationAt(again, 4_700)?.learners;
     t.deepEqual(learners, [NodeId("l4500")]);
     await closeWorld(again);
   }
