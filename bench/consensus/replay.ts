@@ -18,6 +18,7 @@ import { SnapshotSource } from "../../src/node/snapshots/snapshot-source.ts";
 import { SnapshotStage } from "../../src/node/snapshots/snapshot-stage.ts";
 import { type OpenedStores, openStores } from "../../src/node/stores/open-stores.ts";
 import { establishIdentity } from "../../src/node/stores/identity.ts";
+import { systemRuntime } from "../../src/node/system-runtime.ts";
 
 export interface Replayed {
   readonly entries: number;
@@ -54,7 +55,12 @@ function fatal(error: unknown): void {
 async function makeLog(directory: string, entries: number, log: Logger): Promise<void> {
   await using scope = new Scope();
   const established = await establishIdentity(directory, founder.name, [founder]);
-  const { logStore } = await openStores(directory, established, { scope, log, onFatal: fatal });
+  const { logStore } = await openStores(directory, established, {
+    scope,
+    log,
+    runtime: systemRuntime,
+    onFatal: fatal,
+  });
   const term = Term(1);
   const hardState = { term, vote: NodeId(founder.name) };
   for (let from = 1; from <= entries; from += batch)
@@ -75,7 +81,12 @@ async function makeLog(directory: string, entries: number, log: Logger): Promise
 
 async function applyLog(directory: string, entries: number, log: Logger): Promise<Replayed> {
   const scope = new Scope();
-  const opening = { scope, log, onFatal: fatal };
+  const opening = {
+    scope,
+    log,
+    runtime: systemRuntime,
+    onFatal: fatal,
+  };
   const established = await establishIdentity(directory, founder.name, [founder]);
   const startMs = performance.now();
   const stores = await openStores(directory, established, opening);
@@ -85,7 +96,8 @@ async function applyLog(directory: string, entries: number, log: Logger): Promis
   const applier = new Applier({
     machine,
     state,
-    logClock: new LogClock({ now: () => performance.now() }, LogTime(0), 0),
+    logClock: new LogClock(systemRuntime, LogTime(0), 0),
+    runtime: systemRuntime,
     log,
     entries: (from, maxBytes) => logStore.read(from, last, maxBytes),
     onFatal: fatal,
@@ -110,12 +122,13 @@ async function takeSnapshot(
   const source = new SnapshotSource({
     view: () => state.view(),
     baseIndex: () => logStore.base.index,
-    now: () => performance.now(),
+    runtime: systemRuntime,
   });
   const stage = await SnapshotStage.open(directory, stateFolder);
   const fetcher = new SnapshotFetcher({
     stage,
     request: async (_to, request) => source.chunk(request),
+    runtime: systemRuntime,
     log,
   });
   const startMs = performance.now();

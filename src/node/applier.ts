@@ -2,13 +2,14 @@
  * Applies committed entries to the machine, in order, a slice of time at a time, and tells those who wait: for the
  * outcome of their own command, or for the state to have reached an index.
  */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { IDunnoError } from "../lib/errors.ts";
 import type { Outcome } from "../lib/outcome.ts";
+import type { Runtime } from "../lib/runtime.ts";
 import { assert, LogIndex, type Term } from "../lib/types.ts";
 import { decodeCommand } from "../machine/codec.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Entry } from "../raft/types.ts";
+import { nextTurn } from "./deadline.ts";
 import type { Logger } from "./log.ts";
 import type { LogClock } from "./log-clock.ts";
 import { configurationOf } from "./stores/log-recovery.ts";
@@ -23,6 +24,7 @@ export interface ApplierPorts {
   readonly machine: Machine;
   readonly state: StateStore;
   readonly logClock: LogClock;
+  readonly runtime: Runtime;
   readonly log: Logger;
   /** Committed entries from an index on. */
   readonly entries: (from: LogIndex, maxBytes: number) => readonly Entry[];
@@ -140,7 +142,7 @@ export class Applier {
       while (this.#applied < this.#target && !this.#stopped && !this.#isPaused) {
         this.#slice();
         this.#announce();
-        if (this.#applied < this.#target) await nextTurn();
+        if (this.#applied < this.#target) await nextTurn(this.#ports.runtime);
       }
     } catch (error) {
       this.#stopped = true;
@@ -151,8 +153,9 @@ export class Applier {
   }
 
   #slice(): void {
-    const end = performance.now() + sliceMs;
-    while (this.#applied < this.#target && performance.now() < end) {
+    const { runtime } = this.#ports;
+    const end = runtime.now() + sliceMs;
+    while (this.#applied < this.#target && runtime.now() < end) {
       const entry = this.#next();
       this.#apply(entry);
     }

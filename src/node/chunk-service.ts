@@ -7,15 +7,14 @@ import type { UploadedChunk } from "../lib/content.ts";
 import { ChunkHash, type NodeId, type StoreId } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import { takesMore } from "../machine/tables.ts";
-import type { PeerNetwork } from "../net/peers.ts";
 import { type Candidate, place } from "../sdfs/catalog/placement.ts";
 import { type ChunkRecord, replicationFactor } from "../sdfs/catalog/types.ts";
-import type { ChunkCache, Lease } from "../sdfs/chunks/chunk-cache.ts";
-import type { ChunkStore } from "../sdfs/chunks/chunk-store.ts";
-import { hashOf } from "../sdfs/chunks/hash.ts";
+import type { Lease } from "../sdfs/chunks/chunk-cache.ts";
+import { type CutChunk, cutChunks } from "../sdfs/chunks/cut.ts";
 import type { Applier } from "./applier.ts";
 import { parseDurable, parseFound } from "./control.ts";
 import type { Logger } from "./log.ts";
+import type { CachedChunks, Chunks, Peers } from "./ports.ts";
 import type { StateStore } from "./stores/state-store.ts";
 
 /** How long one replica may take over one chunk (4 MiB), in ms; then another is asked. */
@@ -26,9 +25,9 @@ export interface ChunkServicePorts {
   readonly machine: Machine;
   readonly state: StateStore;
   readonly applier: Applier;
-  readonly peers: PeerNetwork;
-  readonly store: ChunkStore;
-  readonly cache: ChunkCache;
+  readonly peers: Peers;
+  readonly store: Chunks;
+  readonly cache: CachedChunks;
   readonly log: Logger;
 }
 
@@ -40,6 +39,16 @@ export class ChunkService {
   constructor(ports: ChunkServicePorts) {
     this.#ports = ports;
     this.#turn = Buffer.from(ports.self).reduce((sum, byte) => sum + byte, 0);
+  }
+
+  /** The chunks of a stream, in order. */
+  cut(stream: AsyncIterable<Uint8Array>): AsyncGenerator<CutChunk> {
+    return cutChunks(stream, async (bytes) => this.#ports.store.hash(bytes));
+  }
+
+  /** The name of a chunk with these bytes. */
+  async hash(bytes: Uint8Array): Promise<ChunkHash> {
+    return this.#ports.store.hash(bytes);
   }
 
   /** Other nodes that should have a chunk, as this node's state says. */
@@ -117,7 +126,7 @@ export class ChunkService {
         { timeoutMs: transferMs, signal },
       );
       if (!parseFound(head).found) return undefined;
-      if ((await hashOf(body)) === hash) return body;
+      if ((await this.#ports.store.hash(body)) === hash) return body;
       log.warn("chunk-corrupt-in-transit", { hash, from: node });
     } catch (error) {
       if (signal.aborted) throw error;

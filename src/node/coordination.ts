@@ -3,19 +3,19 @@
  * again until the deadline. A command repeated under its idempotency key is carried out once (machine/keys.ts), so a
  * lost answer costs a retry and nothing else.
  */
-import { randomBytes } from "node:crypto";
 import { asIDunnoError, fromWire, IDunnoError, type ErrorCode } from "../lib/errors.ts";
 import type { Outcome, OutcomeValue } from "../lib/outcome.ts";
+import type { Runtime } from "../lib/runtime.ts";
 import { LogIndex, LogTime, NodeId as toNodeId, type NodeId } from "../lib/types.ts";
 import { decodeCommand, encodeCommand } from "../machine/codec.ts";
 import type { Operation } from "../machine/commands.ts";
-import type { PeerNetwork } from "../net/peers.ts";
 import type { RoleView } from "../raft/types.ts";
 import type { Applier } from "./applier.ts";
 import { parseIndex, parseLeader, parseOutcome } from "./control.ts";
 import { abortable, pause } from "./deadline.ts";
 import type { LogClock } from "./log-clock.ts";
 import type { Observer } from "./metrics.ts";
+import type { Peers } from "./ports.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 
 /** Pause before asking again when the leader is known but refused, in ms: about two round trips. */
@@ -42,7 +42,8 @@ export interface CoordinationPorts {
   readonly driver: RaftDriver;
   readonly applier: Applier;
   readonly logClock: LogClock;
-  readonly peers: PeerNetwork;
+  readonly runtime: Runtime;
+  readonly peers: Peers;
   /** Whether this node is not in the Raft group, so that no leader speaks to it. */
   readonly isOutsider: () => boolean;
   /** Nodes that may know the leader. */
@@ -80,7 +81,7 @@ export class Coordination {
 
   /** A fresh idempotency key, stamped with log time. */
   mintKey(): string {
-    return `${this.#ports.logClock.now()}-${randomBytes(8).toString("hex")}`;
+    return `${this.#ports.logClock.now()}-${this.#ports.runtime.randomHex(8)}`;
   }
 
   /**
@@ -160,13 +161,13 @@ export class Coordination {
 
   /** Proposes at this node, which must lead. Also serves the requests of others. */
   async proposeHere(operation: Operation, key: string | undefined): Promise<Outcome> {
-    const { logClock, driver, observer } = this.#ports;
+    const { logClock, driver, observer, runtime } = this.#ports;
     const command = encodeCommand({ v: 1, at: logClock.now(), key, operation });
-    const startMs = performance.now();
+    const startMs = runtime.now();
     observer.proposed();
     try {
       const outcome = await driver.propose(command);
-      observer.committed((performance.now() - startMs) / 1_000);
+      observer.committed((runtime.now() - startMs) / 1_000);
       return outcome;
     } catch (error) {
       observer.proposalFailed(asIDunnoError(error).code);
@@ -187,7 +188,10 @@ export class Coordination {
   async #hearsay(changed: AbortSignal, signal: AbortSignal): Promise<NodeId | undefined> {
     if (!this.#ports.isOutsider()) {
       // A leader that is there speaks soon, unless it cannot reach this node: it may have another address now.
-      await Promise.race([untilAborted(changed, signal), pause(silenceMs, signal)]);
+      await Promise.race([
+        untilAborted(changed, signal),
+        pause(this.#ports.runtime, silenceMs, signal),
+      ]);
       if (changed.aborted || signal.aborted) return undefined;
     }
     this.#asking ??= this.#ask(changed).finally(() => (this.#asking = undefined));
@@ -196,7 +200,7 @@ export class Coordination {
 
   /** One round for all who wait: thousands of requests may. */
   async #ask(changed: AbortSignal): Promise<NodeId | undefined> {
-    const { others, peers } = this.#ports;
+    const { others, peers, runtime } = this.#ports;
     for (const peer of others()) {
       if (changed.aborted) return undefined;
       try {
@@ -209,7 +213,7 @@ export class Coordination {
         if (!retryable.has(asIDunnoError(error).code)) throw error;
       }
     }
-    await pause(askAgainMs, changed);
+    await pause(runtime, askAgainMs, changed);
     return undefined;
   }
 
@@ -218,7 +222,8 @@ export class Coordination {
     here: () => Promise<T>,
     there: (leader: NodeId, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const start = performance.now();
+    const { runtime } = this.#ports;
+    const start = runtime.now();
     while (!signal.aborted) {
       const changed = this.#leaderChange.signal;
       const leader = this.#leader ?? (await this.#hearsay(changed, signal));
@@ -233,11 +238,11 @@ export class Coordination {
         if (signal.aborted) break;
         if (changed.aborted) continue;
         if (!retryable.has(asIDunnoError(error).code)) throw error;
-        await pause(retryPauseMs, trying());
+        await pause(runtime, retryPauseMs, trying());
       }
     }
     if (this.#leader === undefined)
-      throw new IDunnoError("NO_LEADER", { waitedMs: Math.round(performance.now() - start) });
+      throw new IDunnoError("NO_LEADER", { waitedMs: Math.round(runtime.now() - start) });
     throw signal.reason instanceof Error
       ? signal.reason
       : new IDunnoError("CLOSED", { what: "the request" });

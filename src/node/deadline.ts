@@ -1,7 +1,7 @@
 /** Waits that end: by what they wait for, by a signal, or by the clock. */
 import { setMaxListeners } from "node:events";
-import { setTimeout as delay } from "node:timers/promises";
 import { IDunnoError } from "../lib/errors.ts";
+import type { Runtime } from "../lib/runtime.ts";
 
 /** A signal with a clock: {@link renew} sets it back, for work that shows progress. */
 export interface Deadline extends AbortSignal, Disposable {
@@ -9,33 +9,47 @@ export interface Deadline extends AbortSignal, Disposable {
 }
 
 /** A signal that aborts with TIMED_OUT after `ms`, or with whatever `parent` aborts with. */
-export function deadline(what: string, ms: number, parent?: AbortSignal): Deadline {
+export function deadline(
+  runtime: Runtime,
+  what: string,
+  ms: number,
+  parent?: AbortSignal,
+): Deadline {
   const controller = new AbortController();
   // One request may wait for many chunks at once, each of which listens: that is no leak.
   setMaxListeners(0, controller.signal);
-  const timer = setTimeout(
-    () => controller.abort(new IDunnoError("TIMED_OUT", { what, afterMs: ms })),
-    ms,
+  const timer = runtime.after(ms, () =>
+    controller.abort(new IDunnoError("TIMED_OUT", { what, afterMs: ms })),
   );
   const follow = (): void => controller.abort(parent?.reason);
   if (parent?.aborted === true) follow();
   else parent?.addEventListener("abort", follow, { once: true });
   return Object.assign(controller.signal, {
-    renew: () => void timer.refresh(),
+    renew: () => timer.restart(),
     [Symbol.dispose]: () => {
-      clearTimeout(timer);
+      timer.cancel();
       parent?.removeEventListener("abort", follow);
     },
   });
 }
 
 /** Resolves after `ms`, or at once when the signal aborts; the caller looks at the signal. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await delay(ms, undefined, { signal });
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
+export async function pause(runtime: Runtime, ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      timer.cancel();
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = runtime.after(ms, end);
+    signal.addEventListener("abort", end, { once: true });
+  });
+}
+
+/** Lets the loop turn once. */
+export async function nextTurn(runtime: Runtime): Promise<void> {
+  await new Promise<void>((resolve) => runtime.soon(resolve));
 }
 
 /** The promise, or a rejection with the signal's reason, whichever comes first. */

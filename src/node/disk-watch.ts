@@ -4,6 +4,7 @@
  * room again. The reserve is what votes, compaction and LevelDB's own rewriting still need.
  */
 import { statfs } from "node:fs/promises";
+import type { Runtime, Timer } from "../lib/runtime.ts";
 import type { Logger } from "./log.ts";
 
 /** Room kept free, in bytes: several of LevelDB's files being rewritten, and minutes of votes. */
@@ -14,6 +15,7 @@ const lookMs = 1_000;
 const enoughShare = 1.25;
 
 export interface DiskWatchPorts {
+  readonly runtime: Runtime;
   readonly log: Logger;
   readonly onChange: (full: boolean) => void;
   /** Bytes that this process may still write. Default: what the file system says. */
@@ -26,7 +28,7 @@ export class DiskWatch {
   readonly #ports: DiskWatchPorts;
   #isFull = false;
   #looking: Promise<void> = Promise.resolve();
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
   constructor(
     options: { readonly directory: string; readonly reserveBytes: number },
@@ -39,7 +41,7 @@ export class DiskWatch {
 
   start(): void {
     void this.look(); // says its failure
-    this.#timer = setInterval(() => void this.look(), lookMs); // says its failure
+    this.#timer = this.#ports.runtime.every(lookMs, () => void this.look()); // says its failure
   }
 
   get isFull(): boolean {
@@ -75,7 +77,7 @@ export class DiskWatch {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#timer?.cancel();
     await this.#looking;
   }
 }

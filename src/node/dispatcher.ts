@@ -8,6 +8,7 @@
 import { IDunnoError } from "../lib/errors.ts";
 import { groupBy } from "../lib/group-by.ts";
 import type { AssignedQuery } from "../lib/outcome.ts";
+import type { Runtime } from "../lib/runtime.ts";
 import { type JobId, NodeId } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import { takesMore } from "../machine/tables.ts";
@@ -35,6 +36,7 @@ export interface DispatcherPorts {
   readonly coordination: Coordination;
   /** Tells a worker of its queries; resolves when it has them. */
   readonly push: (node: NodeId, queries: readonly AssignedQuery[]) => Promise<void>;
+  readonly runtime: Runtime;
   readonly log: Logger;
 }
 
@@ -55,7 +57,7 @@ export class Dispatcher {
     this.#ports = ports;
     this.#duty = new LeaderDuty(
       { name: "dispatch" },
-      { leads: () => ports.driver.isReadyLeader, work: async () => this.#work(), log: ports.log },
+      { ...ports, leads: () => ports.driver.isReadyLeader, work: async () => this.#work() },
     );
   }
 
@@ -163,7 +165,7 @@ export class Dispatcher {
 
   /** A push that is not answered comes again, as long as this node leads and that boot of the worker is up. */
   async #pushUntilHeard(node: NodeId, queries: readonly AssignedQuery[]): Promise<void> {
-    const { driver, machine, push, log } = this.#ports;
+    const { driver, machine, push, runtime, log } = this.#ports;
     const { signal } = this.#closing;
     const { term } = driver.role;
     while (!signal.aborted && driver.isReadyLeader && driver.role.term === term) {
@@ -175,7 +177,7 @@ export class Dispatcher {
         return;
       } catch (error) {
         log.debug("push-failed", { node, queries: wanted.length, error: String(error) });
-        await pause(pushAgainMs, signal);
+        await pause(runtime, pushAgainMs, signal);
       }
     }
   }

@@ -4,11 +4,11 @@
  */
 import { type FileUpload, type Pin, type UploadedChunk } from "../lib/content.ts";
 import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
+import type { Runtime } from "../lib/runtime.ts";
 import type { ChunkHash, FileVersion } from "../lib/types.ts";
 import { checkPath } from "../sdfs/catalog/paths.ts";
 import { versionId } from "../sdfs/catalog/rows.ts";
 import type { FileRecord, VersionRecord } from "../sdfs/catalog/types.ts";
-import { cutChunks } from "../sdfs/chunks/cut.ts";
 import type { ChunkService } from "./chunk-service.ts";
 import type { Coordination } from "./coordination.ts";
 import { pause } from "./deadline.ts";
@@ -25,6 +25,7 @@ export interface FilesPorts {
   readonly state: StateStore;
   readonly chunks: ChunkService;
   readonly coordination: Coordination;
+  readonly runtime: Runtime;
 }
 
 export class Files {
@@ -46,7 +47,7 @@ export class Files {
   ): Promise<VersionRecord> {
     checkPath(path);
     const { signal, key, ifVersion } = options;
-    const pieces = cutChunks(content);
+    const pieces = this.#ports.chunks.cut(content);
     let up = this.#ports.chunks.upStores();
     let file = { ...(await this.upload(path, pieces, signal)), ifVersion };
     for (;;) {
@@ -60,7 +61,7 @@ export class Files {
       } catch (error) {
         if (asIDunnoError(error).code !== "TOO_FEW_COPIES" || signal.aborted) throw error;
         // A node that just went down still counts as required: wait for it, or for its absence to be lasting.
-        await pause(copiesPauseMs, signal);
+        await pause(this.#ports.runtime, copiesPauseMs, signal);
         if (signal.aborted) throw error;
         const now = this.#ports.chunks.upStores();
         if (now === up) continue;

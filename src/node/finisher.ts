@@ -6,11 +6,12 @@
  * writes the same.
  */
 import type { FileUpload } from "../lib/content.ts";
+import type { Runtime } from "../lib/runtime.ts";
 import type { JobId } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import { hasEnded } from "../scheduler/rows.ts";
 import type { JobRecord } from "../scheduler/types.ts";
-import { cutChunks } from "../sdfs/chunks/cut.ts";
+import type { ChunkService } from "./chunk-service.ts";
 import type { Coordination } from "./coordination.ts";
 import { deadline, pause } from "./deadline.ts";
 import type { Files } from "./files.ts";
@@ -29,10 +30,12 @@ const againMs = 200;
 export interface FinisherPorts {
   readonly machine: Machine;
   readonly state: StateStore;
+  readonly chunks: ChunkService;
   readonly files: Files;
   readonly inputs: Inputs;
   readonly coordination: Coordination;
   readonly driver: RaftDriver;
+  readonly runtime: Runtime;
   readonly log: Logger;
 }
 
@@ -45,7 +48,7 @@ export class Finisher {
     this.#ports = ports;
     this.#duty = new LeaderDuty(
       { name: "finish" },
-      { leads: () => ports.driver.isReadyLeader, work: async () => this.#work(), log: ports.log },
+      { ...ports, leads: () => ports.driver.isReadyLeader, work: async () => this.#work() },
     );
   }
 
@@ -65,17 +68,18 @@ export class Finisher {
       } catch (error) {
         if (this.#closing.signal.aborted) return;
         this.#ports.log.warn("finish-failed", { job: job.id, error: String(error) });
-        await pause(againMs, this.#closing.signal);
+        await pause(this.#ports.runtime, againMs, this.#closing.signal);
       }
     }
     this.nudge();
   }
 
   async #finish(job: JobRecord): Promise<void> {
-    const { files, coordination, log } = this.#ports;
-    using limit = deadline(`the results of ${job.id}`, finishMs, this.#closing.signal);
+    const { chunks, files, coordination, runtime, log } = this.#ports;
+    const { signal } = this.#closing;
+    using limit = deadline(runtime, `the results of ${job.id}`, finishMs, signal);
     const lines = new ResultReader(job.id, this.#ports).read(job, limit);
-    const uploaded = await files.upload(`jobs/${job.id}/results.ndjson`, cutChunks(lines), limit);
+    const uploaded = await files.upload(`jobs/${job.id}/results.ndjson`, chunks.cut(lines), limit);
     const results: FileUpload = { ...uploaded, ifVersion: undefined };
     const outcome = await coordination.proposeHere(
       { kind: "finish-job", job: job.id, results },
@@ -85,7 +89,7 @@ export class Finisher {
       log.info("job-done", { job: job.id, inputs: job.totalInputs, bytes: results.bytes });
     else if (outcome.code === "TOO_FEW_COPIES") {
       log.info("job-waits-for-copies", { job: job.id, ...outcome.details });
-      await pause(againMs, limit);
+      await pause(runtime, againMs, limit);
     } else log.debug("job-not-finished", { job: job.id, code: outcome.code });
   }
 

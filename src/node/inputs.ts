@@ -14,7 +14,6 @@ import {
   segmentInputs,
   segmentOf,
 } from "../scheduler/manifest.ts";
-import { hashOf } from "../sdfs/chunks/hash.ts";
 import type { ChunkService } from "./chunk-service.ts";
 import type { Files } from "./files.ts";
 
@@ -80,7 +79,8 @@ export class Inputs {
   async *pieces(
     inputs: readonly ManifestInput[],
   ): AsyncGenerator<{ readonly hash: ChunkHash; readonly bytes: Uint8Array }> {
-    for (const bytes of encodeManifest(inputs)) yield { hash: await hashOf(bytes), bytes };
+    for (const bytes of encodeManifest(inputs))
+      yield { hash: await this.#chunks.hash(bytes), bytes };
   }
 
   /** Inputs [from, from + count) of a pinned list. */

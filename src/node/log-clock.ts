@@ -2,20 +2,16 @@
  * Log time: the last stamp plus the monotonic time that passed since it was seen. It never goes back, stands still
  * while nobody decides anything, and starts at the wall clock of the cluster's first stamp, for the eye only.
  */
+import type { Runtime } from "../lib/runtime.ts";
 import { LogTime } from "../lib/types.ts";
 
-export interface MonotonicClock {
-  /** Milliseconds since some fixed moment; never goes back. */
-  now(): number;
-}
-
 export class LogClock {
-  readonly #clock: MonotonicClock;
+  readonly #clock: Pick<Runtime, "now">;
   #stamp: number;
   #seenAt: number;
 
   /** @param last the newest stamp in the state; 0 when there is none */
-  constructor(clock: MonotonicClock, last: LogTime, wallMs: number) {
+  constructor(clock: Pick<Runtime, "now">, last: LogTime, wallMs: number) {
     this.#clock = clock;
     this.#stamp = last === 0 ? wallMs : last;
     this.#seenAt = clock.now();

@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import { hasCode, IDunnoError } from "../lib/errors.ts";
 import { Scope } from "../lib/scope.ts";
@@ -17,6 +18,7 @@ import { defaultReserveBytes, DiskWatch } from "./disk-watch.ts";
 import { startHttp } from "./http/server.ts";
 import { type Logger, openLog } from "./log.ts";
 import { LogClock } from "./log-clock.ts";
+import { Models } from "./models.ts";
 import { Node } from "./node.ts";
 import { askCluster, askOnce } from "./joining.ts";
 import { peerAddresses } from "./peer-list.ts";
@@ -30,6 +32,7 @@ import {
 } from "./stores/identity.ts";
 import { makeRaft, makeRegistration, openChunks } from "./opening.ts";
 import { forgetStores, openStores } from "./stores/open-stores.ts";
+import { systemRuntime } from "./system-runtime.ts";
 
 /** The version that status shows. */
 export const version = "0.1.0";
@@ -122,9 +125,6 @@ class Stop {
   }
 }
 
-/** Monotonic time of this process. */
-const clock = { now: () => performance.now() };
-
 async function open(
   options: NodeOptions,
   log: Logger,
@@ -135,28 +135,24 @@ async function open(
   const established = await establish(options);
   const { identity } = established;
   const boot = randomBytes(8).toString("hex");
-  const opening = { scope, log, onFatal: stop.fatal };
+  const runtime = systemRuntime;
+  const opening = { scope, log, runtime, onFatal: stop.fatal };
   const close = closer(scope, log, stop);
   let node: Node | undefined;
 
   const stores = await openStores(directory, established, opening);
   const { logStore, recovered, state, machine, stage, stateFolder } = stores;
-  const logClock = new LogClock(clock, machine.logTime, Date.now());
+  const logClock = new LogClock(runtime, machine.logTime, Date.now());
   const onDamage = (hash: ChunkHash): void => node?.onDamage(hash);
   const { chunkStore, cache } = await openChunks(directory, onDamage, opening);
-  const start = { seed: randomBytes(4).readInt32BE(0), now: clock.now() };
+  const start = { seed: randomBytes(4).readInt32BE(0), now: runtime.now() };
   const raft = makeRaft(identity, { recovered, logStore, state }, start);
   const slots = options.slots ?? availableParallelism();
-  const executor = await Executor.start({
-    slots: Math.max(1, slots),
-    hasSpare: true,
-    log: ({ level, event, ...fields }) => log[level](event, fields),
-  });
-  scope.defer(async () => executor.close());
+  const executor = await startExecutor(slots, { scope, log });
   const peers = await listenForPeers(options, { identity, boot, raft, machine, log }, () => node);
   scope.defer(async () => peers.close());
   const loopDelay = watchLoop(scope);
-  const stored = { log, raft, logStore, state, machine, stage, stateFolder };
+  const stored = { log, runtime, raft, logStore, state, machine, stage, stateFolder };
   const made = new Node(
     { self: NodeId(identity.node), boot, directory, identity, version },
     {
@@ -164,7 +160,7 @@ async function open(
       logClock,
       chunkStore,
       cache,
-      clock,
+      makeModels: (files) => new Models(join(directory, "models"), { files, executor }),
       peers,
       executor,
       loopDelay,
@@ -217,6 +213,19 @@ async function establish({
   return { identity: rejoinIdentity(found, joined), isNew: true };
 }
 
+async function startExecutor(
+  slots: number,
+  { scope, log }: { readonly scope: Scope; readonly log: Logger },
+): Promise<Executor> {
+  const executor = await Executor.start({
+    slots: Math.max(1, slots),
+    hasSpare: true,
+    log: ({ level, event, ...fields }) => log[level](event, fields),
+  });
+  scope.defer(async () => executor.close());
+  return executor;
+}
+
 /** A disk without room is a state of the consensus core, not an accident. */
 function watchDisk(
   { dataDirectory: directory, diskReserveBytes }: NodeOptions,
@@ -225,7 +234,7 @@ function watchDisk(
 ): void {
   const disk = new DiskWatch(
     { directory, reserveBytes: diskReserveBytes ?? defaultReserveBytes },
-    { log, onChange: (full) => services.driver.storageFull(full) },
+    { runtime: systemRuntime, log, onChange: (full) => services.driver.storageFull(full) },
   );
   scope.defer(async () => disk.close());
   disk.start();

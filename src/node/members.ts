@@ -6,6 +6,7 @@
  */
 import { hasCode } from "../lib/errors.ts";
 import { type Outcome } from "../lib/outcome.ts";
+import type { Runtime, Timer } from "../lib/runtime.ts";
 import { NodeId } from "../lib/types.ts";
 import type { MemberRecord, RegisterMember } from "../machine/commands.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -13,7 +14,6 @@ import type { Raft } from "../raft/core.ts";
 import type { Coordination } from "./coordination.ts";
 import { deadline, pause } from "./deadline.ts";
 import type { Logger } from "./log.ts";
-import type { MonotonicClock } from "./log-clock.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 
 /** A member silent for this long is down, in ms: beyond any election time-out, so that a new leader hears it first. */
@@ -33,7 +33,7 @@ export interface MembersPorts {
   readonly raft: Raft;
   readonly driver: RaftDriver;
   readonly coordination: Coordination;
-  readonly clock: MonotonicClock;
+  readonly runtime: Runtime;
   readonly log: Logger;
   readonly onFatal: (error: unknown) => void;
 }
@@ -48,7 +48,7 @@ export class Members {
   /** When boots that are not connected were first looked for. */
   readonly #seen = new Map<string, number>();
   readonly #marking = new Set<NodeId>();
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #leadingSince = 0;
   #registering: Promise<void> | undefined;
 
@@ -58,7 +58,7 @@ export class Members {
 
   start(): void {
     this.#registering = this.#register();
-    this.#timer = setInterval(() => this.sweep(), sweepMs);
+    this.#timer = this.#ports.runtime.every(sweepMs, () => this.sweep());
   }
 
   connected(peer: NodeId, boot: string): void {
@@ -75,7 +75,7 @@ export class Members {
 
   /** This node became the leader, or ceased to be. */
   onLeadership(leads: boolean): void {
-    this.#leadingSince = leads ? this.#ports.clock.now() : 0;
+    this.#leadingSince = leads ? this.#ports.runtime.now() : 0;
   }
 
   /** As the leader: marks whoever died, fell silent or came back. */
@@ -91,28 +91,30 @@ export class Members {
   }
 
   #judge(member: MemberRecord): "up" | "down" | undefined {
-    const { clock } = this.#ports;
+    const { runtime } = this.#ports;
     const heard = this.#heard(member);
-    const silentMs = clock.now() - Math.max(heard, this.#leadingSince);
+    const silentMs = runtime.now() - Math.max(heard, this.#leadingSince);
     const diedBoot = this.#dead.get(member.node);
     const died =
       this.#dead.has(member.node) && (diedBoot === undefined || diedBoot === member.boot);
     if (member.state === "up") return died || silentMs > downAfterMs ? "down" : undefined;
-    const back = this.#boots.get(member.node) === member.boot && clock.now() - heard < upWithinMs;
+    const back = this.#boots.get(member.node) === member.boot && runtime.now() - heard < upWithinMs;
     return back && !died ? "up" : undefined;
   }
 
   /** When it was last heard. Whoever is not in the Raft group says nothing on its own: its connection stands for it. */
   #heard({ node, boot }: MemberRecord): number {
-    const { raft, clock } = this.#ports;
+    const { raft, runtime } = this.#ports;
     const peer = raft.peer(node);
     if (peer !== undefined) return peer.lastContact;
-    return this.#boots.get(node) === boot ? clock.now() : (this.#seen.get(boot) ?? this.#see(boot));
+    return this.#boots.get(node) === boot
+      ? runtime.now()
+      : (this.#seen.get(boot) ?? this.#see(boot));
   }
 
   /** A boot that is not connected yet has the usual time to be. */
   #see(boot: string): number {
-    const now = this.#ports.clock.now();
+    const now = this.#ports.runtime.now();
     if (this.#seen.size >= bootsKept) this.#seen.clear();
     this.#seen.set(boot, now);
     return now;
@@ -137,10 +139,10 @@ export class Members {
 
   /** Says who we are until the state says so too, at every start. */
   async #register(): Promise<void> {
-    const { coordination, machine, self, log } = this.#ports;
+    const { coordination, machine, self, runtime, log } = this.#ports;
     const { signal } = this.#closing;
     while (!signal.aborted) {
-      using limit = deadline("registering", registerMs, signal);
+      using limit = deadline(runtime, "registering", registerMs, signal);
       try {
         await coordination.decide(self, { key: undefined, signal: limit });
         await coordination.linearize(limit);
@@ -156,7 +158,7 @@ export class Members {
         }
         if (!signal.aborted) log.debug("register-failed", { error: String(error) });
       }
-      await pause(50, signal);
+      await pause(runtime, 50, signal);
     }
   }
 
@@ -167,7 +169,7 @@ export class Members {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#timer?.cancel();
     this.#closing.abort();
     await this.#registering;
   }

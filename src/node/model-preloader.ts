@@ -1,21 +1,29 @@
 /** Models are fetched and loaded when they are added, on every node, so that no job has to wait for them. */
+import type { Runtime } from "../lib/runtime.ts";
 import type { Machine } from "../machine/machine.ts";
 import { pause } from "./deadline.ts";
 import type { Logger } from "./log.ts";
-import type { Models } from "./models.ts";
+import type { LocalModels } from "./ports.ts";
 
 /** Pause before a model that could not be loaded is tried again, in ms. */
 const againMs = 2_000;
 
+export interface ModelPreloaderPorts {
+  readonly machine: Machine;
+  readonly models: LocalModels;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+}
+
 export class ModelPreloader {
-  readonly #ports: { readonly machine: Machine; readonly models: Models; readonly log: Logger };
+  readonly #ports: ModelPreloaderPorts;
   readonly #closing = new AbortController();
   /** name@version of what was loaded. */
   readonly #loaded = new Set<string>();
   #running: Promise<void> = Promise.resolve();
   #busy = false;
 
-  constructor(ports: { readonly machine: Machine; readonly models: Models; readonly log: Logger }) {
+  constructor(ports: ModelPreloaderPorts) {
     this.#ports = ports;
   }
 
@@ -33,20 +41,20 @@ export class ModelPreloader {
   async #run(): Promise<void> {
     this.#busy = true;
     const { signal } = this.#closing;
-    const { models, log } = this.#ports;
+    const { models, log, runtime } = this.#ports;
     for (let model = this.#next(); model !== undefined && !signal.aborted; model = this.#next()) {
-      const startedAt = performance.now();
+      const startedAt = runtime.now();
       try {
         await models.ready(model, signal);
         this.#loaded.add(keyOf(model));
         log.info("model-loaded", {
           model: keyOf(model),
-          ms: Math.round(performance.now() - startedAt),
+          ms: Math.round(runtime.now() - startedAt),
         });
       } catch (error) {
         if (signal.aborted) break;
         log.warn("model-not-loaded", { model: keyOf(model), error: String(error) });
-        await pause(againMs, signal);
+        await pause(this.#ports.runtime, againMs, signal);
       }
     }
     this.#busy = false;

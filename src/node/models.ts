@@ -6,20 +6,20 @@ import { createHash } from "node:crypto";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { hasCode, IDunnoError } from "../lib/errors.ts";
-import type { Executor } from "../inference/executor.ts";
 import type { LocalModel } from "../inference/types.ts";
 import type { ModelPin } from "../scheduler/types.ts";
 import type { Files } from "./files.ts";
+import type { Inference } from "./ports.ts";
 
 export type WantedModel = Pick<ModelPin, "manifest" | "file">;
 
 export class Models {
   readonly #directory: string;
   readonly #files: Files;
-  readonly #executor: Executor;
+  readonly #executor: Inference;
   readonly #ready = new Map<string, Promise<LocalModel>>();
 
-  constructor(directory: string, ports: { readonly files: Files; readonly executor: Executor }) {
+  constructor(directory: string, ports: { readonly files: Files; readonly executor: Inference }) {
     this.#directory = directory;
     this.#files = ports.files;
     this.#executor = ports.executor;

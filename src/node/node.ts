@@ -3,6 +3,7 @@
  * It owns the parts that live as long as it does and that nothing else needs to open or close by itself.
  */
 import type { AssignedQuery } from "../lib/outcome.ts";
+import type { Timer } from "../lib/runtime.ts";
 import type { ChunkHash, NodeId } from "../lib/types.ts";
 import type { RegisterMember } from "../machine/commands.ts";
 import type { Reply } from "../net/peers.ts";
@@ -45,12 +46,12 @@ export class Node {
   #leads = false;
   /** The member list when the peers were last set. */
   #memberChanges = -1;
-  #parting: NodeJS.Timeout | undefined;
+  #parting: Timer | undefined;
 
   constructor(identity: NodeIdentity, parts: NodeParts) {
     this.#identity = identity;
     this.#parts = parts;
-    const { peers, log } = parts;
+    const { peers, runtime, log } = parts;
     const { self, boot } = identity;
     this.services = makeServices(identity, parts, {
       onRole: (role) => this.#onRole(role),
@@ -70,6 +71,7 @@ export class Node {
       delivered: (completions) => {
         for (const completion of completions) this.#worker.forget(completion);
       },
+      runtime,
       log,
     });
     this.#dispatcher = new Dispatcher({
@@ -80,7 +82,6 @@ export class Node {
     this.#repairer = new Repairer({ ...shared, store: parts.chunkStore });
     this.#voters = new Voters({
       ...shared,
-      clock: parts.clock,
       repairer: this.#repairer,
       votersAtFirst: parts.votersAtFirst,
     });
@@ -94,9 +95,8 @@ export class Node {
   }
 
   start(registration: RegisterMember): void {
-    const { clock } = this.#parts;
     const { onFatal } = this.#parts;
-    this.#members = new Members({ ...this.services, self: registration, clock, onFatal });
+    this.#members = new Members({ ...this.services, self: registration, onFatal });
     this.services.driver.start();
     this.#members.start();
     this.#voters.start();
@@ -173,8 +173,8 @@ export class Node {
     this.#memberChanges = machine.memberChanges;
     this.#setPeers();
     // Again when whoever has left has had time to hear of it.
-    clearTimeout(this.#parting);
-    this.#parting = setTimeout(() => this.#setPeers(), 2 * partingMs);
+    this.#parting?.cancel();
+    this.#parting = this.#parts.runtime.after(2 * partingMs, () => this.#setPeers());
     const member = machine.members.get(self);
     if (member?.state !== "left" || member.incarnation !== identity.incarnation) return;
     log.warn("removed", { member: self });
@@ -188,8 +188,9 @@ export class Node {
 
   async #reconcile(): Promise<void> {
     const { signal } = this.#closing;
+    const { runtime } = this.#parts;
     try {
-      using limit = deadline("the first look at the catalog", 60_000, signal);
+      using limit = deadline(runtime, "the first look at the catalog", 60_000, signal);
       await this.services.coordination.linearize(limit);
       await this.#repairer.reconcile();
     } catch (error) {
@@ -244,7 +245,7 @@ export class Node {
 
   async close(): Promise<void> {
     await this.#resign();
-    clearTimeout(this.#parting);
+    this.#parting?.cancel();
     this.#closing.abort();
     this.#worker.close();
     await Promise.all([

@@ -13,6 +13,7 @@ import {
 import { ChunkCache } from "../sdfs/chunks/chunk-cache.ts";
 import { ChunkStore } from "../sdfs/chunks/chunk-store.ts";
 import type { ChunkHash } from "../lib/types.ts";
+import type { Chunks } from "./ports.ts";
 import type { Identity } from "./stores/identity.ts";
 import type { Recovered } from "./stores/log-recovery.ts";
 import type { LogStore } from "./stores/log-store.ts";
@@ -93,7 +94,7 @@ export function makeRegistration(
   identity: Identity,
   parts: {
     readonly boot: string;
-    readonly chunkStore: ChunkStore;
+    readonly chunkStore: Pick<Chunks, "id">;
     readonly peerAddress: string;
     readonly httpAddress: string;
     readonly slots: number;

@@ -52,7 +52,7 @@ export class PeerRequests {
         await dispatcher.complete(completionsOf(request));
         return { head: {}, body: nothing };
       case "copyChunk": {
-        using limit = deadline("copying a chunk", copyMs, this.#closing);
+        using limit = deadline(services.runtime, "copying a chunk", copyMs, this.#closing);
         const from = request.from.map(NodeId);
         const index = await chunks.copyHere(ChunkHash(request.hash), from, limit);
         return { head: { index }, body: nothing };

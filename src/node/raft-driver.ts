@@ -5,6 +5,7 @@
  */
 import { IDunnoError } from "../lib/errors.ts";
 import type { Outcome } from "../lib/outcome.ts";
+import type { Runtime, Timer } from "../lib/runtime.ts";
 import type { LogIndex, NodeId } from "../lib/types.ts";
 import type { Raft } from "../raft/core.ts";
 import type { Steered } from "../raft/options.ts";
@@ -20,7 +21,6 @@ import type {
   SnapshotMeta,
 } from "../raft/types.ts";
 import type { Applier } from "./applier.ts";
-import type { MonotonicClock } from "./log-clock.ts";
 import { Proposals } from "./proposals.ts";
 import type { Observer } from "./metrics.ts";
 import type { LogStore } from "./stores/log-store.ts";
@@ -34,7 +34,7 @@ export interface DriverPorts {
   readonly raft: Raft;
   readonly store: LogStore;
   readonly applier: Applier;
-  readonly clock: MonotonicClock;
+  readonly runtime: Runtime;
   /** Sends a message; false when it could not even be queued. */
   readonly send: (message: Message) => boolean;
   readonly observer: Pick<Observer, "logWritten">;
@@ -64,7 +64,7 @@ export class RaftDriver {
   #durableWrite = 0;
   #writing = false;
   #scheduled = false;
-  #timer: { readonly handle: NodeJS.Timeout; readonly due: number } | undefined;
+  #timer: { readonly handle: Timer; readonly due: number } | undefined;
   #stopped = false;
   readonly #roleChanged: (() => void)[] = [];
   #idle: (() => void) | undefined;
@@ -110,7 +110,7 @@ export class RaftDriver {
     this.#nextRead += 1;
     const index = await new Promise<LogIndex | undefined>((resolve) => {
       this.#reads.set(id, resolve);
-      this.#ports.raft.read(id, this.#ports.clock.now());
+      this.#ports.raft.read(id, this.#ports.runtime.now());
       this.#schedule();
     });
     if (index === undefined)
@@ -159,7 +159,7 @@ export class RaftDriver {
 
   /** Asks the core for something that only a leader can do. */
   steer(action: (raft: Raft, now: number) => Steered): Steered {
-    const steered = action(this.#ports.raft, this.#ports.clock.now());
+    const steered = action(this.#ports.raft, this.#ports.runtime.now());
     this.#schedule();
     return steered;
   }
@@ -174,14 +174,14 @@ export class RaftDriver {
     const what = "the leadership";
     if (steered.kind === "refused") throw new IDunnoError("CONFLICT", { what, why: steered.why });
     const { term } = steered;
-    const end = this.#ports.clock.now() + handOverMs;
+    const end = this.#ports.runtime.now() + handOverMs;
     while (!this.#stopped && this.role.kind === "leader" && this.role.term === term) {
-      const leftMs = end - this.#ports.clock.now();
+      const leftMs = end - this.#ports.runtime.now();
       if (leftMs <= 0) throw new IDunnoError("CONFLICT", { what, why: "its heir did not take it" });
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, leftMs);
+        const timer = this.#ports.runtime.after(leftMs, resolve);
         this.#roleChanged.push(() => {
-          clearTimeout(timer);
+          timer.cancel();
           resolve();
         });
       });
@@ -190,14 +190,14 @@ export class RaftDriver {
 
   #step(event: RaftEvent): void {
     if (this.#stopped) return;
-    this.#guard(() => this.#ports.raft.step(event, this.#ports.clock.now()));
+    this.#guard(() => this.#ports.raft.step(event, this.#ports.runtime.now()));
     this.#schedule();
   }
 
   #schedule(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    this.#ports.runtime.soon(() => {
       this.#scheduled = false;
       if (!this.#stopped) this.#guard(() => this.#turn());
     });
@@ -214,7 +214,7 @@ export class RaftDriver {
   }
 
   #turn(): void {
-    this.#proposals.flush(this.#ports.clock.now());
+    this.#proposals.flush(this.#ports.runtime.now());
     this.#perform(this.#ports.raft.takeReady(!this.#writing));
     this.#arm();
   }
@@ -243,17 +243,17 @@ export class RaftDriver {
   }
 
   async #write(persist: PersistWrite): Promise<void> {
-    const { store, raft, clock, observer, onFatal } = this.#ports;
+    const { store, raft, runtime, observer, onFatal } = this.#ports;
     this.#writing = true;
     try {
       if (persist.install !== undefined) await this.#install(persist.install, persist.hardState);
-      const startMs = clock.now();
+      const startMs = runtime.now();
       await store.write(persist);
-      observer.logWritten((clock.now() - startMs) / 1_000, persist.entries.length);
+      observer.logWritten((runtime.now() - startMs) / 1_000, persist.entries.length);
       this.#writing = false;
       if (this.#stopped) return;
       this.#durableWrite = persist.write;
-      raft.step({ kind: "persisted", write: persist.write }, clock.now());
+      raft.step({ kind: "persisted", write: persist.write }, runtime.now());
       while (this.#held[0] !== undefined && this.#held[0].afterWrite <= persist.write) {
         const held = this.#held.shift();
         if (held !== undefined) this.#send(held.message);
@@ -285,33 +285,31 @@ export class RaftDriver {
   #send(message: Message): void {
     // What could not be sent is lost: the leader probes that peer again.
     if (!this.#ports.send(message) && message.kind === "append")
-      this.#ports.raft.step({ kind: "unreachable", peer: message.to }, this.#ports.clock.now());
+      this.#ports.raft.step({ kind: "unreachable", peer: message.to }, this.#ports.runtime.now());
   }
 
   /** Keeps one timer at or before the core's deadline. */
   #arm(): void {
     const due = this.#ports.raft.deadline;
     if (this.#timer !== undefined && this.#timer.due <= due) return;
-    clearTimeout(this.#timer?.handle);
-    const handle = setTimeout(
-      () => {
-        this.#timer = undefined;
-        // After a stall the timer fires before the sockets are read: let them speak first, or a pause of this
-        // process would look like the leader's silence.
-        setImmediate(() => {
-          if (this.#stopped) return;
-          if (this.#ports.raft.deadline <= this.#ports.clock.now()) this.#step({ kind: "tick" });
-          else this.#arm();
-        });
-      },
-      Math.max(0, due - this.#ports.clock.now()),
-    );
+    this.#timer?.handle.cancel();
+    const { raft, runtime } = this.#ports;
+    const handle = runtime.after(Math.max(0, due - runtime.now()), () => {
+      this.#timer = undefined;
+      // After a stall the timer fires before the sockets are read: let them speak first, or a pause of this
+      // process would look like the leader's silence.
+      runtime.soon(() => {
+        if (this.#stopped) return;
+        if (raft.deadline <= runtime.now()) this.#step({ kind: "tick" });
+        else this.#arm();
+      });
+    });
     this.#timer = { handle, due };
   }
 
   #halt(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer?.handle);
+    this.#timer?.handle.cancel();
     const closed = new IDunnoError("CLOSED", { what: "the node" });
     this.#proposals.refuse(closed);
     for (const answer of this.#reads.values()) answer(undefined);

@@ -20,6 +20,7 @@ import { openDatabase } from "./stores/level.ts";
 import { emptyState, judgeLog, type Recovered, type StatePosition } from "./stores/log-recovery.ts";
 import { MarkFile } from "./stores/mark.ts";
 import { openStores, peekState } from "./stores/open-stores.ts";
+import { systemRuntime } from "./system-runtime.ts";
 
 /** What a stopped node has. Of several survivors the one with the highest (lastTerm, lastIndex) has the most. */
 export interface RecoveryView {
@@ -84,7 +85,13 @@ export async function recoverDirectory(
   const { logStore, recovered } = await openStores(
     directory,
     { identity: raised, isNew: false },
-    { scope, log, acceptsLoss: true, onFatal: (error) => failures.push(error) },
+    {
+      scope,
+      log,
+      runtime: systemRuntime,
+      acceptsLoss: true,
+      onFatal: (error) => failures.push(error),
+    },
   );
   const term = Term(Math.max(recovered.hardState.term, recovered.lastTerm) + 1);
   const self = NodeId(identity.node);

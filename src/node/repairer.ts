@@ -3,13 +3,12 @@
  * new copies elsewhere, the most endangered first. And, as any node after a start: whatever this store should hold
  * and does not have is told to the cluster, so that it is made again.
  */
+import type { Runtime, Timer } from "../lib/runtime.ts";
 import { ChunkHash, type NodeId, type StoreId } from "../lib/types.ts";
 import { groupBy } from "../lib/group-by.ts";
 import type { Machine } from "../machine/machine.ts";
-import type { PeerNetwork } from "../net/peers.ts";
 import { planRepair, type RepairCopy, type StoreStatus } from "../sdfs/catalog/repair.ts";
 import { type ChunkRecord, replicationFactor } from "../sdfs/catalog/types.ts";
-import type { ChunkStore } from "../sdfs/chunks/chunk-store.ts";
 import type { ChunkService } from "./chunk-service.ts";
 import { parseIndex } from "./control.ts";
 import type { Coordination } from "./coordination.ts";
@@ -17,6 +16,7 @@ import { deadline } from "./deadline.ts";
 import { LeaderDuty } from "./leader-duty.ts";
 import type { Logger } from "./log.ts";
 import type { LogClock } from "./log-clock.ts";
+import type { Chunks, Peers } from "./ports.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 import type { StateStore } from "./stores/state-store.ts";
 
@@ -38,12 +38,13 @@ export interface RepairerPorts {
   readonly self: NodeId;
   readonly machine: Machine;
   readonly state: StateStore;
-  readonly store: ChunkStore;
+  readonly store: Chunks;
   readonly chunks: ChunkService;
-  readonly peers: PeerNetwork;
+  readonly peers: Peers;
   readonly coordination: Coordination;
   readonly driver: RaftDriver;
   readonly logClock: LogClock;
+  readonly runtime: Runtime;
   readonly log: Logger;
 }
 
@@ -51,7 +52,7 @@ export class Repairer {
   readonly #ports: RepairerPorts;
   readonly #duty: LeaderDuty;
   readonly #closing = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   /** Lists in which nothing was left to copy, until the members change. */
   readonly #settled = new Set<string>();
   /** The last row of the page before the one that is being repaired, by list. */
@@ -62,12 +63,12 @@ export class Repairer {
     this.#ports = ports;
     this.#duty = new LeaderDuty(
       { name: "repair" },
-      { leads: () => ports.driver.isReadyLeader, work: async () => this.#work(), log: ports.log },
+      { ...ports, leads: () => ports.driver.isReadyLeader, work: async () => this.#work() },
     );
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#duty.nudge(), sweepMs);
+    this.#timer = this.#ports.runtime.every(sweepMs, () => this.#duty.nudge());
   }
 
   async #work(): Promise<void> {
@@ -164,13 +165,13 @@ export class Repairer {
   }
 
   async #copy({ hash, from, to }: RepairCopy): Promise<number | undefined> {
-    const { machine, peers, self, chunks, log } = this.#ports;
+    const { machine, peers, self, chunks, runtime, log } = this.#ports;
     const nodeOf = (store: StoreId): NodeId | undefined =>
       [...machine.members.values()].find((member) => member.store === store)?.node;
     const target = nodeOf(to);
     const sources = from.map(nodeOf).filter((node) => node !== undefined);
     if (target === undefined) return undefined;
-    using limit = deadline(`copying ${hash}`, copyMs, this.#closing.signal);
+    using limit = deadline(runtime, `copying ${hash}`, copyMs, this.#closing.signal);
     try {
       if (target === self) return await chunks.copyHere(hash, sources, limit);
       const reply = await peers.request(
@@ -202,8 +203,10 @@ export class Repairer {
 
   /** These chunks are not in this store any more. */
   async reportLost(lost: readonly ChunkHash[]): Promise<void> {
+    const { runtime } = this.#ports;
+    const { signal } = this.#closing;
     for (let i = 0; i < lost.length; i += chunksPerCommand) {
-      using limit = deadline("reporting lost chunks", copyMs, this.#closing.signal);
+      using limit = deadline(runtime, "reporting lost chunks", copyMs, signal);
       await this.#ports.coordination.decide(
         {
           kind: "lose-chunks",
@@ -216,7 +219,7 @@ export class Repairer {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#timer?.cancel();
     this.#closing.abort();
     await this.#duty.close();
   }

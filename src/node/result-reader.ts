@@ -2,10 +2,11 @@
  * Reads a job's committed results as NDJSON in input order, and goes on later from where it stopped: so that following
  * a job costs its rows once, not once per look.
  */
-import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Runtime } from "../lib/runtime.ts";
 import type { JobId } from "../lib/types.ts";
 import { resultLine } from "../scheduler/results.ts";
 import type { JobRecord, ResultRow } from "../scheduler/types.ts";
+import { nextTurn } from "./deadline.ts";
 import type { Inputs } from "./inputs.ts";
 import type { StateStore } from "./stores/state-store.ts";
 
@@ -13,6 +14,7 @@ import type { StateStore } from "./stores/state-store.ts";
 const blockBytes = 64 * 1024;
 
 export interface ResultReaderPorts {
+  readonly runtime: Runtime;
   readonly state: StateStore;
   readonly inputs: Inputs;
 }
@@ -54,7 +56,7 @@ export class ResultReader {
       yield Buffer.from(lines.join(""));
       lines = [];
       size = 0;
-      await nextTurn();
+      await nextTurn(this.#ports.runtime);
     }
     if (lines.length > 0) yield Buffer.from(lines.join(""));
   }

@@ -5,6 +5,7 @@
 import { asIDunnoError } from "../lib/errors.ts";
 import { completionBytes } from "../scheduler/results.ts";
 import type { Completion } from "../scheduler/types.ts";
+import type { Runtime } from "../lib/runtime.ts";
 import type { NodeId } from "../lib/types.ts";
 import { pause } from "./deadline.ts";
 import type { Logger } from "./log.ts";
@@ -26,6 +27,7 @@ export interface OutboxPorts {
   ) => Promise<void>;
   /** They need not be kept any longer. */
   readonly delivered: (completions: readonly Completion[]) => void;
+  readonly runtime: Runtime;
   readonly log: Logger;
 }
 
@@ -63,7 +65,7 @@ export class ResultsOutbox {
       const batch = this.#nextBatch();
       try {
         if (leader === undefined) {
-          await pause(1_000, any);
+          await pause(this.#ports.runtime, 1_000, any);
           continue;
         }
         await this.#ports.deliver(leader, batch, any);
@@ -76,7 +78,7 @@ export class ResultsOutbox {
           queries: batch.length,
           code: asIDunnoError(error).code,
         });
-        if (!nudge.aborted) await pause(retryMs, any);
+        if (!nudge.aborted) await pause(this.#ports.runtime, retryMs, any);
       }
     }
     this.#busy = false;

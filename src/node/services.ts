@@ -1,12 +1,8 @@
 /** What a running node consists of, as its interfaces see it. Made by main.ts, closed by it in reverse order. */
-import type { IntervalHistogram } from "node:perf_hooks";
-import type { Executor } from "../inference/executor.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Raft } from "../raft/core.ts";
-import type { ChunkStore } from "../sdfs/chunks/chunk-store.ts";
-import type { ChunkCache } from "../sdfs/chunks/chunk-cache.ts";
+import type { Runtime } from "../lib/runtime.ts";
 import type { NodeId } from "../lib/types.ts";
-import type { PeerNetwork } from "../net/peers.ts";
 import { encodeMessage } from "../net/raft-codec.ts";
 import { Applier } from "./applier.ts";
 import { ChunkService } from "./chunk-service.ts";
@@ -14,13 +10,13 @@ import { Coordination } from "./coordination.ts";
 import { Files } from "./files.ts";
 import { Inputs } from "./inputs.ts";
 import type { Logger } from "./log.ts";
-import type { LogClock, MonotonicClock } from "./log-clock.ts";
+import type { LogClock } from "./log-clock.ts";
 import { peerAddresses } from "./peer-list.ts";
 import { members as groupMembers } from "../raft/quorum.ts";
 import { Metrics } from "./metrics.ts";
-import { Models } from "./models.ts";
 import { type DriverPorts, RaftDriver } from "./raft-driver.ts";
 import { foundersOf } from "./opening.ts";
+import type { CachedChunks, Chunks, Inference, LocalModels, LoopDelay, Peers } from "./ports.ts";
 import { SnapshotExchange } from "./snapshots/snapshot-exchange.ts";
 import type { SnapshotStage } from "./snapshots/snapshot-stage.ts";
 import type { Identity } from "./stores/identity.ts";
@@ -38,18 +34,19 @@ export interface Services {
   readonly state: StateStore;
   readonly logStore: LogStore;
   readonly logClock: LogClock;
+  readonly runtime: Runtime;
   readonly coordination: Coordination;
   /** Sends to those whom the log cannot bring forward, and brings this node forward. */
   readonly snapshots: SnapshotExchange;
-  readonly chunkStore: ChunkStore;
+  readonly chunkStore: Chunks;
   readonly chunks: ChunkService;
   readonly files: Files;
   readonly inputs: Inputs;
-  readonly models: Models;
-  readonly executor: Executor;
-  readonly peers: PeerNetwork;
+  readonly models: LocalModels;
+  readonly executor: Inference;
+  readonly peers: Peers;
   readonly metrics: Metrics;
-  readonly loopDelay: IntervalHistogram;
+  readonly loopDelay: LoopDelay;
   /** Whether this node knows a leader, is registered and has applied what was committed when it came. */
   readonly isReady: () => boolean;
 }
@@ -70,15 +67,17 @@ export interface NodeParts extends Pick<
   | "state"
   | "machine"
   | "logClock"
+  | "runtime"
   | "chunkStore"
   | "executor"
   | "loopDelay"
 > {
-  readonly clock: MonotonicClock;
-  readonly cache: ChunkCache;
+  readonly cache: CachedChunks;
+  /** Models on this machine, made from files of the store. */
+  readonly makeModels: (files: Files) => LocalModels;
   readonly stage: SnapshotStage;
   readonly stateFolder: string;
-  readonly peers: PeerNetwork;
+  readonly peers: Peers;
   readonly onFatal: (error: unknown) => void;
   /** Voters wanted while nobody has set another number; undefined: the setting's default. */
   readonly votersAtFirst: number | undefined;
@@ -94,11 +93,12 @@ function makeConsensus(
   parts: NodeParts & { readonly metrics: Metrics },
   hooks: ConsensusHooks,
 ): Pick<Services, "applier" | "snapshots" | "driver"> {
-  const { raft, logStore, state, machine, logClock, clock, peers, log, onFatal, metrics } = parts;
+  const { raft, logStore, state, machine, logClock, runtime, peers, log, onFatal, metrics } = parts;
   const applier = new Applier({
     machine,
     state,
     logClock,
+    runtime,
     log,
     entries: (from, maxBytes) => raft.entries(from, maxBytes),
     onFatal,
@@ -113,7 +113,7 @@ function makeConsensus(
     raft,
     store: logStore,
     applier,
-    clock,
+    runtime,
     send: (message) => peers.send(message.to, encodeMessage(message)),
     onRole: hooks.onRole,
     onConfiguration: hooks.onConfiguration,
@@ -134,7 +134,7 @@ export function makeServices(
   parts: NodeParts,
   hooks: ConsensusHooks & { readonly isRegistered: () => boolean },
 ): Services {
-  const { raft, state, machine, logClock, peers, log, executor } = parts;
+  const { raft, state, machine, logClock, runtime, peers, log } = parts;
   const { self } = identity;
   const metrics = new Metrics();
   const { applier, snapshots, driver } = makeConsensus(identity, { ...parts, metrics }, hooks);
@@ -144,6 +144,7 @@ export function makeServices(
     observer: metrics,
     applier,
     logClock,
+    runtime,
     peers,
     isOutsider: () => !groupMembers(raft.configuration).includes(self),
     others: () => peerAddresses(identity.identity, machine.members).keys(),
@@ -158,9 +159,9 @@ export function makeServices(
     cache: parts.cache,
     log,
   });
-  const files = new Files({ state, chunks, coordination });
+  const files = new Files({ state, chunks, coordination, runtime });
   const inputs = new Inputs({ files, chunks });
-  const models = new Models(`${identity.directory}/models`, { files, executor });
+  const models = parts.makeModels(files);
   return {
     ...parts,
     identity: identity.identity,

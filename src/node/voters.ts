@@ -3,6 +3,7 @@
  * whether it may be changed now is for the core to say. Also lets those go who were asked to leave, once nothing
  * depends on them.
  */
+import type { Runtime, Timer } from "../lib/runtime.ts";
 import type { NodeId } from "../lib/types.ts";
 import type { MemberRecord } from "../machine/commands.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -12,7 +13,7 @@ import { isVoter } from "../raft/quorum.ts";
 import type { Coordination } from "./coordination.ts";
 import { LeaderDuty } from "./leader-duty.ts";
 import type { Logger } from "./log.ts";
-import type { LogClock, MonotonicClock } from "./log-clock.ts";
+import type { LogClock } from "./log-clock.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 import type { Repairer } from "./repairer.ts";
 import { planVoters, type PlannedNode } from "./voter-plan.ts";
@@ -31,8 +32,8 @@ export interface VotersPorts {
   readonly driver: RaftDriver;
   readonly coordination: Coordination;
   readonly repairer: Repairer;
-  readonly clock: MonotonicClock;
   readonly logClock: LogClock;
+  readonly runtime: Runtime;
   readonly log: Logger;
   /** What the setting is to be when nobody has set it; undefined: its default. */
   readonly votersAtFirst: number | undefined;
@@ -41,18 +42,18 @@ export interface VotersPorts {
 export class Voters {
   readonly #ports: VotersPorts;
   readonly #duty: LeaderDuty;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
   constructor(ports: VotersPorts) {
     this.#ports = ports;
     this.#duty = new LeaderDuty(
       { name: "voters" },
-      { leads: () => ports.driver.isReadyLeader, work: async () => this.#work(), log: ports.log },
+      { ...ports, leads: () => ports.driver.isReadyLeader, work: async () => this.#work() },
     );
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#duty.nudge(), sweepMs);
+    this.#timer = this.#ports.runtime.every(sweepMs, () => this.#duty.nudge());
   }
 
   nudge(): void {
@@ -94,14 +95,14 @@ export class Voters {
   }
 
   #planned({ node, state, leaving, since }: MemberRecord): PlannedNode {
-    const { self, raft, clock, logClock } = this.#ports;
+    const { self, raft, runtime, logClock } = this.#ports;
     const peer = raft.peer(node);
     const hasCaughtUp =
       node === self ||
       (peer !== undefined &&
         !peer.damaged &&
         peer.matchIndex + caughtUpEntries >= raft.lastIndex &&
-        clock.now() - peer.lastContact < heardWithinMs);
+        runtime.now() - peer.lastContact < heardWithinMs);
     return {
       node,
       state,
@@ -128,7 +129,7 @@ export class Voters {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#timer?.cancel();
     await this.#duty.close();
   }
 }

@@ -10,8 +10,8 @@
 import { chunkBytes } from "../lib/content.ts";
 import { asIDunnoError, hasCode, IDunnoError } from "../lib/errors.ts";
 import type { AssignedQuery } from "../lib/outcome.ts";
+import type { Runtime } from "../lib/runtime.ts";
 import { assert, Attempt, JobId, type NodeId, QueryNumber } from "../lib/types.ts";
-import type { Executor } from "../inference/executor.ts";
 import type { InputFile, InputOutput, LocalModel, QueryResult } from "../inference/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { ManifestInput } from "../scheduler/manifest.ts";
@@ -22,7 +22,7 @@ import type { ChunkService } from "./chunk-service.ts";
 import { pause } from "./deadline.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Logger } from "./log.ts";
-import type { Models } from "./models.ts";
+import type { Inference, LocalModels } from "./ports.ts";
 import { Quarantine } from "./quarantine.ts";
 
 /** Queries in hand: the scheduler gives a slot 64 at most; a machine may have 128 slots. */
@@ -48,12 +48,13 @@ export interface WorkerPorts {
   readonly boot: string;
   readonly machine: Machine;
   readonly applier: Applier;
-  readonly executor: Executor;
-  readonly models: Models;
+  readonly executor: Inference;
+  readonly models: LocalModels;
   readonly inputs: Inputs;
   readonly chunks: ChunkService;
   /** Takes a finished query over; see {@link Results}. */
   readonly finished: (completion: Completion) => void;
+  readonly runtime: Runtime;
   readonly log: Logger;
 }
 
@@ -179,7 +180,7 @@ export class Worker {
           continue;
         }
         this.#ports.log.warn("query-delayed", { id: idOf(query), code, message });
-        await pause(pauseMs, signal);
+        await pause(this.#ports.runtime, pauseMs, signal);
       }
     }
   }

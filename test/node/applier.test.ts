@@ -7,6 +7,7 @@ import { Applier } from "../../src/node/applier.ts";
 import { LogClock } from "../../src/node/log-clock.ts";
 import type { Logger } from "../../src/node/log.ts";
 import type { StateStore } from "../../src/node/stores/state-store.ts";
+import { systemRuntime } from "../../src/node/system-runtime.ts";
 import type { Entry } from "../../src/raft/types.ts";
 
 const quiet: Logger = {
@@ -31,6 +32,7 @@ function setUp(log: Entry[]) {
     machine,
     state: { appliedIndex: 0, commit: () => undefined } as unknown as StateStore,
     logClock: new LogClock({ now: () => 0 }, LogTime(1), 0),
+    runtime: systemRuntime,
     log: quiet,
     entries: (from) => {
       const found = log.slice(from - 1);

@@ -2,6 +2,7 @@
 import test from "ava";
 import { DiskWatch } from "../../src/node/disk-watch.ts";
 import type { Logger } from "../../src/node/log.ts";
+import { systemRuntime } from "../../src/node/system-runtime.ts";
 
 const silent = {
   debug: () => undefined,
@@ -16,7 +17,12 @@ test("full below the reserve, roomy again only a quarter above it, and each is s
   let free = 1_000;
   const watch = new DiskWatch(
     { directory: "/", reserveBytes: 100 },
-    { log: silent, onChange: (full) => said.push(full), freeBytes: async () => free },
+    {
+      runtime: systemRuntime,
+      log: silent,
+      onChange: (full) => said.push(full),
+      freeBytes: async () => free,
+    },
   );
   for (free of [1_000, 100, 99, 50, 110, 124]) await watch.look();
   t.deepEqual(said, [true]);
@@ -30,6 +36,7 @@ test("not knowing changes nothing", async (t) => {
   const watch = new DiskWatch(
     { directory: "/", reserveBytes: 100 },
     {
+      runtime: systemRuntime,
       log: silent,
       onChange: (full) => said.push(full),
       freeBytes: async () => Promise.reject(new Error("gone")),
@@ -42,7 +49,7 @@ test("not knowing changes nothing", async (t) => {
 test("by default it asks the file system", async (t) => {
   const watch = new DiskWatch(
     { directory: "/", reserveBytes: Number.MAX_SAFE_INTEGER },
-    { log: silent, onChange: (full) => t.true(full) },
+    { runtime: systemRuntime, log: silent, onChange: (full) => t.true(full) },
   );
   await watch.look();
   t.true(watch.isFull);

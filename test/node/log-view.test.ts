@@ -10,6 +10,7 @@ import { openDatabase } from "../../src/node/stores/level.ts";
 import { recoverLog } from "../../src/node/stores/log-recovery.ts";
 import { LogStore } from "../../src/node/stores/log-store.ts";
 import { MarkFile } from "../../src/node/stores/mark.ts";
+import { systemRuntime } from "../../src/node/system-runtime.ts";
 
 /** The directory of a stopped node with ten entries. */
 async function stopped(t: { teardown: (f: () => Promise<void>) => void }): Promise<string> {
@@ -20,7 +21,12 @@ async function stopped(t: { teardown: (f: () => Promise<void>) => void }): Promi
   await keepIdentity(path, identity);
   const database = await openDatabase(join(path, "raft"));
   const mark = await MarkFile.open(path);
-  const store = new LogStore(database, mark, await recoverLog(database, undefined, true));
+  const store = new LogStore(
+    database,
+    mark,
+    await recoverLog(database, undefined, true, systemRuntime),
+    systemRuntime,
+  );
   const entries = Array.from({ length: 10 }, (_, i) => ({
     index: LogIndex(i + 1),
     term: Term(1),
@@ -43,8 +49,8 @@ test("the log of a stopped node that was compacted begins after its base", async
   const path = await stopped(t);
   const database = await openDatabase(join(path, "raft"));
   const mark = await MarkFile.open(path);
-  const recovered = await recoverLog(database, mark.last, false);
-  const store = new LogStore(database, mark, recovered);
+  const recovered = await recoverLog(database, mark.last, false, systemRuntime);
+  const store = new LogStore(database, mark, recovered, systemRuntime);
   await store.compact(LogIndex(4), undefined);
   await store.trim();
   await store.close();

@@ -15,6 +15,7 @@ import { SnapshotSource } from "../../src/node/snapshots/snapshot-source.ts";
 import { establishIdentity } from "../../src/node/stores/identity.ts";
 import { configurationOf } from "../../src/node/stores/log-recovery.ts";
 import { type OpenedStores, openStores } from "../../src/node/stores/open-stores.ts";
+import { systemRuntime } from "../../src/node/system-runtime.ts";
 import {
   decodeConfiguration,
   encodeConfiguration,
@@ -42,7 +43,7 @@ export async function openWorld(directory: string, founders: readonly string[]):
     throw error;
   };
   try {
-    const ports = { scope, log: log as unknown as Logger, onFatal };
+    const ports = { scope, log: log as unknown as Logger, runtime: systemRuntime, onFatal };
     return { ...(await openStores(directory, established, ports)), scope, directory };
   } catch (error) {
     await scope[Symbol.asyncDispose]();
@@ -161,13 +162,14 @@ export class Healthy {
     this.source = new SnapshotSource({
       view: () => world.state.view(),
       baseIndex: () => world.logStore.base.index,
-      now: () => performance.now(),
+      runtime: systemRuntime,
     });
   }
 
   fetcher(stage: OpenedStores["stage"], fails: () => boolean = () => false): SnapshotFetcher {
     return new SnapshotFetcher({
       stage,
+      runtime: systemRuntime,
       log: log as unknown as Logger,
       request: async (_to, request) => {
         if (fails()) throw new IDunnoError("UNREACHABLE", { nodes: ["n2"] });

@@ -5,6 +5,7 @@ import { IDunnoError } from "../../lib/errors.ts";
 import { Type } from "../../lib/schema.ts";
 import { deadline, type Deadline } from "../deadline.ts";
 import type { Services } from "../services.ts";
+import { systemRuntime } from "../system-runtime.ts";
 
 /** Longest wait a client may ask for, in ms. */
 const timeoutMaxMs = 10 * 60_000;
@@ -34,6 +35,7 @@ export function requestSignal(request: FastifyRequest, reply: FastifyReply): Dea
   const ms = wanted - Math.max(wanted * leadShare, Math.min(leadMs, wanted / 2));
   const gone = new AbortController();
   const signal = deadline(
+    systemRuntime,
     `${request.method} ${request.routeOptions.url ?? request.url}`,
     ms,
     gone.signal,

@@ -5,14 +5,15 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { IDunnoError } from "../../lib/errors.ts";
+import type { Runtime } from "../../lib/runtime.ts";
 import { LogIndex, type NodeId } from "../../lib/types.ts";
 import type { Machine } from "../../machine/machine.ts";
-import type { PeerNetwork, Reply } from "../../net/peers.ts";
+import type { Reply } from "../../net/peers.ts";
 import type { Raft } from "../../raft/core.ts";
 import type { Configuration, HardState, SnapshotMeta } from "../../raft/types.ts";
 import type { Logger } from "../log.ts";
-import type { MonotonicClock } from "../log-clock.ts";
 import type { Observer } from "../metrics.ts";
+import type { Peers } from "../ports.ts";
 import type { RaftDriver } from "../raft-driver.ts";
 import type { LogStore } from "../stores/log-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
@@ -31,8 +32,8 @@ export interface SnapshotExchangePorts {
   readonly logStore: LogStore;
   readonly state: StateStore;
   readonly machine: Machine;
-  readonly peers: PeerNetwork;
-  readonly clock: MonotonicClock;
+  readonly peers: Peers;
+  readonly runtime: Runtime;
   readonly raft: Raft;
   readonly driver: () => RaftDriver;
   /** The configuration of a log that has never changed it. */
@@ -60,15 +61,16 @@ export class SnapshotExchange {
 
   constructor(ports: SnapshotExchangePorts) {
     this.#ports = ports;
-    const { logStore, state, peers, stage, clock, log, onFatal } = ports;
+    const { logStore, state, peers, stage, runtime, log, onFatal } = ports;
     this.source = new SnapshotSource({
       view: () => state.view(),
       baseIndex: () => logStore.base.index,
-      now: () => clock.now(),
+      runtime,
     });
     this.fetcher = new SnapshotFetcher({
       stage,
       request: async (to, request, options) => peers.request(to, "bulk", request, options),
+      runtime,
       log,
     });
     this.#installer = new SnapshotInstaller(ports.stateFolder, ports);
@@ -77,7 +79,7 @@ export class SnapshotExchange {
       state,
       oldestSnapshot: () => this.source.oldestIndex,
       configurationAt: (index) => ports.raft.configurationAsOf(index).configuration,
-      now: () => clock.now(),
+      now: () => runtime.now(),
       compacted: ({ index, term }) => ports.driver().compacted({ index, term }),
       onFailure: onFatal,
     });

@@ -2,10 +2,11 @@
  * Gets a snapshot from another node, chunk after chunk, one ahead of the one being written. What breaks is asked for
  * again from where it broke; only a snapshot that its sender has given up, or that does not add up, is begun anew.
  */
-import { setTimeout as pause } from "node:timers/promises";
 import { hasCode } from "../../lib/errors.ts";
+import type { Runtime } from "../../lib/runtime.ts";
 import type { LogIndex, NodeId } from "../../lib/types.ts";
 import type { Reply } from "../../net/peers.ts";
+import { pause } from "../deadline.ts";
 import type { Logger } from "../log.ts";
 import {
   parseSnapshotHead,
@@ -30,6 +31,7 @@ export interface FetcherPorts {
     request: SnapshotRequest,
     options: { readonly timeoutMs: number; readonly signal: AbortSignal },
   ) => Promise<Required<Reply>>;
+  readonly runtime: Runtime;
   readonly log: Logger;
 }
 
@@ -78,7 +80,7 @@ export class SnapshotFetcher {
         log.debug("snapshot-chunk-failed", { from, error: String(error) });
         if (this.counts.chunks > chunksBefore) pauseMs = fetchLimits.retryMinMs;
       }
-      await pause(pauseMs, undefined, { signal });
+      await pause(this.#ports.runtime, pauseMs, signal);
       pauseMs = Math.min(2 * pauseMs, fetchLimits.retryMaxMs);
     }
   }

@@ -2,7 +2,7 @@
  * The sending side of snapshots: keeps views of the state open and reads chunks from them. A view costs nothing but the
  * rows that were replaced since, so several nodes read the same one, and whoever stops asking is forgotten.
  */
-import { randomBytes } from "node:crypto";
+import type { Runtime, Timer } from "../../lib/runtime.ts";
 import { IDunnoError } from "../../lib/errors.ts";
 import type { StateView } from "../stores/state-folder.ts";
 import {
@@ -31,7 +31,7 @@ export interface SourcePorts {
   readonly view: () => StateView;
   /** The log's base: an older view is of no use. */
   readonly baseIndex: () => number;
-  readonly now: () => number;
+  readonly runtime: Runtime;
 }
 
 interface OpenSnapshot {
@@ -41,7 +41,7 @@ interface OpenSnapshot {
   usedAt: number;
   /** Rows and CRC up to each key that a chunk began after. */
   readonly tallies: Map<string, Tally>;
-  timer: NodeJS.Timeout;
+  timer: Timer;
 }
 
 export class SnapshotSource {
@@ -71,8 +71,8 @@ export class SnapshotSource {
     const open = snapshot === "" ? this.#newest() : this.#open.get(snapshot);
     const before = open?.tallies.get(after);
     if (open === undefined || before === undefined) throw unknown(snapshot);
-    open.usedAt = this.#ports.now();
-    open.timer.refresh();
+    open.usedAt = this.#ports.runtime.now();
+    open.timer.restart();
     const { rows, done } = await readRows(open.view, after);
     const next = rows.at(-1)?.[0] ?? after;
     const tally = count(before, rows);
@@ -89,7 +89,7 @@ export class SnapshotSource {
 
   /** One that is young enough to begin with, or a new one. */
   #newest(): OpenSnapshot {
-    const now = this.#ports.now();
+    const now = this.#ports.runtime.now();
     const base = this.#ports.baseIndex();
     const fresh = [...this.#open.values()].findLast(
       ({ openedAt, view }) => now - openedAt < sourceLimits.freshMs && view.position.index >= base,
@@ -97,13 +97,12 @@ export class SnapshotSource {
     if (fresh !== undefined) return fresh;
     if (this.#isClosed) throw new IDunnoError("CLOSED", { what: "the node" });
     const view = this.#ports.view();
-    const id = randomBytes(8).toString("hex");
+    const id = this.#ports.runtime.randomHex(8);
     if (view.position.index === 0 || view.position.place === undefined) {
       this.#track(view.close());
       throw unknown("of an empty state");
     }
-    const timer = setTimeout(() => this.#forget(id), sourceLimits.idleMs);
-    timer.unref();
+    const timer = this.#ports.runtime.after(sourceLimits.idleMs, () => this.#forget(id));
     const tallies = new Map([["", noTally]]);
     const opened = { id, view, openedAt: now, usedAt: now, tallies, timer };
     this.#open.set(id, opened);
@@ -117,7 +116,7 @@ export class SnapshotSource {
     const open = this.#open.get(id);
     if (open === undefined) return;
     this.#open.delete(id);
-    clearTimeout(open.timer);
+    open.timer.cancel();
     this.#track(open.view.close());
   }
 

@@ -13,6 +13,7 @@
  *     all the same when the mark still names an entry beyond.
  *  G4 the note of damage is durable before anything is deleted, and stays until healed.
  */
+import type { Runtime } from "../../lib/runtime.ts";
 import { assert, LogIndex, type Term } from "../../lib/types.ts";
 import { decodeConfiguration } from "../../raft/configuration.ts";
 import type { ConfigurationAt, Entry, HardState } from "../../raft/types.ts";
@@ -91,9 +92,10 @@ export async function recoverLog(
   database: Database,
   mark: Mark | undefined,
   isNew: boolean,
+  runtime: Runtime,
 ): Promise<Recovered> {
   const judged = await judgeLog(database, { mark, isNew, state: emptyState, faults: [] });
-  await settleLog(database, judged);
+  await settleLog(database, judged, runtime);
   return judged;
 }
 
@@ -145,6 +147,7 @@ export async function judgeLog(database: Database, evidence: LogEvidence): Promi
 export async function settleLog(
   database: Database,
   { damage, base, lastIndex, isRebased, hardState }: Recovered,
+  runtime: Runtime,
 ): Promise<void> {
   if (damage.length > 0) {
     // G4: a restart in between or after must not take the rest for the whole.
@@ -155,10 +158,10 @@ export async function settleLog(
       putHardState(hardState),
     ]);
   }
-  if (damage.length > 0 || isRebased) await deleteFrom(database, LogIndex(lastIndex + 1));
+  if (damage.length > 0 || isRebased) await deleteFrom(database, LogIndex(lastIndex + 1), runtime);
   if (isRebased) await writeSynced(database, [putBase(base)]);
   // Also what a compaction that was cut short left.
-  await deleteTo(database, base.index);
+  await deleteTo(database, base.index, { runtime });
 }
 
 /** What the log and the state contradict each other in. */

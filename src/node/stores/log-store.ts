@@ -14,6 +14,7 @@
  *     the base, and the node counts as damaged: more than needed, never less.
  */
 import { IDunnoError } from "../../lib/errors.ts";
+import type { Runtime, Timer } from "../../lib/runtime.ts";
 import { assert, LogIndex } from "../../lib/types.ts";
 import type { LogReader } from "../../raft/log.ts";
 import { entryBytes } from "../../raft/log.ts";
@@ -33,6 +34,7 @@ const markLagMs = 50;
 export class LogStore implements LogReader {
   readonly #database: Database;
   readonly #mark: MarkFile;
+  readonly #runtime: Runtime;
   #base: StoredBase;
   #end: LogPosition;
   #hardState: HardState;
@@ -43,13 +45,14 @@ export class LogStore implements LogReader {
   readonly #closing = new AbortController();
   /** The mark write under way; the next waits for it. */
   #marking: Promise<void> = Promise.resolve();
-  #raising: NodeJS.Timeout | undefined;
+  #raising: Timer | undefined;
   #failed: ((error: unknown) => void) | undefined;
   #closed = false;
 
-  constructor(database: Database, mark: MarkFile, recovered: Recovered) {
+  constructor(database: Database, mark: MarkFile, recovered: Recovered, runtime: Runtime) {
     this.#database = database;
     this.#mark = mark;
+    this.#runtime = runtime;
     this.#base = recovered.base;
     this.#end = {
       index: recovered.lastIndex,
@@ -162,7 +165,10 @@ export class LogStore implements LogReader {
 
   /** Deletes the entries up to the base, a batch at a time. */
   async trim(): Promise<void> {
-    await this.#alone(async () => deleteTo(this.#database, this.#base.index, this.#closing.signal));
+    const { signal } = this.#closing;
+    await this.#alone(async () =>
+      deleteTo(this.#database, this.#base.index, { runtime: this.#runtime, signal }),
+    );
   }
 
   /**
@@ -174,7 +180,7 @@ export class LogStore implements LogReader {
     await this.#alone(async () => {
       this.#hardState = hardState;
       await this.#writeMark(logStart, hardState);
-      await deleteFrom(this.#database, LogIndex(base.index + 1));
+      await deleteFrom(this.#database, LogIndex(base.index + 1), this.#runtime);
       await writeSynced(this.#database, [putBase(base), putHardState(hardState)]);
       this.#sizes.truncateFrom(LogIndex(0));
       this.#rebase(base);
@@ -187,14 +193,14 @@ export class LogStore implements LogReader {
   /** M1: the mark catches up with what is durable, beside the writes and not with each of them. */
   #markSoon(): void {
     if (this.#closed || this.#raising !== undefined) return;
-    this.#raising = setTimeout(() => {
+    this.#raising = this.#runtime.after(markLagMs, () => {
       this.#raising = undefined;
       void this.#raise(); // failures reach onFailure
-    }, markLagMs);
+    });
   }
 
   #forgetMark(): void {
-    clearTimeout(this.#raising);
+    this.#raising?.cancel();
     this.#raising = undefined;
   }
 

@@ -1,6 +1,7 @@
 /** Deleting entries in batches that are small enough for the writes of the log to pass between them. */
-import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Runtime } from "../../lib/runtime.ts";
 import { LogIndex } from "../../lib/types.ts";
+import { nextTurn } from "../deadline.ts";
 import { entryKey } from "./entry-codec.ts";
 import { type Database, type Operation, writeSynced } from "./level.ts";
 
@@ -11,22 +12,26 @@ const trimBatch = 2_000;
 export async function deleteTo(
   database: Database,
   index: LogIndex,
-  signal?: AbortSignal,
+  { runtime, signal }: { readonly runtime: Runtime; readonly signal?: AbortSignal },
 ): Promise<void> {
   const range = { gte: entryKey(0), lt: entryKey(LogIndex(index + 1)) };
-  await deleteKeys(database, database.keys(range), signal);
+  await deleteKeys(database, database.keys(range), { runtime, signal });
 }
 
 /** Deletes the entries from an index on, the newest first. */
-export async function deleteFrom(database: Database, index: LogIndex): Promise<void> {
+export async function deleteFrom(
+  database: Database,
+  index: LogIndex,
+  runtime: Runtime,
+): Promise<void> {
   const range = { gte: entryKey(index), lt: "f", reverse: true };
-  await deleteKeys(database, database.keys(range), undefined);
+  await deleteKeys(database, database.keys(range), { runtime, signal: undefined });
 }
 
 async function deleteKeys(
   database: Database,
   keys: AsyncIterable<string>,
-  signal: AbortSignal | undefined,
+  { runtime, signal }: { readonly runtime: Runtime; readonly signal: AbortSignal | undefined },
 ): Promise<void> {
   let operations: Operation[] = [];
   for await (const key of keys) {
@@ -34,7 +39,7 @@ async function deleteKeys(
     if (operations.length < trimBatch) continue;
     await writeSynced(database, operations);
     operations = [];
-    await nextTurn();
+    await nextTurn(runtime);
     if (signal?.aborted === true) return;
   }
   if (operations.length > 0) await writeSynced(database, operations);

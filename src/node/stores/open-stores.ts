@@ -9,6 +9,7 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { hasCode, IDunnoError } from "../../lib/errors.ts";
+import type { Runtime } from "../../lib/runtime.ts";
 import type { Scope } from "../../lib/scope.ts";
 import { Machine } from "../../machine/machine.ts";
 import { hotTables } from "../../machine/tables.ts";
@@ -39,6 +40,7 @@ import { StateStore } from "./state-store.ts";
 export interface StoresPorts {
   readonly scope: Scope;
   readonly log: Logger;
+  readonly runtime: Runtime;
   readonly onFatal: (error: unknown) => void;
   /** What is damaged is given up even where nobody can refill it: for recovery only. Default: it is not. */
   readonly acceptsLoss?: boolean;
@@ -69,7 +71,7 @@ export async function openStores(
   { identity, isNew }: { readonly identity: Identity; readonly isNew: boolean },
   ports: StoresPorts,
 ): Promise<OpenedStores> {
-  const { scope, log, onFatal, acceptsLoss = false } = ports;
+  const { scope, log, runtime, onFatal, acceptsLoss = false } = ports;
   const raft = await openRaft(directory, { identity, isNew, acceptsLoss }, log);
   const mark = await MarkFile.open(directory);
   const opened: { close: () => Promise<void> }[] = [mark, raft.database];
@@ -85,10 +87,10 @@ export async function openStores(
       log.error("log-damaged", { damage: recovered.damage, keptTo: recovered.lastIndex });
       if (!acceptsLoss) refuseIfAlone(directory, { identity, recovered, found, position, pointer });
     }
-    await settleLog(raft.database, recovered);
+    await settleLog(raft.database, recovered, runtime);
     if (recovered.damage.length > 0 && mark.last?.isDamaged === false)
       await mark.write({ ...mark.last, isDamaged: true });
-    const logStore = new LogStore(raft.database, mark, recovered);
+    const logStore = new LogStore(raft.database, mark, recovered, runtime);
     logStore.onFailure(onFatal);
     if (recovered.damage.length === 0 && mark.last === undefined) await logStore.remark();
     if (isNew) await keepIdentity(directory, identity);
@@ -97,6 +99,7 @@ export async function openStores(
     opened.length = 0;
     scope.defer(async () => logStore.close());
     const state = StateStore.open(rows, {
+      runtime,
       onFailure: onFatal,
       positionOf: (index) => logStore.positionOf(index),
     });

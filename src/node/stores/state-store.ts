@@ -9,6 +9,7 @@
  *  S5 a snapshot takes the place of all rows at once, between two commits and with nothing unwritten.
  */
 import { crc32 } from "node:zlib";
+import type { Runtime } from "../../lib/runtime.ts";
 import { assert, LogIndex } from "../../lib/types.ts";
 import type { ColdTables, Mutation } from "../../machine/machine.ts";
 import type { ConfigurationAt } from "../../raft/types.ts";
@@ -37,6 +38,7 @@ interface Pending {
 }
 
 export interface StatePorts {
+  readonly runtime: Runtime;
   /** A background write failed: the node must stop. */
   readonly onFailure: (error: unknown) => void;
   /** Term and chain of an entry that was applied; asked once for each batch. */
@@ -156,9 +158,9 @@ export class StateStore implements ColdTables {
   async #gather(): Promise<void> {
     if (this.#isUrgent || this.#overlayBytes > gatherBytes) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, gatherMs);
+      const timer = this.#ports.runtime.after(gatherMs, resolve);
       this.#hurry = () => {
-        clearTimeout(timer);
+        timer.cancel();
         resolve();
       };
     });

@@ -8,7 +8,7 @@ import { hasCode, IDunnoError } from "../../lib/errors.ts";
 import type { ChunkHash, StoreId } from "../../lib/types.ts";
 import { ChunkFolder, fanOut } from "./chunk-folder.ts";
 import { DirectorySync } from "./directory-sync.ts";
-import { refuseBadName, verify } from "./hash.ts";
+import { hashOf, refuseBadName, verify } from "./hash.ts";
 import { IoSlots } from "./io-slots.ts";
 import { readOrMakeId } from "./store-id.ts";
 
@@ -89,6 +89,11 @@ export class ChunkStore implements AsyncDisposable {
   /** Where the chunk lies, or would. Only for a chunk that {@link has} affirmed. */
   path(hash: ChunkHash): string {
     return this.#folder.path(hash);
+  }
+
+  /** The name of a chunk with these bytes, hashed in the slots of the store: hashing takes a place on the pool, too. */
+  async hash(bytes: Uint8Array): Promise<ChunkHash> {
+    return this.io.runAlways(async () => hashOf(bytes));
   }
 
   /** Whether a verified copy is here that survives a power cut. Hashes it if this process has not yet. */

@@ -1,7 +1,6 @@
 /** Cuts a stream into chunks, in constant memory: one chunk and one piece of the stream at a time. */
 import type { ChunkHash } from "../../lib/types.ts";
-import { hashOf, maxChunkBytes } from "./hash.ts";
-import type { IoSlots } from "./io-slots.ts";
+import { maxChunkBytes } from "./hash.ts";
 
 export interface CutChunk {
   readonly hash: ChunkHash;
@@ -14,14 +13,14 @@ const firstBytes = 64 * 1024;
 
 /**
  * The chunks of a stream, in order: all of 4 MiB but the last. An empty stream has none.
- * @param io the slots in which to hash; without, hashing takes its place on the pool
+ * @param hash names a chunk by its bytes
  */
 export async function* cutChunks(
   stream: AsyncIterable<Uint8Array>,
-  io?: IoSlots,
+  hash: (bytes: Uint8Array) => Promise<ChunkHash>,
 ): AsyncGenerator<CutChunk> {
   const named = async (bytes: Uint8Array): Promise<CutChunk> => ({
-    hash: await (io === undefined ? hashOf(bytes) : io.runAlways(() => hashOf(bytes))),
+    hash: await hash(bytes),
     bytes,
   });
   let buffer = new Uint8Array(firstBytes);

@@ -8,6 +8,7 @@ import { openDatabase } from "../../../src/node/stores/level.ts";
 import { recoverLog, type Recovered } from "../../../src/node/stores/log-recovery.ts";
 import { LogStore } from "../../../src/node/stores/log-store.ts";
 import { MarkFile } from "../../../src/node/stores/mark.ts";
+import { systemRuntime } from "../../../src/node/system-runtime.ts";
 import type { Entry } from "../../../src/raft/types.ts";
 
 async function directory(t: { teardown: (f: () => Promise<void>) => void }): Promise<string> {
@@ -24,13 +25,13 @@ async function open(
   const mark = await MarkFile.open(path);
   let recovered: Recovered;
   try {
-    recovered = await recoverLog(database, mark.last, isNew);
+    recovered = await recoverLog(database, mark.last, isNew, systemRuntime);
   } catch (error) {
     await mark.close();
     await database.close();
     throw error;
   }
-  return { store: new LogStore(database, mark, recovered), recovered };
+  return { store: new LogStore(database, mark, recovered, systemRuntime), recovered };
 }
 
 const entry = (index: number, term: number, text = `entry ${index}`): Entry => ({

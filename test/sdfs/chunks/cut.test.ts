@@ -1,8 +1,9 @@
 /** Cutting: the same chunks whatever the pieces of the stream. */
 import test from "ava";
 import fc from "fast-check";
+import type { ChunkHash } from "../../../src/lib/types.ts";
 import { cutChunks } from "../../../src/sdfs/chunks/cut.ts";
-import { maxChunkBytes } from "../../../src/sdfs/chunks/hash.ts";
+import { hashOf, maxChunkBytes } from "../../../src/sdfs/chunks/hash.ts";
 import { IoSlots } from "../../../src/sdfs/chunks/io-slots.ts";
 import { chunkOf, collect } from "./support.ts";
 
@@ -40,8 +41,11 @@ test("chunks of 4 MiB and a rest, the same for any pieces", async (t) => {
   await fc.assert(
     fc.asyncProperty(length, sizes, fc.boolean(), async (total, pieces, withSlots) => {
       const bytes = bytesOf(total);
-      const io = withSlots ? new IoSlots(1) : undefined;
-      const chunks = await collect(cutChunks(inPieces(bytes, pieces), io));
+      const io = new IoSlots(1);
+      const inSlots = async (piece: Uint8Array): Promise<ChunkHash> =>
+        io.runAlways(async () => hashOf(piece));
+      const hash = withSlots ? inSlots : hashOf;
+      const chunks = await collect(cutChunks(inPieces(bytes, pieces), hash));
       t.is(chunks.length, Math.ceil(total / maxChunkBytes));
       for (const [n, chunk] of chunks.entries()) {
         const expected = chunkOf(bytes.subarray(n * maxChunkBytes, (n + 1) * maxChunkBytes));
@@ -67,7 +71,7 @@ test("nothing of the stream is read before it is asked for, and leaving closes i
       closed = true;
     }
   }
-  for await (const { bytes } of cutChunks(endless())) {
+  for await (const { bytes } of cutChunks(endless(), hashOf)) {
     t.is(bytes.length, maxChunkBytes);
     break;
   }
@@ -80,5 +84,5 @@ test("what breaks the stream breaks the cutting", async (t) => {
     yield new Uint8Array(10);
     throw new Error("the client went away");
   }
-  await t.throwsAsync(collect(cutChunks(breaking())), { message: "the client went away" });
+  await t.throwsAsync(collect(cutChunks(breaking(), hashOf)), { message: "the client went away" });
 });
