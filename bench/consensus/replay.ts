@@ -18,6 +18,7 @@ import { SnapshotSource } from "../../src/node/snapshots/snapshot-source.ts";
 import { SnapshotStage } from "../../src/node/snapshots/snapshot-stage.ts";
 import { type OpenedStores, openStores } from "../../src/node/stores/open-stores.ts";
 import { establishIdentity } from "../../src/node/stores/identity.ts";
+import { systemDisk } from "../../src/node/stores/system-disk.ts";
 
 export interface Replayed {
   readonly entries: number;
@@ -53,8 +54,13 @@ function fatal(error: unknown): void {
 
 async function makeLog(directory: string, entries: number, log: Logger): Promise<void> {
   await using scope = new Scope();
-  const established = await establishIdentity(directory, founder.name, [founder]);
-  const { logStore } = await openStores(directory, established, { scope, log, onFatal: fatal });
+  const established = await establishIdentity(directory, founder.name, [founder], systemDisk);
+  const { logStore } = await openStores(directory, established, {
+    disk: systemDisk,
+    scope,
+    log,
+    onFatal: fatal,
+  });
   const term = Term(1);
   const hardState = { term, vote: NodeId(founder.name) };
   for (let from = 1; from <= entries; from += batch)
@@ -75,8 +81,8 @@ async function makeLog(directory: string, entries: number, log: Logger): Promise
 
 async function applyLog(directory: string, entries: number, log: Logger): Promise<Replayed> {
   const scope = new Scope();
-  const opening = { scope, log, onFatal: fatal };
-  const established = await establishIdentity(directory, founder.name, [founder]);
+  const opening = { disk: systemDisk, scope, log, onFatal: fatal };
+  const established = await establishIdentity(directory, founder.name, [founder], systemDisk);
   const startMs = performance.now();
   const stores = await openStores(directory, established, opening);
   const { logStore, recovered, state, machine } = stores;
@@ -112,7 +118,7 @@ async function takeSnapshot(
     baseIndex: () => logStore.base.index,
     now: () => performance.now(),
   });
-  const stage = await SnapshotStage.open(directory, stateFolder);
+  const stage = await SnapshotStage.open(directory, stateFolder, systemDisk);
   const fetcher = new SnapshotFetcher({
     stage,
     request: async (_to, request) => source.chunk(request),

@@ -3,7 +3,6 @@
  * knows everybody; whoever reads it sees the whole daemon.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import { hasCode, IDunnoError } from "../lib/errors.ts";
@@ -30,6 +29,7 @@ import {
 } from "./stores/identity.ts";
 import { makeRaft, makeRegistration, openChunks } from "./opening.ts";
 import { forgetStores, openStores } from "./stores/open-stores.ts";
+import { systemDisk } from "./stores/system-disk.ts";
 
 /** The version that status shows. */
 export const version = "0.1.0";
@@ -75,7 +75,7 @@ export interface RunningNode {
  * @throws IDunnoError DIRECTORY_IN_USE, WRONG_DIRECTORY, PORT_IN_USE, CORRUPT
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  await mkdir(options.dataDirectory, { recursive: true });
+  await disk.files.mkdir(options.dataDirectory, { recursive: true });
   const log = openLog(options.name, options.logFile);
   const stop = new Stop(log);
   const scope = new Scope();
@@ -124,6 +124,8 @@ class Stop {
 
 /** Monotonic time of this process. */
 const clock = { now: () => performance.now() };
+/** Where the data directory is. */
+const disk = systemDisk;
 
 async function open(
   options: NodeOptions,
@@ -135,7 +137,7 @@ async function open(
   const established = await establish(options);
   const { identity } = established;
   const boot = randomBytes(8).toString("hex");
-  const opening = { scope, log, onFatal: stop.fatal };
+  const opening = { disk, scope, log, onFatal: stop.fatal };
   const close = closer(scope, log, stop);
   let node: Node | undefined;
 
@@ -156,7 +158,7 @@ async function open(
   const peers = await listenForPeers(options, { identity, boot, raft, machine, log }, () => node);
   scope.defer(async () => peers.close());
   const loopDelay = watchLoop(scope);
-  const stored = { log, raft, logStore, state, machine, stage, stateFolder };
+  const stored = { disk, log, raft, logStore, state, machine, stage, stateFolder };
   const made = new Node(
     { self: NodeId(identity.node), boot, directory, identity, version },
     {
@@ -204,16 +206,16 @@ async function establish({
   bootstrap,
   join,
 }: NodeOptions): ReturnType<typeof establishIdentity> {
-  const found = await readIdentity(dataDirectory);
-  if (join === undefined) return establishIdentity(dataDirectory, name, bootstrap);
+  const found = await readIdentity(dataDirectory, disk.files);
+  if (join === undefined) return establishIdentity(dataDirectory, name, bootstrap, disk);
   if (found === undefined)
     return { identity: joinIdentity(name, await askCluster(join)), isNew: true };
-  const established = await establishIdentity(dataDirectory, name, undefined);
+  const established = await establishIdentity(dataDirectory, name, undefined, disk);
   const joined = await askOnce(join);
   if (joined?.cluster !== found.cluster || joined.generation <= found.generation)
     return established;
   // The cluster went on without this node (recovery.ts): what its log says counts for nothing any more.
-  await forgetStores(dataDirectory);
+  await forgetStores(dataDirectory, disk);
   return { identity: rejoinIdentity(found, joined), isNew: true };
 }
 
@@ -223,12 +225,12 @@ function watchDisk(
   { services }: Node,
   { log, scope }: { readonly log: Logger; readonly scope: Scope },
 ): void {
-  const disk = new DiskWatch(
+  const watch = new DiskWatch(
     { directory, reserveBytes: diskReserveBytes ?? defaultReserveBytes },
     { log, onChange: (full) => services.driver.storageFull(full) },
   );
-  scope.defer(async () => disk.close());
-  disk.start();
+  scope.defer(async () => watch.close());
+  watch.start();
 }
 
 /** Event-loop delay since the start, sampled every 10 ms: what explains a false election. */

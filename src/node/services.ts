@@ -23,6 +23,7 @@ import { type DriverPorts, RaftDriver } from "./raft-driver.ts";
 import { foundersOf } from "./opening.ts";
 import { SnapshotExchange } from "./snapshots/snapshot-exchange.ts";
 import type { SnapshotStage } from "./snapshots/snapshot-stage.ts";
+import type { Disk } from "./stores/disk.ts";
 import type { Identity } from "./stores/identity.ts";
 import type { LogStore } from "./stores/log-store.ts";
 import type { StateStore } from "./stores/state-store.ts";
@@ -75,6 +76,7 @@ export interface NodeParts extends Pick<
   | "loopDelay"
 > {
   readonly clock: MonotonicClock;
+  readonly disk: Disk;
   readonly cache: ChunkCache;
   readonly stage: SnapshotStage;
   readonly stateFolder: string;
