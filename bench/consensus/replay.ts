@@ -19,6 +19,7 @@ import { SnapshotStage } from "../../src/node/snapshots/snapshot-stage.ts";
 import { type OpenedStores, openStores } from "../../src/node/stores/open-stores.ts";
 import { establishIdentity } from "../../src/node/stores/identity.ts";
 import { systemRuntime } from "../../src/node/system-runtime.ts";
+import { systemDisk } from "../../src/node/stores/system-disk.ts";
 
 export interface Replayed {
   readonly entries: number;
@@ -54,8 +55,9 @@ function fatal(error: unknown): void {
 
 async function makeLog(directory: string, entries: number, log: Logger): Promise<void> {
   await using scope = new Scope();
-  const established = await establishIdentity(directory, founder.name, [founder]);
+  const established = await establishIdentity(directory, founder.name, [founder], systemDisk);
   const { logStore } = await openStores(directory, established, {
+    disk: systemDisk,
     scope,
     log,
     runtime: systemRuntime,
@@ -81,13 +83,8 @@ async function makeLog(directory: string, entries: number, log: Logger): Promise
 
 async function applyLog(directory: string, entries: number, log: Logger): Promise<Replayed> {
   const scope = new Scope();
-  const opening = {
-    scope,
-    log,
-    runtime: systemRuntime,
-    onFatal: fatal,
-  };
-  const established = await establishIdentity(directory, founder.name, [founder]);
+  const opening = { disk: systemDisk, scope, log, runtime: systemRuntime, onFatal: fatal };
+  const established = await establishIdentity(directory, founder.name, [founder], systemDisk);
   const startMs = performance.now();
   const stores = await openStores(directory, established, opening);
   const { logStore, recovered, state, machine } = stores;
@@ -124,7 +121,7 @@ async function takeSnapshot(
     baseIndex: () => logStore.base.index,
     runtime: systemRuntime,
   });
-  const stage = await SnapshotStage.open(directory, stateFolder);
+  const stage = await SnapshotStage.open(directory, stateFolder, systemDisk);
   const fetcher = new SnapshotFetcher({
     stage,
     request: async (_to, request) => source.chunk(request),

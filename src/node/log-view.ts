@@ -4,13 +4,13 @@ import type { LogEntryView } from "../lib/api/files.ts";
 import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
 import { decodeCommand } from "../machine/codec.ts";
 import type { Entry } from "../raft/types.ts";
+import { checkSettled, type Disk } from "./stores/disk.ts";
 import { readIdentity } from "./stores/identity.ts";
-import { checkSettled } from "./stores/level-check.ts";
-import { openDatabase } from "./stores/level.ts";
 import { readBase } from "./stores/log-base.ts";
 import { damageKey } from "./stores/log-recovery.ts";
 import { walkLog } from "./stores/log-walk.ts";
 import { MarkFile } from "./stores/mark.ts";
+import { systemDisk } from "./stores/system-disk.ts";
 
 export function entryView(entry: Entry, chain: Uint8Array): LogEntryView {
   const view: LogEntryView = {
@@ -45,8 +45,11 @@ function plain(value: unknown): unknown {
  * The log of a stopped node from its base on, every entry checked: CRC, contiguity, chain, and that it reaches the mark.
  * @throws IDunnoError DIRECTORY_IN_USE while the node runs, WRONG_DIRECTORY, CORRUPT naming the first bad entry
  */
-export async function* openLogDirectory(directory: string): AsyncGenerator<LogEntryView> {
-  if ((await readIdentity(directory)) === undefined)
+export async function* openLogDirectory(
+  directory: string,
+  disk: Disk = systemDisk,
+): AsyncGenerator<LogEntryView> {
+  if ((await readIdentity(directory, disk.files)) === undefined)
     throw new IDunnoError("WRONG_DIRECTORY", {
       directory,
       why: "there is no identity.json: give the --data-dir of a node",
@@ -58,10 +61,10 @@ export async function* openLogDirectory(directory: string): AsyncGenerator<LogEn
       remedy: "start the node: it discards what is damaged and is refilled by its peers",
     });
   // LevelDB must not open damaged files: it drops what it cannot read, or ends the process.
-  const { faults } = await checkSettled(join(directory, "raft"));
+  const { faults } = await checkSettled(disk, join(directory, "raft"));
   if (faults.length > 0) throw corrupt(faults.join("; "));
-  const database = await openDatabase(join(directory, "raft"));
-  const mark = await MarkFile.open(directory);
+  const database = await disk.openDatabase(join(directory, "raft"));
+  const mark = await MarkFile.open(directory, disk.files);
   try {
     const base = readBase(database);
     if (base === undefined) throw corrupt("the record of the log's base");

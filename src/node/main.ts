@@ -3,7 +3,6 @@
  * knows everybody; whoever reads it sees the whole daemon.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
@@ -33,6 +32,7 @@ import {
 import { makeRaft, makeRegistration, openChunks } from "./opening.ts";
 import { forgetStores, openStores } from "./stores/open-stores.ts";
 import { systemRuntime } from "./system-runtime.ts";
+import { systemDisk } from "./stores/system-disk.ts";
 
 /** The version that status shows. */
 export const version = "0.1.0";
@@ -78,7 +78,7 @@ export interface RunningNode {
  * @throws IDunnoError DIRECTORY_IN_USE, WRONG_DIRECTORY, PORT_IN_USE, CORRUPT
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  await mkdir(options.dataDirectory, { recursive: true });
+  await disk.files.mkdir(options.dataDirectory, { recursive: true });
   const log = openLog(options.name, options.logFile);
   const stop = new Stop(log);
   const scope = new Scope();
@@ -125,6 +125,9 @@ class Stop {
   }
 }
 
+/** Where the data directory is. */
+const disk = systemDisk;
+
 async function open(
   options: NodeOptions,
   log: Logger,
@@ -136,7 +139,7 @@ async function open(
   const { identity } = established;
   const boot = randomBytes(8).toString("hex");
   const runtime = systemRuntime;
-  const opening = { scope, log, runtime, onFatal: stop.fatal };
+  const opening = { disk, scope, log, runtime, onFatal: stop.fatal };
   const close = closer(scope, log, stop);
   let node: Node | undefined;
 
@@ -152,7 +155,7 @@ async function open(
   const peers = await listenForPeers(options, { identity, boot, raft, machine, log }, () => node);
   scope.defer(async () => peers.close());
   const loopDelay = watchLoop(scope);
-  const stored = { log, runtime, raft, logStore, state, machine, stage, stateFolder };
+  const stored = { disk, log, runtime, raft, logStore, state, machine, stage, stateFolder };
   const made = new Node(
     { self: NodeId(identity.node), boot, directory, identity, version },
     {
@@ -200,16 +203,16 @@ async function establish({
   bootstrap,
   join,
 }: NodeOptions): ReturnType<typeof establishIdentity> {
-  const found = await readIdentity(dataDirectory);
-  if (join === undefined) return establishIdentity(dataDirectory, name, bootstrap);
+  const found = await readIdentity(dataDirectory, disk.files);
+  if (join === undefined) return establishIdentity(dataDirectory, name, bootstrap, disk);
   if (found === undefined)
     return { identity: joinIdentity(name, await askCluster(join)), isNew: true };
-  const established = await establishIdentity(dataDirectory, name, undefined);
+  const established = await establishIdentity(dataDirectory, name, undefined, disk);
   const joined = await askOnce(join);
   if (joined?.cluster !== found.cluster || joined.generation <= found.generation)
     return established;
   // The cluster went on without this node (recovery.ts): what its log says counts for nothing any more.
-  await forgetStores(dataDirectory);
+  await forgetStores(dataDirectory, disk);
   return { identity: rejoinIdentity(found, joined), isNew: true };
 }
 
@@ -232,12 +235,12 @@ function watchDisk(
   { services }: Node,
   { log, scope }: { readonly log: Logger; readonly scope: Scope },
 ): void {
-  const disk = new DiskWatch(
+  const watch = new DiskWatch(
     { directory, reserveBytes: diskReserveBytes ?? defaultReserveBytes },
     { runtime: systemRuntime, log, onChange: (full) => services.driver.storageFull(full) },
   );
-  scope.defer(async () => disk.close());
-  disk.start();
+  scope.defer(async () => watch.close());
+  watch.start();
 }
 
 /** Event-loop delay since the start, sampled every 10 ms: what explains a false election. */

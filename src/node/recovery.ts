@@ -14,13 +14,13 @@ import { LogIndex, NodeId, Term } from "../lib/types.ts";
 import { encodeConfiguration, simpleConfiguration } from "../raft/configuration.ts";
 import { openLog } from "./log.ts";
 import { foundersOf } from "./opening.ts";
+import { checkSettled, type Disk } from "./stores/disk.ts";
 import { type Identity, keepIdentity, readIdentity } from "./stores/identity.ts";
-import { checkSettled } from "./stores/level-check.ts";
-import { openDatabase } from "./stores/level.ts";
 import { emptyState, judgeLog, type Recovered, type StatePosition } from "./stores/log-recovery.ts";
 import { MarkFile } from "./stores/mark.ts";
 import { openStores, peekState } from "./stores/open-stores.ts";
 import { systemRuntime } from "./system-runtime.ts";
+import { systemDisk } from "./stores/system-disk.ts";
 
 /** What a stopped node has. Of several survivors the one with the highest (lastTerm, lastIndex) has the most. */
 export interface RecoveryView {
@@ -43,15 +43,18 @@ export interface RecoveryView {
  * Looks at the data directory of a stopped node, and changes nothing.
  * @throws IDunnoError WRONG_DIRECTORY, DIRECTORY_IN_USE, CORRUPT when the log cannot be opened at all
  */
-export async function inspectDirectory(directory: string): Promise<RecoveryView> {
-  const identity = await identityOf(directory);
+export async function inspectDirectory(
+  directory: string,
+  disk: Disk = systemDisk,
+): Promise<RecoveryView> {
+  const identity = await identityOf(directory, disk);
   const path = join(directory, "raft");
-  const state = (await peekState(directory)) ?? emptyState;
-  const { faults } = await checkSettled(path);
+  const state = (await peekState(directory, disk)) ?? emptyState;
+  const { faults } = await checkSettled(disk, path);
   // Such files are not opened, and what they hold beyond the state is not to be had (open-stores.ts).
   if (faults.length > 0) return viewOfState(identity, state, faults);
-  const database = await openDatabase(path);
-  const mark = await MarkFile.open(directory);
+  const database = await disk.openDatabase(path);
+  const mark = await MarkFile.open(directory, disk.files);
   try {
     const judged = await judgeLog(database, { mark: mark.last, isNew: false, state, faults });
     return viewOf(identity, judged, state.index);
@@ -68,9 +71,10 @@ export async function inspectDirectory(directory: string): Promise<RecoveryView>
 export async function recoverDirectory(
   directory: string,
   { acceptLoss }: { readonly acceptLoss: boolean },
+  disk: Disk = systemDisk,
 ): Promise<RecoveryView> {
-  const identity = await identityOf(directory);
-  const before = await inspectDirectory(directory);
+  const identity = await identityOf(directory, disk);
+  const before = await inspectDirectory(directory, disk);
   if (before.damage.length > 0 && !acceptLoss)
     throw new IDunnoError("CORRUPT", {
       file: directory,
@@ -78,7 +82,7 @@ export async function recoverDirectory(
       remedy: "recover another survivor, or accept the loss with --accept-loss",
     });
   const raised = { ...identity, generation: identity.generation + 1 };
-  await keepIdentity(directory, raised); // Y1
+  await keepIdentity(directory, raised, disk.files); // Y1
   await using scope = new Scope();
   const log = openLog(identity.node, undefined);
   const failures: unknown[] = [];
@@ -86,6 +90,7 @@ export async function recoverDirectory(
     directory,
     { identity: raised, isNew: false },
     {
+      disk,
       scope,
       log,
       runtime: systemRuntime,
@@ -116,8 +121,8 @@ export async function recoverDirectory(
   return before;
 }
 
-async function identityOf(directory: string): Promise<Identity> {
-  const identity = await readIdentity(directory);
+async function identityOf(directory: string, { files }: Disk): Promise<Identity> {
+  const identity = await readIdentity(directory, files);
   if (identity !== undefined) return identity;
   throw new IDunnoError("WRONG_DIRECTORY", {
     directory,

@@ -19,6 +19,7 @@ import { foundersOf } from "./opening.ts";
 import type { CachedChunks, Chunks, Inference, LocalModels, LoopDelay, Peers } from "./ports.ts";
 import { SnapshotExchange } from "./snapshots/snapshot-exchange.ts";
 import type { SnapshotStage } from "./snapshots/snapshot-stage.ts";
+import type { Disk } from "./stores/disk.ts";
 import type { Identity } from "./stores/identity.ts";
 import type { LogStore } from "./stores/log-store.ts";
 import type { StateStore } from "./stores/state-store.ts";
@@ -72,6 +73,7 @@ export interface NodeParts extends Pick<
   | "executor"
   | "loopDelay"
 > {
+  readonly disk: Disk;
   readonly cache: CachedChunks;
   /** Models on this machine, made from files of the store. */
   readonly makeModels: (files: Files) => LocalModels;

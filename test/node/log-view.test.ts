@@ -11,16 +11,17 @@ import { recoverLog } from "../../src/node/stores/log-recovery.ts";
 import { LogStore } from "../../src/node/stores/log-store.ts";
 import { MarkFile } from "../../src/node/stores/mark.ts";
 import { systemRuntime } from "../../src/node/system-runtime.ts";
+import { systemDisk } from "../../src/node/stores/system-disk.ts";
 
 /** The directory of a stopped node with ten entries. */
 async function stopped(t: { teardown: (f: () => Promise<void>) => void }): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "idunno-view-"));
   t.teardown(async () => rm(path, { recursive: true }));
   const founders = [{ name: "n1", host: "127.0.0.1", port: 7001 }];
-  const { identity } = await establishIdentity(path, "n1", founders);
-  await keepIdentity(path, identity);
+  const { identity } = await establishIdentity(path, "n1", founders, systemDisk);
+  await keepIdentity(path, identity, systemDisk.files);
   const database = await openDatabase(join(path, "raft"));
-  const mark = await MarkFile.open(path);
+  const mark = await MarkFile.open(path, systemDisk.files);
   const store = new LogStore(
     database,
     mark,
@@ -48,7 +49,7 @@ async function stopped(t: { teardown: (f: () => Promise<void>) => void }): Promi
 test("the log of a stopped node that was compacted begins after its base", async (t) => {
   const path = await stopped(t);
   const database = await openDatabase(join(path, "raft"));
-  const mark = await MarkFile.open(path);
+  const mark = await MarkFile.open(path, systemDisk.files);
   const recovered = await recoverLog(database, mark.last, false, systemRuntime);
   const store = new LogStore(database, mark, recovered, systemRuntime);
   await store.compact(LogIndex(4), undefined);

@@ -16,6 +16,7 @@ import { establishIdentity } from "../../src/node/stores/identity.ts";
 import { configurationOf } from "../../src/node/stores/log-recovery.ts";
 import { type OpenedStores, openStores } from "../../src/node/stores/open-stores.ts";
 import { systemRuntime } from "../../src/node/system-runtime.ts";
+import { systemDisk } from "../../src/node/stores/system-disk.ts";
 import {
   decodeConfiguration,
   encodeConfiguration,
@@ -38,12 +39,18 @@ export async function openWorld(directory: string, founders: readonly string[]):
   await mkdir(directory, { recursive: true });
   const scope = new Scope();
   const list = founders.map((name, i) => ({ name, host: "127.0.0.1", port: 7_001 + i }));
-  const established = await establishIdentity(directory, "n1", list);
+  const established = await establishIdentity(directory, "n1", list, systemDisk);
   const onFatal = (error: unknown): void => {
     throw error;
   };
   try {
-    const ports = { scope, log: log as unknown as Logger, runtime: systemRuntime, onFatal };
+    const ports = {
+      disk: systemDisk,
+      scope,
+      log: log as unknown as Logger,
+      runtime: systemRuntime,
+      onFatal,
+    };
     return { ...(await openStores(directory, established, ports)), scope, directory };
   } catch (error) {
     await scope[Symbol.asyncDispose]();
@@ -183,6 +190,7 @@ export class Healthy {
     const { directory, state, machine, stage, logStore } = to;
     const installer = new SnapshotInstaller(to.stateFolder, {
       directory,
+      disk: systemDisk,
       state,
       machine,
       stage,

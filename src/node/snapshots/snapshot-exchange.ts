@@ -2,7 +2,6 @@
  * Snapshots at work in one node: sends them to whom the log cannot bring forward, fetches and installs one when this
  * node is behind the leader's log, and cuts the log. The core decides (src/raft/snapshot.ts); here are the bytes.
  */
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { IDunnoError } from "../../lib/errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
@@ -15,6 +14,7 @@ import type { Logger } from "../log.ts";
 import type { Observer } from "../metrics.ts";
 import type { Peers } from "../ports.ts";
 import type { RaftDriver } from "../raft-driver.ts";
+import type { Disk } from "../stores/disk.ts";
 import type { LogStore } from "../stores/log-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
 import { Compactor, defaultCompaction } from "./compactor.ts";
@@ -26,6 +26,7 @@ import type { SnapshotStage, Staged } from "./snapshot-stage.ts";
 
 export interface SnapshotExchangePorts {
   readonly directory: string;
+  readonly disk: Disk;
   /** Name of the state's folder as it was opened. */
   readonly stateFolder: string;
   readonly stage: SnapshotStage;
@@ -125,7 +126,8 @@ export class SnapshotExchange {
   async #dismiss({ folder, database }: Staged): Promise<void> {
     this.#staged = undefined;
     await database.close();
-    await rm(join(this.#ports.directory, folder), { recursive: true });
+    const { directory, disk } = this.#ports;
+    await disk.files.rm(join(directory, folder), { recursive: true });
   }
 
   /** Part of the write that installs: the staged state becomes the node's, then the log begins after it. */

@@ -3,12 +3,12 @@
  * change in one turn of the loop, so that nobody sees half of it. The log follows: see log-store.ts, B2, for what a
  * crash in between leaves.
  */
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Machine } from "../../machine/machine.ts";
 import { hotTables } from "../../machine/tables.ts";
 import type { Logger } from "../log.ts";
-import type { Database } from "../stores/level.ts";
+import type { Database } from "../stores/database.ts";
+import type { Disk } from "../stores/disk.ts";
 import { writeStatePointer } from "../stores/state-folders.ts";
 import { openRow } from "../stores/state-rows.ts";
 import type { StateStore } from "../stores/state-store.ts";
@@ -17,6 +17,7 @@ import type { SnapshotStage, Staged } from "./snapshot-stage.ts";
 
 export interface InstallerPorts {
   readonly directory: string;
+  readonly disk: Disk;
   readonly state: StateStore;
   readonly machine: Machine;
   readonly stage: SnapshotStage;
@@ -39,10 +40,10 @@ export class SnapshotInstaller {
    * the pointer may have moved.
    */
   async install({ folder, database, position }: Staged): Promise<SnapshotPosition> {
-    const { directory, state, machine, stage, log } = this.#ports;
+    const { directory, disk, state, machine, stage, log } = this.#ports;
     await state.settled();
     const rows = await hotRowsOf(database);
-    await writeStatePointer(directory, { folder, installedIndex: position.index });
+    await writeStatePointer(directory, { folder, installedIndex: position.index }, disk.files);
     const closeOld = state.adopt(database);
     machine.reload(rows);
     stage.installed(folder);
@@ -54,10 +55,10 @@ export class SnapshotInstaller {
   }
 
   async #clean(closeOld: () => Promise<void>, folder: string): Promise<void> {
-    const { directory, log } = this.#ports;
+    const { directory, disk, log } = this.#ports;
     try {
       await closeOld();
-      await rm(join(directory, folder), { recursive: true });
+      await disk.files.rm(join(directory, folder), { recursive: true });
     } catch (error) {
       // The next start deletes it.
       log.warn("old-state-left", { folder, error: String(error) });

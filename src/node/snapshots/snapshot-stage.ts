@@ -5,11 +5,10 @@
  *  T2 while the row that says so is there, the folder is no state (open-stores.ts refuses it as one);
  *  T3 the row goes only when rows, their CRC and the applied position are those that the sender announced.
  */
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { IDunnoError } from "../../lib/errors.ts";
-import { checkLevel } from "../stores/level-check.ts";
-import { type Database, openDatabase, type Operation, writeSynced } from "../stores/level.ts";
+import { type Database, type Operation, writeSynced } from "../stores/database.ts";
+import type { Disk } from "../stores/disk.ts";
 import { nextState, otherStates } from "../stores/state-folders.ts";
 import { openRow, readPosition, sealRow, stageKey } from "../stores/state-rows.ts";
 import {
@@ -44,11 +43,17 @@ interface Gathering {
 
 export class SnapshotStage {
   readonly #directory: string;
+  readonly #disk: Disk;
   #current: string;
   #gathering: Gathering | undefined;
 
-  private constructor(directory: string, current: string, gathering: Gathering | undefined) {
+  private constructor(
+    directory: string,
+    { current, gathering }: { current: string; gathering: Gathering | undefined },
+    disk: Disk,
+  ) {
     this.#directory = directory;
+    this.#disk = disk;
     this.#current = current;
     this.#gathering = gathering;
   }
@@ -57,13 +62,14 @@ export class SnapshotStage {
    * Finds what an earlier start received; deletes every other folder beside the state.
    * @param current name of the state's folder
    */
-  static async open(directory: string, current: string): Promise<SnapshotStage> {
-    const others = await otherStates(directory, current);
+  static async open(directory: string, current: string, disk: Disk): Promise<SnapshotStage> {
+    const others = await otherStates(directory, current, disk.files);
     const newest = others.at(-1);
     for (const name of others)
-      if (name !== newest) await rm(join(directory, name), { recursive: true });
-    const gathering = newest === undefined ? undefined : await resume(directory, newest);
-    return new SnapshotStage(directory, current, gathering);
+      if (name !== newest) await disk.files.rm(join(directory, name), { recursive: true });
+    const gathering =
+      newest === undefined ? undefined : await resume(join(directory, newest), newest, disk);
+    return new SnapshotStage(directory, { current, gathering }, disk);
   }
 
   /** How far the snapshot has come; undefined: none is coming. */
@@ -74,9 +80,9 @@ export class SnapshotStage {
   /** Begins with a snapshot, and forgets any other. */
   async begin(head: SnapshotHead): Promise<void> {
     await this.discard();
-    const others = await otherStates(this.#directory, this.#current);
+    const others = await otherStates(this.#directory, this.#current, this.#disk.files);
     const folder = nextState([this.#current, ...others]);
-    const database = await openDatabase(join(this.#directory, folder));
+    const database = await this.#disk.openDatabase(join(this.#directory, folder));
     const { snapshot, index } = head;
     this.#gathering = { folder, database, progress: { snapshot, index, after: "", ...noTally } };
   }
@@ -132,7 +138,7 @@ export class SnapshotStage {
     this.#gathering = undefined;
     if (gathering === undefined) return;
     await gathering.database.close();
-    await rm(join(this.#directory, gathering.folder), { recursive: true });
+    await this.#disk.files.rm(join(this.#directory, gathering.folder), { recursive: true });
   }
 
   #required(): Gathering {
@@ -148,16 +154,15 @@ export class SnapshotStage {
 }
 
 /** What is not whole, or says not how far it came, is worth less than asking again. */
-async function resume(directory: string, folder: string): Promise<Gathering | undefined> {
-  const path = join(directory, folder);
-  const { faults } = await checkLevel(path);
+async function resume(path: string, folder: string, disk: Disk): Promise<Gathering | undefined> {
+  const { faults } = await disk.checkDatabase(path);
   if (faults.length === 0) {
-    const database = await openDatabase(path);
+    const database = await disk.openDatabase(path);
     const progress = progressIn(database);
     if (progress !== undefined) return { folder, database, progress };
     await database.close();
   }
-  await rm(path, { recursive: true });
+  await disk.files.rm(path, { recursive: true });
   return undefined;
 }
 

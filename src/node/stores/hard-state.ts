@@ -3,7 +3,7 @@ import { IDunnoError } from "../../lib/errors.ts";
 import { pack, unpack } from "../../lib/msgpack.ts";
 import { NodeId, Term } from "../../lib/types.ts";
 import type { HardState } from "../../raft/types.ts";
-import { type Database, type Operation, readQuietly } from "./level.ts";
+import { type Database, type Operation, readQuietly } from "./database.ts";
 import type { Mark } from "./mark.ts";
 import { seal, unseal } from "./seal.ts";
 

@@ -3,10 +3,10 @@
  * of which every handshake checks. A wiped node gets another incarnation and cannot come back as the old one.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { IDunnoError } from "../../lib/errors.ts";
 import { parser, type Static, Type } from "../../lib/schema.ts";
+import type { FileSystem } from "./disk.ts";
 
 /** The data directory's format: a newer one is refused. */
 export const directoryFormat = 1;
@@ -39,11 +39,14 @@ export type Founder = Identity["founders"][number];
 const parse = parser(Identity, "identity.json");
 
 /** Reads the identity of a data directory; undefined when it has none yet. */
-export async function readIdentity(directory: string): Promise<Identity | undefined> {
+export async function readIdentity(
+  directory: string,
+  files: FileSystem,
+): Promise<Identity | undefined> {
   const path = join(directory, "identity.json");
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = await files.readFile(path, "utf8");
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;
@@ -82,8 +85,9 @@ export async function establishIdentity(
   directory: string,
   node: string,
   founders: readonly Founder[] | undefined,
+  { files }: { readonly files: FileSystem },
 ): Promise<{ readonly identity: Identity; readonly isNew: boolean }> {
-  const found = await readIdentity(directory);
+  const found = await readIdentity(directory, files);
   const cluster = founders === undefined ? undefined : clusterId(founders);
   if (found !== undefined) {
     if (found.node !== node)
@@ -145,8 +149,13 @@ export function rejoinIdentity(identity: Identity, joined: JoinedCluster): Ident
 }
 
 /** The last step of making a data directory: from now on a log or a mark that is missing is damage. */
-export async function keepIdentity(directory: string, identity: Identity): Promise<void> {
-  await writeDurably(directory, "identity.json", `${JSON.stringify(identity, undefined, 2)}\n`);
+export async function keepIdentity(
+  directory: string,
+  identity: Identity,
+  files: FileSystem,
+): Promise<void> {
+  const content = `${JSON.stringify(identity, undefined, 2)}\n`;
+  await writeDurably({ directory, name: "identity.json" }, content, files);
 }
 
 function clusterId(founders: readonly Founder[]): string {
@@ -156,25 +165,25 @@ function clusterId(founders: readonly Founder[]): string {
 
 /** Writes a file aside, syncs it, renames it and syncs the directory: it is there whole or not at all. */
 export async function writeDurably(
-  directory: string,
-  name: string,
+  { directory, name }: { readonly directory: string; readonly name: string },
   content: string,
+  files: FileSystem,
 ): Promise<void> {
-  await mkdir(directory, { recursive: true });
+  await files.mkdir(directory, { recursive: true });
   const aside = join(directory, `${name}.new`);
-  const file = await open(aside, "w");
+  const file = await files.open(aside, "w");
   try {
     await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();
   }
-  await rename(aside, join(directory, name));
-  await syncDirectory(directory);
+  await files.rename(aside, join(directory, name));
+  await syncDirectory(directory, files);
 }
 
-export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, "r");
+export async function syncDirectory(directory: string, files: FileSystem): Promise<void> {
+  const handle = await files.open(directory, "r");
   try {
     await handle.sync();
   } finally {

@@ -53,15 +53,6 @@ export async function checkLevel(directory: string): Promise<LevelCheck> {
   return { faults, unchecked };
 }
 
-/**
- * The same for a directory that another process may have open: its files can change while they are read, so that what is
- * found wrong counts only when it is found again. Whoever opens the database next learns whether it is in use.
- */
-export async function checkSettled(directory: string): Promise<LevelCheck> {
-  const check = await checkLevel(directory);
-  return check.faults.length === 0 ? check : checkLevel(directory);
-}
-
 const nothing: LevelCheck = { faults: [], unchecked: 0 };
 
 async function namesIn(directory: string): Promise<string[]> {

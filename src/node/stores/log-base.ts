@@ -8,7 +8,7 @@ import { LogIndex, Term } from "../../lib/types.ts";
 import { decodeConfiguration, encodeConfiguration } from "../../raft/configuration.ts";
 import type { Configuration } from "../../raft/types.ts";
 import { chainBytes, chainStart } from "./entry-codec.ts";
-import { type Database, type Operation, readQuietly } from "./level.ts";
+import { type Database, type Operation, readQuietly } from "./database.ts";
 import { seal, unseal } from "./seal.ts";
 
 /** Key of the base; absent while the log begins at 1. */

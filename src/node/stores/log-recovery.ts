@@ -19,7 +19,7 @@ import { decodeConfiguration } from "../../raft/configuration.ts";
 import type { ConfigurationAt, Entry, HardState } from "../../raft/types.ts";
 import { mergeHardState, putHardState } from "./hard-state.ts";
 import type { StoredEntry } from "./entry-codec.ts";
-import { type Database, readQuietly, writeSynced } from "./level.ts";
+import { type Database, readQuietly, writeSynced } from "./database.ts";
 import { type LogPosition, logStart, putBase, readBase, type StoredBase } from "./log-base.ts";
 import { LogSizes } from "./log-sizes.ts";
 import { deleteFrom, deleteTo } from "./log-trim.ts";

@@ -21,7 +21,7 @@ import { entryBytes } from "../../raft/log.ts";
 import type { Configuration, Entry, HardState, PersistWrite } from "../../raft/types.ts";
 import { decodeEntry, encodeEntry, entryKey, type StoredEntry } from "./entry-codec.ts";
 import { putHardState } from "./hard-state.ts";
-import { type Database, type Operation, writeSynced } from "./level.ts";
+import { type Database, type Operation, writeSynced } from "./database.ts";
 import { type LogPosition, logStart, putBase, type StoredBase } from "./log-base.ts";
 import { damageKey, type Recovered } from "./log-recovery.ts";
 import type { LogSizes } from "./log-sizes.ts";

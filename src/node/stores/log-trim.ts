@@ -3,7 +3,7 @@ import type { Runtime } from "../../lib/runtime.ts";
 import { LogIndex } from "../../lib/types.ts";
 import { nextTurn } from "../deadline.ts";
 import { entryKey } from "./entry-codec.ts";
-import { type Database, type Operation, writeSynced } from "./level.ts";
+import { type Database, type Operation, writeSynced } from "./database.ts";
 
 /** Entries to a batch: some 60 KB of keys, a millisecond of the disk. */
 const trimBatch = 2_000;

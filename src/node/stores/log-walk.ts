@@ -1,7 +1,7 @@
 /** Walking the log from its base: what each start of a node and each inspection of a stopped one does. */
 import { LogIndex, type Term } from "../../lib/types.ts";
 import { chainOf, decodeEntry, entryKey, indexOfKey, type StoredEntry } from "./entry-codec.ts";
-import type { Database } from "./level.ts";
+import type { Database } from "./database.ts";
 import type { LogPosition } from "./log-base.ts";
 
 /**

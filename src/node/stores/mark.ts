@@ -10,12 +10,12 @@
  * So on open the log must contain the mark's entry (index, chain); if not, the log is damaged.
  */
 import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { IDunnoError } from "../../lib/errors.ts";
 import { LogIndex, NodeId, Term } from "../../lib/types.ts";
 import type { HardState } from "../../raft/types.ts";
+import type { FileSystem, OpenFile } from "./disk.ts";
 import { chainBytes } from "./entry-codec.ts";
 
 const slotBytes = 512;
@@ -34,13 +34,13 @@ export interface Mark {
 }
 
 export class MarkFile {
-  readonly #file: FileHandle;
+  readonly #file: OpenFile;
   readonly #path: string;
   #sequence: number;
   #last: Mark | undefined;
 
   private constructor(
-    file: FileHandle,
+    file: OpenFile,
     path: string,
     found: { sequence: number; mark: Mark } | undefined,
   ) {
@@ -51,11 +51,11 @@ export class MarkFile {
   }
 
   /** Opens the mark of a data directory. {@link last} is undefined when there is none, or none that is whole. */
-  static async open(directory: string): Promise<MarkFile> {
+  static async open(directory: string, files: FileSystem): Promise<MarkFile> {
     const path = join(directory, "mark");
     // O_DSYNC: a write returns when it is on the disk, which is one trip through libuv's pool instead of two.
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC;
-    const file = await open(path, flags, 0o644);
+    const file = await files.open(path, flags, 0o644);
     const bytes = Buffer.alloc(2 * slotBytes);
     await file.read(bytes, 0, bytes.length, 0);
     const slots = [decode(bytes.subarray(0, slotBytes)), decode(bytes.subarray(slotBytes))].filter(

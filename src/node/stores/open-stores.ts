@@ -6,7 +6,6 @@
  *  O2 a lone voter, whom nobody can refill, refuses to start before anything is set aside or deleted;
  *  O3 a state that is not whole is set aside: the log makes it anew, or, where the log begins later, a snapshot does.
  */
-import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { hasCode, IDunnoError } from "../../lib/errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
@@ -15,9 +14,9 @@ import { Machine } from "../../machine/machine.ts";
 import { hotTables } from "../../machine/tables.ts";
 import type { Logger } from "../log.ts";
 import { SnapshotStage } from "../snapshots/snapshot-stage.ts";
+import type { Database } from "./database.ts";
+import { checkSettled, type Disk } from "./disk.ts";
 import { type Identity, keepIdentity } from "./identity.ts";
-import { checkLevel, checkSettled } from "./level-check.ts";
-import { type Database, openDatabase } from "./level.ts";
 import {
   emptyState,
   judgeLog,
@@ -38,6 +37,7 @@ import { readPosition, stageKey } from "./state-rows.ts";
 import { StateStore } from "./state-store.ts";
 
 export interface StoresPorts {
+  readonly disk: Disk;
   readonly scope: Scope;
   readonly log: Logger;
   readonly runtime: Runtime;
@@ -71,14 +71,14 @@ export async function openStores(
   { identity, isNew }: { readonly identity: Identity; readonly isNew: boolean },
   ports: StoresPorts,
 ): Promise<OpenedStores> {
-  const { scope, log, runtime, onFatal, acceptsLoss = false } = ports;
-  const raft = await openRaft(directory, { identity, isNew, acceptsLoss }, log);
-  const mark = await MarkFile.open(directory);
+  const { disk, scope, log, runtime, onFatal, acceptsLoss = false } = ports;
+  const raft = await openRaft(directory, { identity, isNew, acceptsLoss }, { disk, log });
+  const mark = await MarkFile.open(directory, disk.files);
   const opened: { close: () => Promise<void> }[] = [mark, raft.database];
   try {
     const faults = raft.faults;
-    const pointer = await readStatePointer(directory);
-    const found = await findState(join(directory, pointer.folder), pointer, log);
+    const pointer = await readStatePointer(directory, disk.files);
+    const found = await findState(join(directory, pointer.folder), pointer, { disk, log });
     if (found.kind === "whole") opened.push(found.database);
     const position = found.kind === "whole" ? found.position : emptyState;
     const evidence = { mark: mark.last, isNew, state: position, faults };
@@ -93,9 +93,11 @@ export async function openStores(
     const logStore = new LogStore(raft.database, mark, recovered, runtime);
     logStore.onFailure(onFatal);
     if (recovered.damage.length === 0 && mark.last === undefined) await logStore.remark();
-    if (isNew) await keepIdentity(directory, identity);
+    if (isNew) await keepIdentity(directory, identity, disk.files);
     const rows =
-      found.kind === "whole" ? found.database : await freshState(directory, pointer, found, log);
+      found.kind === "whole"
+        ? found.database
+        : await freshState(directory, { pointer, found }, { disk, log });
     opened.length = 0;
     scope.defer(async () => logStore.close());
     const state = StateStore.open(rows, {
@@ -106,7 +108,7 @@ export async function openStores(
     scope.defer(async () => state.close());
     const machine = new Machine({ cold: state });
     for await (const [key, value] of hotRows(state)) machine.loadRow(key, value);
-    const stage = await SnapshotStage.open(directory, pointer.folder);
+    const stage = await SnapshotStage.open(directory, pointer.folder, disk);
     scope.defer(async () => stage.close());
     return { logStore, recovered, state, machine, stateFolder: pointer.folder, stage };
   } catch (error) {
@@ -120,11 +122,12 @@ export async function openStores(
  * Chunks and identity stay.
  * @throws IDunnoError DIRECTORY_IN_USE: the node runs
  */
-export async function forgetStores(directory: string): Promise<void> {
+export async function forgetStores(directory: string, disk: Disk): Promise<void> {
   const path = join(directory, "raft");
   // Its lock tells; damaged files are nobody's, and LevelDB had better not open them.
-  if ((await checkSettled(path)).faults.length === 0) await (await openDatabase(path)).close();
-  await forgetLog(directory);
+  if ((await checkSettled(disk, path)).faults.length === 0)
+    await (await disk.openDatabase(path)).close();
+  await forgetLog(directory, disk.files);
 }
 
 /** The rows of the hot tables alone: a start must not read a million files to know three jobs. */
@@ -143,30 +146,30 @@ async function openRaft(
     isNew,
     acceptsLoss,
   }: { readonly identity: Identity; readonly isNew: boolean; readonly acceptsLoss: boolean },
-  log: Logger,
+  { disk, log }: Pick<StoresPorts, "disk" | "log">,
 ): Promise<{ readonly database: Database; readonly faults: readonly string[] }> {
   const path = join(directory, "raft");
   // A directory whose making was cut short has promised nothing yet.
-  let { faults } = isNew ? { faults: [] } : await checkSettled(path);
+  let { faults } = isNew ? { faults: [] } : await checkSettled(disk, path);
   if (faults.length === 0)
     try {
-      return { database: await openDatabase(path), faults };
+      return { database: await disk.openDatabase(path), faults };
     } catch (error) {
       if (!hasCode(error, "CORRUPT")) throw error;
       faults = [error.message];
     }
   // Also finds out whether another process has the directory.
-  const state = await peekState(directory);
+  const state = await peekState(directory, disk);
   if (!acceptsLoss && isAlone(identity, state?.configuration)) throw refusal(path, faults); // O2, by all that is known without the log
-  await noteDamage(directory);
-  const aside = await setAside(directory, "raft");
+  await noteDamage(directory, disk);
+  const aside = await setAside(directory, "raft", disk.files);
   log.error("raft-set-aside", { folder: aside, faults });
-  return { database: await openDatabase(path), faults };
+  return { database: await disk.openDatabase(path), faults };
 }
 
 /** O1. */
-async function noteDamage(directory: string): Promise<void> {
-  const mark = await MarkFile.open(directory);
+async function noteDamage(directory: string, disk: Disk): Promise<void> {
+  const mark = await MarkFile.open(directory, disk.files);
   try {
     if (mark.last !== undefined) await mark.write({ ...mark.last, isDamaged: true });
   } finally {
@@ -175,29 +178,34 @@ async function noteDamage(directory: string): Promise<void> {
 }
 
 /** How far the state is; undefined: there is none that can be used. */
-export async function peekState(directory: string): Promise<StatePosition | undefined> {
-  const { folder, installedIndex } = await readStatePointer(directory);
+export async function peekState(directory: string, disk: Disk): Promise<StatePosition | undefined> {
+  const { folder, installedIndex } = await readStatePointer(directory, disk.files);
   const path = join(directory, folder);
-  if (!(await exists(path)) || (await checkLevel(path)).faults.length > 0) return undefined;
-  const found = await openFound(path, installedIndex);
+  if (!(await exists(path, disk)) || (await disk.checkDatabase(path)).faults.length > 0)
+    return undefined;
+  const found = await openFound(path, installedIndex, disk);
   if (found.kind === "lost") return undefined;
   await found.database.close();
   return found.position;
 }
 
-async function findState(path: string, pointer: StatePointer, log: Logger): Promise<Found> {
-  const { faults, unchecked } = await checkLevel(path);
+async function findState(
+  path: string,
+  pointer: StatePointer,
+  { disk, log }: Pick<StoresPorts, "disk" | "log">,
+): Promise<Found> {
+  const { faults, unchecked } = await disk.checkDatabase(path);
   if (unchecked > 0) log.info("state-unchecked", { folder: path, tables: unchecked });
   if (faults.length > 0) return { kind: "lost", faults };
-  if (pointer.installedIndex > 0 && !(await exists(path)))
+  if (pointer.installedIndex > 0 && !(await exists(path, disk)))
     return { kind: "lost", faults: ["missing"] };
-  return openFound(path, pointer.installedIndex);
+  return openFound(path, pointer.installedIndex, disk);
 }
 
-async function openFound(path: string, installedIndex: number): Promise<Found> {
+async function openFound(path: string, installedIndex: number, disk: Disk): Promise<Found> {
   let database: Database;
   try {
-    database = await openDatabase(path);
+    database = await disk.openDatabase(path);
   } catch (error) {
     if (!hasCode(error, "CORRUPT")) throw error;
     return { kind: "lost", faults: [error.message] };
@@ -221,15 +229,20 @@ async function openFound(path: string, installedIndex: number): Promise<Found> {
 /** O3. */
 async function freshState(
   directory: string,
-  { folder }: StatePointer,
-  { faults }: Extract<Found, { kind: "lost" }>,
-  log: Logger,
+  {
+    pointer: { folder },
+    found: { faults },
+  }: { readonly pointer: StatePointer; readonly found: Extract<Found, { kind: "lost" }> },
+  { disk, log }: Pick<StoresPorts, "disk" | "log">,
 ): Promise<Database> {
   const path = join(directory, folder);
-  const aside = (await exists(path)) ? await setAside(directory, folder) : undefined;
+  const aside = (await exists(path, disk))
+    ? await setAside(directory, folder, disk.files)
+    : undefined;
   log.error("state-set-aside", { folder: aside, faults });
-  if (folder !== "state") await writeStatePointer(directory, { folder, installedIndex: 0 });
-  return openDatabase(path);
+  if (folder !== "state")
+    await writeStatePointer(directory, { folder, installedIndex: 0 }, disk.files);
+  return disk.openDatabase(path);
 }
 
 /** O2. */
@@ -278,8 +291,8 @@ function isAlone(
   return voters.length === 1 && voters[0] === node && outgoing.length === 0;
 }
 
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
+async function exists(path: string, { files }: Disk): Promise<boolean> {
+  return files.access(path).then(
     () => true,
     () => false,
   );

@@ -1,7 +1,7 @@
 /**
  * A state's database with those who read it: when another takes its place, it is closed once the last of them has gone.
  */
-import type { Database, LevelSnapshot } from "./level.ts";
+import type { Database, LevelSnapshot } from "./database.ts";
 import { type AppliedPosition, readPosition } from "./state-rows.ts";
 
 export class StateFolder {

@@ -2,11 +2,11 @@
  * Which folder of a data directory is the state: `state`, or what the pointer file `state.json` names, once a snapshot
  * has taken its place. Also what lies beside it: a snapshot that is still coming, and a state that was found damaged.
  */
-import { readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { IDunnoError } from "../../lib/errors.ts";
 import { parser, Type } from "../../lib/schema.ts";
+import type { FileSystem } from "./disk.ts";
 import { syncDirectory, writeDurably } from "./identity.ts";
 
 const pointerFile = "state.json";
@@ -35,11 +35,14 @@ const parse = parser(
  * Where the state is, or is to be made.
  * @throws IDunnoError CORRUPT when the pointer is damaged: it is one line, which can be written by hand
  */
-export async function readStatePointer(directory: string): Promise<StatePointer> {
+export async function readStatePointer(
+  directory: string,
+  files: FileSystem,
+): Promise<StatePointer> {
   const path = join(directory, pointerFile);
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = await files.readFile(path, "utf8");
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT")
       return { folder: "state", installedIndex: 0 };
@@ -67,10 +70,14 @@ function damaged(path: string, cause: unknown): IDunnoError {
   );
 }
 
-export async function writeStatePointer(directory: string, pointer: StatePointer): Promise<void> {
+export async function writeStatePointer(
+  directory: string,
+  pointer: StatePointer,
+  files: FileSystem,
+): Promise<void> {
   const { folder, installedIndex } = pointer;
   const content = { format: 1, folder, installedIndex, crc: checksum(pointer) };
-  await writeDurably(directory, pointerFile, `${JSON.stringify(content)}\n`);
+  await writeDurably({ directory, name: pointerFile }, `${JSON.stringify(content)}\n`, files);
 }
 
 function checksum({ folder, installedIndex }: StatePointer): number {
@@ -78,8 +85,12 @@ function checksum({ folder, installedIndex }: StatePointer): number {
 }
 
 /** The other folders that are or were to be states, the newest last. */
-export async function otherStates(directory: string, current: string): Promise<string[]> {
-  const names = await readdir(directory);
+export async function otherStates(
+  directory: string,
+  current: string,
+  files: FileSystem,
+): Promise<string[]> {
+  const names = await files.readdir(directory);
   return names
     .filter((name) => /^state(?:-\d+)?$/.test(name) && name !== current)
     .sort((a, b) => numberOf(a) - numberOf(b));
@@ -95,22 +106,28 @@ function numberOf(name: string): number {
 }
 
 /** Renames a damaged folder to `<name>.damaged-<n>`, for whoever wants to know why. One is kept. */
-export async function setAside(directory: string, name: string): Promise<string> {
+export async function setAside(
+  directory: string,
+  name: string,
+  files: FileSystem,
+): Promise<string> {
   const stem = name.replace(/-\d+$/, "");
-  const old = (await readdir(directory)).filter((each) => each.startsWith(`${stem}.damaged-`));
+  const old = (await files.readdir(directory)).filter((each) =>
+    each.startsWith(`${stem}.damaged-`),
+  );
   const aside = `${stem}.damaged-${Math.max(0, ...old.map(numberOf)) + 1}`;
-  await rename(join(directory, name), join(directory, aside));
-  await syncDirectory(directory);
-  for (const each of old) await rm(join(directory, each), { recursive: true });
+  await files.rename(join(directory, name), join(directory, aside));
+  await syncDirectory(directory, files);
+  for (const each of old) await files.rm(join(directory, each), { recursive: true });
   return aside;
 }
 
 /** Deletes log, mark and state of a directory whose cluster has gone on without them; chunks and identity stay. */
-export async function forgetLog(directory: string): Promise<void> {
-  const states = (await readdir(directory)).filter((name) =>
+export async function forgetLog(directory: string, files: FileSystem): Promise<void> {
+  const states = (await files.readdir(directory)).filter((name) =>
     /^(?:state|raft)(?:[-.]|$)/.test(name),
   );
   for (const name of [...states, pointerFile, "mark"])
-    await rm(join(directory, name), { recursive: true, force: true });
-  await syncDirectory(directory);
+    await files.rm(join(directory, name), { recursive: true, force: true });
+  await syncDirectory(directory, files);
 }

@@ -7,7 +7,7 @@ import { pack, unpack } from "../../lib/msgpack.ts";
 import { LogIndex, Term } from "../../lib/types.ts";
 import { decodeConfiguration, encodeConfiguration } from "../../raft/configuration.ts";
 import type { ConfigurationAt } from "../../raft/types.ts";
-import type { Database, LevelSnapshot } from "./level.ts";
+import type { Database, LevelSnapshot } from "./database.ts";
 import type { LogPosition } from "./log-base.ts";
 import { seal, unseal } from "./seal.ts";
 

@@ -13,7 +13,7 @@ import type { Runtime } from "../../lib/runtime.ts";
 import { assert, LogIndex } from "../../lib/types.ts";
 import type { ColdTables, Mutation } from "../../machine/machine.ts";
 import type { ConfigurationAt } from "../../raft/types.ts";
-import { type Database, type Operation, writeSynced } from "./level.ts";
+import { type Database, type Operation, writeSynced } from "./database.ts";
 import type { LogPosition } from "./log-base.ts";
 import { StateFolder, StateView } from "./state-folder.ts";
 import {

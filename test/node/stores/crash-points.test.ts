@@ -19,6 +19,7 @@ import {
   vote,
   writeOf,
 } from "../../soak/stored-world.ts";
+import { systemDisk } from "../../../src/node/stores/system-disk.ts";
 import { crashImages } from "./crash-images.ts";
 
 const founders = ["n1", "n2", "n3"];
@@ -153,7 +154,14 @@ test.serial("a snapshot takes the place of the rows while others read the old on
   const from = { from: NodeId("n2"), atLeast: LogIndex(1) };
   const staged = await healthy.fetcher(world.stage).fetch(from, signal);
   const { directory, state, machine, stage, stateFolder } = world;
-  const installer = new SnapshotInstaller(stateFolder, { directory, state, machine, stage, log });
+  const installer = new SnapshotInstaller(stateFolder, {
+    directory,
+    disk: systemDisk,
+    state,
+    machine,
+    stage,
+    log,
+  });
   await world.logStore.install(await installer.install(staged), vote);
   let rest = 1;
   for await (const _row of reading) rest += 1;

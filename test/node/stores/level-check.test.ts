@@ -6,7 +6,8 @@ import { crc32c } from "../../../src/node/stores/crc32c.ts";
 import { checkLevel } from "../../../src/node/stores/level-check.ts";
 import { blockBytes, readRecords } from "../../../src/node/stores/level-records.ts";
 import { checkTable } from "../../../src/node/stores/level-table.ts";
-import { openDatabase, writeSynced } from "../../../src/node/stores/level.ts";
+import { writeSynced } from "../../../src/node/stores/database.ts";
+import { openDatabase } from "../../../src/node/stores/level.ts";
 
 const root = await mkdtemp(join(tmpdir(), "idunno-level-"));
 const stored = join(root, "stored");

@@ -9,6 +9,7 @@ import { recoverLog, type Recovered } from "../../../src/node/stores/log-recover
 import { LogStore } from "../../../src/node/stores/log-store.ts";
 import { MarkFile } from "../../../src/node/stores/mark.ts";
 import { systemRuntime } from "../../../src/node/system-runtime.ts";
+import { systemDisk } from "../../../src/node/stores/system-disk.ts";
 import type { Entry } from "../../../src/raft/types.ts";
 
 async function directory(t: { teardown: (f: () => Promise<void>) => void }): Promise<string> {
@@ -22,7 +23,7 @@ async function open(
   isNew = false,
 ): Promise<{ store: LogStore; recovered: Recovered }> {
   const database = await openDatabase(join(path, "raft"));
-  const mark = await MarkFile.open(path);
+  const mark = await MarkFile.open(path, systemDisk.files);
   let recovered: Recovered;
   try {
     recovered = await recoverLog(database, mark.last, isNew, systemRuntime);
@@ -187,7 +188,7 @@ test("two different votes in one term refuse to start", async (t) => {
 test("a torn write of the mark leaves the slot before it", async (t) => {
   const path = await directory(t);
   await filled(path);
-  const before = await MarkFile.open(path);
+  const before = await MarkFile.open(path, systemDisk.files);
   const last = before.last;
   t.truthy(last);
   if (last === undefined) return;
@@ -198,7 +199,7 @@ test("a torn write of the mark leaves the slot before it", async (t) => {
   t.true(slot >= 0);
   bytes.fill(0xee, slot + 100, slot + 200);
   await writeFile(join(path, "mark"), bytes);
-  const after = await MarkFile.open(path);
+  const after = await MarkFile.open(path, systemDisk.files);
   t.is(after.last?.hardState.term, Term(3));
   await after.close();
 });
