@@ -11,7 +11,7 @@ import { Scope } from "../lib/scope.ts";
 import { type ChunkHash, NodeId } from "../lib/types.ts";
 import { Executor } from "../inference/executor.ts";
 import type { Machine } from "../machine/machine.ts";
-import { type Hello, PeerNetwork } from "../net/peers.ts";
+import { PeerNetwork } from "../net/peers.ts";
 import type { Raft } from "../raft/core.ts";
 import { defaultReserveBytes, DiskWatch } from "./disk-watch.ts";
 import { startHttp } from "./http/server.ts";
@@ -19,6 +19,7 @@ import { type Logger, openLog } from "./log.ts";
 import { LogClock } from "./log-clock.ts";
 import { Models } from "./models.ts";
 import { Node } from "./node.ts";
+import { foreignIncarnation } from "./admission.ts";
 import { askCluster, askOnce } from "./joining.ts";
 import { peerAddresses } from "./peer-list.ts";
 import {
@@ -322,17 +323,4 @@ function troubleTeller(log: Logger): (peer: NodeId | undefined, error: IDunnoErr
     told.add(error.message);
     log.warn("peer-refused", { peer, error: error.message });
   };
-}
-
-/**
- * A node that comes with another data directory than the one it registered with has forgotten how it voted and what it
- * acknowledged: it may not come back under its name.
- */
-function foreignIncarnation(machine: Machine, { node, incarnation }: Hello): string | undefined {
-  const member = machine.members.get(node);
-  if (member?.state === "left" && member.incarnation === incarnation)
-    return `${node} was removed from the cluster: start it in an empty --data-dir with --join`;
-  if (member === undefined || member.incarnation === incarnation || member.state === "left")
-    return undefined;
-  return `${node} is known with the data directory of incarnation ${member.incarnation}, this one is ${incarnation}: bring back the old directory`;
 }

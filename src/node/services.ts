@@ -17,6 +17,7 @@ import { Metrics } from "./metrics.ts";
 import { type DriverPorts, RaftDriver } from "./raft-driver.ts";
 import { foundersOf } from "./opening.ts";
 import type { CachedChunks, Chunks, Inference, LocalModels, LoopDelay, Peers } from "./ports.ts";
+import type { CompactionLimits } from "./snapshots/compactor.ts";
 import { SnapshotExchange } from "./snapshots/snapshot-exchange.ts";
 import type { SnapshotStage } from "./snapshots/snapshot-stage.ts";
 import type { Disk } from "./stores/disk.ts";
@@ -75,6 +76,8 @@ export interface NodeParts extends Pick<
 > {
   readonly disk: Disk;
   readonly cache: CachedChunks;
+  /** When the log is cut; undefined: {@link defaultCompaction}. */
+  readonly compaction?: CompactionLimits;
   /** Models on this machine, made from files of the store. */
   readonly makeModels: (files: Files) => LocalModels;
   readonly stage: SnapshotStage;

@@ -17,7 +17,7 @@ import type { RaftDriver } from "../raft-driver.ts";
 import type { Disk } from "../stores/disk.ts";
 import type { LogStore } from "../stores/log-store.ts";
 import type { StateStore } from "../stores/state-store.ts";
-import { Compactor, defaultCompaction } from "./compactor.ts";
+import { type CompactionLimits, Compactor, defaultCompaction } from "./compactor.ts";
 import type { SnapshotRequest } from "./snapshot-chunk.ts";
 import { SnapshotFetcher } from "./snapshot-fetcher.ts";
 import { SnapshotInstaller } from "./snapshot-installer.ts";
@@ -42,6 +42,8 @@ export interface SnapshotExchangePorts {
   readonly log: Logger;
   readonly onFatal: (error: unknown) => void;
   readonly metrics: Observer;
+  /** Default: {@link defaultCompaction}. */
+  readonly compaction?: CompactionLimits;
 }
 
 interface Fetching {
@@ -75,7 +77,7 @@ export class SnapshotExchange {
       log,
     });
     this.#installer = new SnapshotInstaller(ports.stateFolder, ports);
-    this.#compactor = new Compactor(defaultCompaction, {
+    this.#compactor = new Compactor(ports.compaction ?? defaultCompaction, {
       logStore,
       state,
       oldestSnapshot: () => this.source.oldestIndex,

@@ -1,0 +1,201 @@
+/**
+ * The promises of the product (design section 2), checked on a state of its own that applies whatever has been committed:
+ *
+ *  J1 each input of each job has one result, committed once, of the query that covered it;
+ *  J2 results are the oracle's, and so is the file of a finished job, byte by byte;
+ *  J3 queries are carved one after the other without gap or overlap, each as large as the batch size of its moment;
+ *  J4 work is handed to members only that are up, to their present boot;
+ *  J5 jobs that run side by side progress alike;
+ *  J6 a job is submitted once for each request, however often that was repeated.
+ */
+import { decodeCommand } from "../../../src/machine/codec.ts";
+import type { Operation } from "../../../src/machine/commands.ts";
+import { Machine, type Mutation } from "../../../src/machine/machine.ts";
+import type { Entry } from "../../../src/raft/types.ts";
+import { decodeSegment, type ManifestInput } from "../../../src/scheduler/manifest.ts";
+import { resultLine } from "../../../src/scheduler/results.ts";
+import { hasEnded } from "../../../src/scheduler/rows.ts";
+import type { JobRecord, QueryRecord, ResultRow } from "../../../src/scheduler/types.ts";
+import type { ChunkHash, JobId } from "../../../src/lib/types.ts";
+import { oracle } from "../executor.ts";
+import { FairTime } from "./fair-time.ts";
+
+interface Followed {
+  /** The next input that no query covers, as the queries say. */
+  cursor: number;
+  /** Query → what it covers. */
+  readonly carved: Map<number, { readonly from: number; readonly count: number }>;
+  /** Queries with a result. */
+  readonly done: Set<number>;
+  doneInputs: number;
+  hasEnded: boolean;
+}
+
+export interface Finished {
+  readonly job: JobId;
+  readonly inputs: number;
+}
+
+export class ProductChecks {
+  /** The state that whatever has been committed makes. */
+  readonly machine: Machine;
+  readonly rows = new Map<string, unknown>();
+  readonly finished: Finished[] = [];
+  /** Jobs by name: each request of the workload gives its own. */
+  readonly jobNames = new Map<string, JobId>();
+  readonly fairTime = new FairTime();
+  readonly #contents: ReadonlyMap<ChunkHash, Uint8Array>;
+  readonly #jobs = new Map<string, Followed>();
+  #applied = 0;
+
+  /** @param contents the bytes of every chunk that was ever stored anywhere */
+  constructor(contents: ReadonlyMap<ChunkHash, Uint8Array>) {
+    this.#contents = contents;
+    this.machine = new Machine({ cold: { get: (key) => this.rows.get(key) } });
+  }
+
+  get appliedIndex(): number {
+    return this.#applied;
+  }
+
+  /** More has been committed. */
+  follow(entries: readonly Entry[], now: number): void {
+    for (; this.#applied < entries.length; this.#applied += 1) {
+      const entry = entries[this.#applied];
+      if (entry?.kind === "command") this.#apply(entry, now);
+    }
+  }
+
+  #apply({ data, index }: Entry, now: number): void {
+    const command = decodeCommand(data);
+    const { outcome, mutations, failure } = this.machine.apply(command, index);
+    if (failure !== undefined) throw failure;
+    for (const { key, value } of mutations) {
+      if (value === undefined) this.rows.delete(key);
+      else this.rows.set(key, value);
+    }
+    for (const mutation of mutations) this.#look(mutation);
+    const { operation } = command;
+    if (outcome.kind === "ok" && outcome.value.kind === "job" && operation.kind === "submit-job")
+      this.#submitted(operation, outcome.value.job as JobId);
+    if (operation.kind === "work") this.#checkCursors(operation);
+    this.fairTime.look(this.machine.jobs.values(), now);
+  }
+
+  #submitted({ name }: Extract<Operation, { kind: "submit-job" }>, job: JobId): void {
+    const known = this.jobNames.get(name);
+    if (known !== undefined && known !== job)
+      throw new Error(`J6: request ${name} made both ${known} and ${job}`);
+    this.jobNames.set(name, job);
+  }
+
+  #look({ key, value }: Mutation): void {
+    const [table = "", job = "", query = ""] = key.split("/");
+    if (table === "query" && value !== undefined) this.#handedOut(job, value as QueryRecord);
+    if (table === "result" && value !== undefined)
+      this.#completed(job, Number(query), value as ResultRow);
+    if (table === "progress" && value !== undefined) this.#progressed(job as JobId);
+  }
+
+  #followed(job: string): Followed {
+    let followed = this.#jobs.get(job);
+    if (followed === undefined) {
+      followed = { cursor: 0, carved: new Map(), done: new Set(), doneInputs: 0, hasEnded: false };
+      this.#jobs.set(job, followed);
+    }
+    return followed;
+  }
+
+  #handedOut(job: string, record: QueryRecord): void {
+    const followed = this.#followed(job);
+    const { query, from, count, attempts, lastAttempt } = record;
+    if (followed.done.has(query)) throw new Error(`J1: ${job}/${query} is open again`);
+    if (followed.hasEnded) throw new Error(`J1: ${job} has ended and hands ${query} out`);
+    const known = followed.carved.get(query);
+    if (known === undefined) {
+      if (from !== followed.cursor || count < 1)
+        throw new Error(`J3: ${job}/${query} begins at ${from}, not at ${followed.cursor}`);
+      const { batchSize = 0, totalInputs = 0 } = this.machine.jobs.get(job as JobId) ?? {};
+      if (count !== Math.min(batchSize, totalInputs - from))
+        throw new Error(`J3: ${job}/${query} has ${count} inputs at batch size ${batchSize}`);
+      followed.carved.set(query, { from, count });
+      followed.cursor = from + count;
+    } else if (known.from !== from || known.count !== count)
+      throw new Error(`J3: ${job}/${query} is another range than before`);
+    const newest = attempts.find(({ attempt }) => attempt === lastAttempt);
+    if (newest === undefined) return;
+    const member = this.machine.members.get(newest.node);
+    if (member?.state !== "up" || member.boot !== newest.boot)
+      throw new Error(`J4: ${job}/${query} is handed to ${newest.node}, ${member?.state ?? "gone"}`);
+  }
+
+  #completed(job: string, query: number, row: ResultRow): void {
+    const followed = this.#followed(job);
+    if (followed.done.has(query)) throw new Error(`J1: ${job}/${query} is completed twice`);
+    followed.done.add(query);
+    const carved = followed.carved.get(query);
+    if (carved?.from !== row.from || carved.count !== row.count)
+      throw new Error(`J1: ${job}/${query} is completed with another range than was carved`);
+    if (row.outputs.length !== row.count)
+      throw new Error(`J1: ${job}/${query} has ${row.outputs.length} of ${row.count} results`);
+    followed.doneInputs += row.count;
+    const record = this.machine.jobs.get(job as JobId);
+    if (record === undefined) throw new Error(`J1: a result of ${job}, which is not there`);
+    const inputs = this.#inputs(record);
+    for (const [i, output] of row.outputs.entries()) {
+      const input = inputs[row.from + i];
+      if (JSON.stringify(output) !== JSON.stringify(this.#expected(record, input)))
+        throw new Error(`J2: input ${row.from + i} of ${job} has result ${JSON.stringify(output)}`);
+    }
+  }
+
+  #expected({ model }: JobRecord, input: ManifestInput | undefined): unknown {
+    return oracle(model.manifest.sha256, input?.chunks ?? []);
+  }
+
+  #inputs({ manifest }: JobRecord): readonly ManifestInput[] {
+    return manifest.chunks.flatMap(({ hash }) => decodeSegment(this.#content(hash)));
+  }
+
+  #content(hash: ChunkHash): Uint8Array {
+    const bytes = this.#contents.get(hash);
+    if (bytes === undefined) throw new Error(`chunk ${hash} was never stored and is referred to`);
+    return bytes;
+  }
+
+  #progressed(id: JobId): void {
+    const followed = this.#followed(id);
+    const job = this.machine.jobs.get(id);
+    if (job === undefined) return;
+    if (hasEnded(job.status)) this.#ended(job, followed);
+    else if (followed.hasEnded) throw new Error(`J1: ${id} has ended and is ${job.status.kind}`);
+  }
+
+  #ended(job: JobRecord, followed: Followed): void {
+    if (followed.hasEnded) return;
+    followed.hasEnded = true;
+    if (job.status.kind !== "done") return;
+    if (followed.doneInputs !== job.totalInputs || job.doneInputs !== job.totalInputs)
+      throw new Error(`J1: ${job.id} is done with ${followed.doneInputs} of ${job.totalInputs}`);
+    const lines = this.#inputs(job).map(
+      (input) =>
+        `${resultLine(input.path, oracle(job.model.manifest.sha256, input.chunks), job.model.manifest.labels)}\n`,
+    );
+    const file = Buffer.concat(
+      job.status.results.chunks.map(({ hash }) => Buffer.from(this.#content(hash))),
+    );
+    if (file.toString() !== lines.join(""))
+      throw new Error(`J2: the results of ${job.id} are not the oracle's`);
+    this.finished.push({ job: job.id, inputs: job.totalInputs });
+  }
+
+  /** J3: what the jobs say of themselves is what their queries say. */
+  #checkCursors({ assign }: Extract<Operation, { kind: "work" }>): void {
+    for (const { job } of assign) {
+      const record = this.machine.jobs.get(job);
+      const { cursor } = this.#followed(job);
+      if (record !== undefined && record.cursor !== cursor)
+        throw new Error(`J3: ${job} says that queries cover ${record.cursor} inputs, not ${cursor}`);
+    }
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * The chunks of a simulated machine: those its disk holds, which outlive its processes, and what a process sees of them,
+ * as sdfs/chunks does it. A put that was answered survives a power cut; damage is found when a chunk is read.
+ */
+import { createHash } from "node:crypto";
+import type { Random } from "../../src/lib/random.ts";
+import { ChunkHash, StoreId } from "../../src/lib/types.ts";
+import { IDunnoError } from "../../src/lib/errors.ts";
+import type { CachedChunks, Chunks } from "../../src/node/ports.ts";
+import type { SimulatedProcess } from "./process.ts";
+
+export interface StoredChunk {
+  readonly bytes: Uint8Array;
+  isDamaged: boolean;
+}
+
+export function chunkHash(bytes: Uint8Array): ChunkHash {
+  return ChunkHash(createHash("sha256").update(bytes).digest("hex"));
+}
+
+/** What lies on the disk. */
+export class ChunkDisk {
+  id: StoreId;
+  readonly durable = new Map<ChunkHash, StoredChunk>();
+  /** Longest time of one operation, ms. */
+  ioMs = 2;
+  isFull = false;
+  readonly #random: Random;
+  #folders = 0;
+  readonly #name: string;
+
+  constructor(name: string, random: Random) {
+    this.#name = name;
+    this.#random = random;
+    this.id = this.#newId();
+  }
+
+  #newId(): StoreId {
+    this.#folders += 1;
+    return StoreId(`s-${this.#name}-${this.#folders}`);
+  }
+
+  /** An empty folder is another store. */
+  wipe(): void {
+    this.durable.clear();
+    this.id = this.#newId();
+  }
+
+  /** Flips a bit of some chunk. Returns which; undefined: there is none to damage. */
+  damage(may: (hash: ChunkHash) => boolean): ChunkHash | undefined {
+    const hash = this.#random.pick([...this.durable.keys()].filter(may));
+    const chunk = hash === undefined ? undefined : this.durable.get(hash);
+    if (chunk !== undefined) chunk.isDamaged = true;
+    return hash;
+  }
+
+  latency(): number {
+    return this.#random.between(0, this.ioMs * 1_000) / 1_000;
+  }
+}
+
+/** The chunk store of one process. */
+export class SimulatedChunks implements Chunks {
+  readonly id: StoreId;
+  readonly #disk: ChunkDisk;
+  readonly #process: SimulatedProcess;
+  readonly #onDamage: (hash: ChunkHash) => void;
+
+  constructor(
+    disk: ChunkDisk,
+    ports: { readonly process: SimulatedProcess; readonly onDamage: (hash: ChunkHash) => void },
+  ) {
+    this.id = disk.id;
+    this.#disk = disk;
+    this.#process = ports.process;
+    this.#onDamage = ports.onDamage;
+  }
+
+  async hash(bytes: Uint8Array): Promise<ChunkHash> {
+    return chunkHash(bytes);
+  }
+
+  path(hash: ChunkHash): string {
+    return `chunks/${hash}`;
+  }
+
+  async put(hash: ChunkHash, bytes: Uint8Array): Promise<void> {
+    if (chunkHash(bytes) !== hash)
+      throw new IDunnoError("MALFORMED", { path: `chunk ${hash}`, expected: "bytes of that hash" });
+    await this.#io();
+    if (this.#disk.isFull) throw new IDunnoError("BUSY", { what: "the disk", limit: 0 });
+    this.#disk.durable.set(hash, { bytes, isDamaged: false });
+  }
+
+  async has(hash: ChunkHash): Promise<boolean> {
+    return (await this.get(hash)) !== undefined;
+  }
+
+  async get(hash: ChunkHash): Promise<Uint8Array | undefined> {
+    await this.#io();
+    const found = this.#disk.durable.get(hash);
+    if (found?.isDamaged !== true) return found?.bytes;
+    this.#disk.durable.delete(hash);
+    this.#onDamage(hash);
+    return undefined;
+  }
+
+  async size(hash: ChunkHash): Promise<number | undefined> {
+    await this.#io();
+    return this.#disk.durable.get(hash)?.bytes.length;
+  }
+
+  async *list(): AsyncGenerator<ChunkHash> {
+    await this.#io();
+    yield* [...this.#disk.durable.keys()];
+  }
+
+  async #io(): Promise<void> {
+    await new Promise<void>((resolve) => this.#process.later(this.#disk.latency(), resolve));
+  }
+}
+
+/** Chunks fetched for inference and not kept as replicas. Forgotten with the process, which costs fetching them again. */
+export class SimulatedCache implements CachedChunks {
+  readonly contents = new Map<ChunkHash, Uint8Array>();
+
+  get bytes(): number {
+    let sum = 0;
+    for (const { length } of this.contents.values()) sum += length;
+    return sum;
+  }
+
+  async acquire(
+    hash: ChunkHash,
+    fetch: () => Promise<Uint8Array>,
+  ): ReturnType<CachedChunks["acquire"]> {
+    if (!this.contents.has(hash)) this.contents.set(hash, await fetch());
+    const release = (): void => undefined;
+    return { path: `cache/${hash}`, release, [Symbol.dispose]: release };
+  }
+
+  suspect(hash: ChunkHash): void {
+    this.contents.delete(hash);
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Virtual time for code that awaits: an event runs, then everything that it made ready to run, down to the last promise,
+ * and only then does time go on. Events of one moment run in the order of their making, so a run is a function of its seed.
+ */
+import { Heap } from "../../src/lib/heap.ts";
+
+export interface Event {
+  readonly at: number;
+  readonly order: number;
+  /** undefined: cancelled. */
+  run: (() => void) | undefined;
+}
+
+/** Events in one moment: many more than a cluster that moves ever has. */
+const standstill = 100_000;
+
+export class VirtualTime {
+  /** Milliseconds since the start, in microseconds at the finest. */
+  now = 0;
+  /** Events run. */
+  events = 0;
+  #order = 0;
+  #sinceMoved = 0;
+  #failure: unknown;
+  #hasFailed = false;
+  readonly #queue = new Heap<Event>((a, b) =>
+    a.at === b.at ? a.order < b.order : a.at < b.at,
+  );
+
+  after(ms: number, run: () => void): Event {
+    const at = this.now + Math.max(0, Math.round(ms * 1_000) / 1_000);
+    const event: Event = { at, order: (this.#order += 1), run };
+    this.#queue.push(event);
+    return event;
+  }
+
+  /** Ends the run with this error, as soon as the event under way has ended. The first one counts. */
+  readonly fail = (error: unknown): void => {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    this.#failure = error;
+  };
+
+  /** Runs until the condition holds; false when `ms` pass first. */
+  async until(condition: () => boolean, ms: number): Promise<boolean> {
+    const end = this.now + ms;
+    for (;;) {
+      this.#throwIfFailed();
+      if (condition()) return true;
+      if (!(await this.#next(end))) {
+        this.now = end;
+        return condition();
+      }
+    }
+  }
+
+  async run(ms: number): Promise<void> {
+    await this.until(() => false, ms);
+  }
+
+  async #next(end: number): Promise<boolean> {
+    let event = this.#queue.pop();
+    while (event !== undefined && event.run === undefined) event = this.#queue.pop();
+    if (event === undefined) return false;
+    if (event.at > end) {
+      this.#queue.push(event);
+      return false;
+    }
+    this.#sinceMoved = event.at > this.now ? 0 : this.#sinceMoved + 1;
+    if (this.#sinceMoved > standstill) throw new Error("time stands still");
+    this.now = event.at;
+    this.events += 1;
+    event.run?.();
+    await settled();
+    return true;
+  }
+
+  #throwIfFailed(): void {
+    if (this.#hasFailed) throw this.#failure;
+  }
+}
+
+/** Resolves when no promise has anything left to do: the loop turns only after all of them. */
+async function settled(): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve));
+}
