@@ -2,7 +2,6 @@
  * A data directory with everything in it that can be damaged, the open copy of a healthy peer, and what a node must
  * still know after it was opened: every acknowledged entry, every row, the vote.
  */
-import { mkdir } from "node:fs/promises";
 import { IDunnoError } from "../../src/lib/errors.ts";
 import { pack, unpack } from "../../src/lib/msgpack.ts";
 import { Scope } from "../../src/lib/scope.ts";
@@ -12,6 +11,7 @@ import { unpackRows } from "../../src/node/snapshots/snapshot-chunk.ts";
 import { SnapshotFetcher } from "../../src/node/snapshots/snapshot-fetcher.ts";
 import { SnapshotInstaller } from "../../src/node/snapshots/snapshot-installer.ts";
 import { SnapshotSource } from "../../src/node/snapshots/snapshot-source.ts";
+import type { Disk } from "../../src/node/stores/disk.ts";
 import { establishIdentity } from "../../src/node/stores/identity.ts";
 import { configurationOf } from "../../src/node/stores/log-recovery.ts";
 import { type OpenedStores, openStores } from "../../src/node/stores/open-stores.ts";
@@ -35,17 +35,21 @@ export interface Opened extends OpenedStores {
 }
 
 /** Opens a directory as a node does. */
-export async function openWorld(directory: string, founders: readonly string[]): Promise<Opened> {
-  await mkdir(directory, { recursive: true });
+export async function openWorld(
+  directory: string,
+  founders: readonly string[],
+  disk: Disk = systemDisk,
+): Promise<Opened> {
+  await disk.files.mkdir(directory, { recursive: true });
   const scope = new Scope();
   const list = founders.map((name, i) => ({ name, host: "127.0.0.1", port: 7_001 + i }));
-  const established = await establishIdentity(directory, "n1", list, systemDisk);
+  const established = await establishIdentity(directory, "n1", list, disk);
   const onFatal = (error: unknown): void => {
     throw error;
   };
   try {
     const ports = {
-      disk: systemDisk,
+      disk,
       scope,
       log: log as unknown as Logger,
       runtime: systemRuntime,

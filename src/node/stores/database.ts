@@ -25,8 +25,8 @@ export interface KeyRange {
 
 /** Operations that take effect together or not at all. */
 export interface Batch {
-  put(key: string, value: Uint8Array): unknown;
-  del(key: string): unknown;
+  put(key: string, value: Uint8Array): Batch;
+  del(key: string): Batch;
   /** On the disk when it returns, if `sync`. */
   write(options: { readonly sync: boolean }): Promise<void>;
 }

@@ -4,7 +4,8 @@ import { IDunnoError } from "../../lib/errors.ts";
 
 /**
  * Opens (or makes) the database in a directory.
- * @throws IDunnoError DIRECTORY_IN_USE when another process has it, CORRUPT when LevelDB cannot open it
+ * @throws IDunnoError DIRECTORY_IN_USE when another process has it, CORRUPT when LevelDB cannot open it,
+ * STORAGE_FAILED when the disk is full
  */
 export async function openDatabase(directory: string): Promise<Level<string, Uint8Array>> {
   const database = new Level<string, Uint8Array>(directory, {
@@ -20,6 +21,9 @@ export async function openDatabase(directory: string): Promise<Level<string, Uin
     const cause = error instanceof Error ? error.cause : undefined;
     if (cause instanceof Error && "code" in cause && cause.code === "LEVEL_LOCKED")
       throw new IDunnoError("DIRECTORY_IN_USE", { directory }, { cause: error });
+    // A full disk is no damage: what is there is good, and must not be set aside.
+    if (cause instanceof Error && cause.message.includes("No space left"))
+      throw new IDunnoError("STORAGE_FAILED", { what: `opening ${directory}` }, { cause: error });
     throw new IDunnoError(
       "CORRUPT",
       {

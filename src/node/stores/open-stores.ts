@@ -5,6 +5,8 @@
  *  O1 what was found wrong with the log's files is in the mark before anything else is written, and stays until healed;
  *  O2 a lone voter, whom nobody can refill, refuses to start before anything is set aside or deleted;
  *  O3 a state that is not whole is set aside: the log makes it anew, or, where the log begins later, a snapshot does.
+ *  O4 what was made lies durably under its name before anything is acknowledged, and before the identity says that it must
+ *     be there: a crash while a directory is made is no damage.
  */
 import { join } from "node:path";
 import { hasCode, IDunnoError } from "../../lib/errors.ts";
@@ -14,9 +16,10 @@ import { Machine } from "../../machine/machine.ts";
 import { hotTables } from "../../machine/tables.ts";
 import type { Logger } from "../log.ts";
 import { SnapshotStage } from "../snapshots/snapshot-stage.ts";
-import type { Database } from "./database.ts";
+import { type Database, writeSynced } from "./database.ts";
 import { checkSettled, type Disk } from "./disk.ts";
-import { type Identity, keepIdentity } from "./identity.ts";
+import { putHardState } from "./hard-state.ts";
+import { type Identity, keepIdentity, syncDirectory } from "./identity.ts";
 import {
   emptyState,
   judgeLog,
@@ -93,11 +96,15 @@ export async function openStores(
     const logStore = new LogStore(raft.database, mark, recovered, runtime);
     logStore.onFailure(onFatal);
     if (recovered.damage.length === 0 && mark.last === undefined) await logStore.remark();
-    if (isNew) await keepIdentity(directory, identity, disk.files);
+    // From the first vote on, term and vote that are in the mark alone are damage, and a crash may part the two.
+    if (isNew) await writeSynced(raft.database, [putHardState(recovered.hardState)]);
     const rows =
       found.kind === "whole"
         ? found.database
         : await freshState(directory, { pointer, found }, { disk, log });
+    if (found.kind === "lost") opened.push(rows);
+    await syncDirectory(directory, disk.files); // O4
+    if (isNew) await keepIdentity(directory, identity, disk.files);
     opened.length = 0;
     scope.defer(async () => logStore.close());
     const state = StateStore.open(rows, {
