@@ -26,11 +26,14 @@ export class ChunkDisk {
   ioMs = 2;
   isFull = false;
   readonly #random: Random;
+  readonly #contents: Map<ChunkHash, Uint8Array>;
   #folders = 0;
   readonly #name: string;
 
-  constructor(name: string, random: Random) {
+  /** @param contents takes a copy of whatever is ever stored, for the checks */
+  constructor(name: string, random: Random, contents: Map<ChunkHash, Uint8Array>) {
     this.#name = name;
+    this.#contents = contents;
     this.#random = random;
     this.id = this.#newId();
   }
@@ -52,6 +55,11 @@ export class ChunkDisk {
     const chunk = hash === undefined ? undefined : this.durable.get(hash);
     if (chunk !== undefined) chunk.isDamaged = true;
     return hash;
+  }
+
+  store(hash: ChunkHash, bytes: Uint8Array): void {
+    this.durable.set(hash, { bytes, isDamaged: false });
+    this.#contents.set(hash, bytes);
   }
 
   latency(): number {
@@ -89,7 +97,7 @@ export class SimulatedChunks implements Chunks {
       throw new IDunnoError("MALFORMED", { path: `chunk ${hash}`, expected: "bytes of that hash" });
     await this.#io();
     if (this.#disk.isFull) throw new IDunnoError("BUSY", { what: "the disk", limit: 0 });
-    this.#disk.durable.set(hash, { bytes, isDamaged: false });
+    this.#disk.store(hash, bytes);
   }
 
   async has(hash: ChunkHash): Promise<boolean> {

@@ -6,7 +6,7 @@
 import { IDunnoError } from "../../src/lib/errors.ts";
 import type { Random } from "../../src/lib/random.ts";
 import { Scope } from "../../src/lib/scope.ts";
-import { LogIndex, NodeId, StoreId } from "../../src/lib/types.ts";
+import { type ChunkHash, LogIndex, NodeId, StoreId } from "../../src/lib/types.ts";
 import { foreignIncarnation } from "../../src/node/admission.ts";
 import { LogClock } from "../../src/node/log-clock.ts";
 import { Node } from "../../src/node/node.ts";
@@ -93,7 +93,11 @@ export class SimulatedMachine {
 
   constructor(
     { id, clock, knobs, random }: MachineOptions,
-    ports: { readonly time: VirtualTime; readonly network: Network; readonly watch: MachineWatch },
+    ports: { readonly time: VirtualTime;
+      readonly network: Network;
+      readonly contents: Map<ChunkHash, Uint8Array>;
+      readonly watch: MachineWatch;
+    },
   ) {
     this.id = id;
     this.clock = clock;
@@ -112,7 +116,7 @@ export class SimulatedMachine {
       },
       { mount: dataDirectory },
     );
-    this.chunks = new ChunkDisk(id, random.fork());
+    this.chunks = new ChunkDisk(id, random.fork(), ports.contents);
   }
 
   /** Whether a process runs here, starting up included. */

@@ -215,7 +215,7 @@ test("a full disk refuses every write, until there is room", async (t) => {
     bench.disk.fill();
     await t.throwsAsync(fill(database, 4, 4), { code: "STORAGE_FAILED" });
     await t.throwsAsync(disk.files.open("/data/new", "w"), { code: "ENOSPC" });
-    await t.throwsAsync(disk.openDatabase("/data/other"), { code: "CORRUPT" });
+    await t.throwsAsync(disk.openDatabase("/data/other"), { code: "STORAGE_FAILED" });
     bench.disk.makeRoom();
     const other = await disk.openDatabase("/data/other");
     await t.notThrowsAsync(fill(other, 1, 1));

@@ -1,0 +1,142 @@
+/**
+ * The end of a run. Under a standing fault that leaves a quorum able to talk, the cluster must go on; when all is mended,
+ * it must come to rest: one leader, everybody at the same state, jobs ended, every chunk in its copies, every request
+ * answered, and every acknowledged version there.
+ */
+import { Random } from "../../src/lib/random.ts";
+import type { NodeId } from "../../src/lib/types.ts";
+import { isJoint } from "../../src/raft/configuration.ts";
+import { hasEnded } from "../../src/scheduler/rows.ts";
+import type { Clients } from "./clients.ts";
+import type { Nemesis } from "./nemesis.ts";
+import type { World } from "./world.ts";
+
+/** Virtual ms in which something must be committed again while a fault stands: detection and a few elections. */
+const progressMs = 30_000;
+/** Virtual ms to come to rest: restarts, snapshots, repair after a node was down, jobs that had been held up. */
+const restMs = 180_000;
+/** And it stays so for this long. */
+const calmMs = 2_000;
+
+export async function settle(world: World, clients: Clients, nemesis: Nemesis): Promise<void> {
+  const { time } = world;
+  nemesis.mend();
+  if (world.plan.standing !== "nothing") await stand(world);
+  world.network.heal();
+  for (const { process } of world.machines.values()) process?.resume();
+  // Paused jobs would wait for ever.
+  const random = new Random(world.plan.seed ^ 0x7e57);
+  for (const { id, status } of world.product.machine.jobs.values())
+    if (status.kind === "paused")
+      clients
+        .operate(random, async ({ coordination }, key, signal) =>
+          coordination.decide({ kind: "steer-job", job: id, to: "running" }, { key, signal }),
+        )
+        .catch((error: unknown) => time.fail(error));
+  const isAtRest = (): boolean => clients.underWay === 0 && unrest(world) === undefined;
+  for (let tries = 0; ; tries += 1) {
+    if (!(await time.until(isAtRest, restMs)))
+      throw new Error(`no rest: ${unrest(world) ?? `${clients.underWay} requests under way`}`);
+    await time.run(calmMs);
+    if (isAtRest()) break;
+    if (tries > 5) throw new Error(`no lasting rest: ${unrest(world) ?? "requests"}`);
+  }
+  await readBack(world, clients);
+}
+
+/** A quorum and its links are whole; between all others links are cut at random, or they stand still. */
+async function stand(world: World): Promise<void> {
+  const { time, network, plan, consensus } = world;
+  // Whoever was away comes back first: the fault is to meet a cluster of which a quorum is well.
+  await time.until(() => unsettled(world) === undefined, restMs);
+  const random = new Random(plan.seed ^ 0x57a4d);
+  const leader = world.leader?.running?.raft;
+  if (leader === undefined || isJoint(leader.configuration)) return;
+  const { voters } = leader.configuration;
+  const keys = new Map(voters.map((id) => [id, random.next()]));
+  const order = voters.toSorted((a, b) => (keys.get(a) ?? 0) - (keys.get(b) ?? 0));
+  const core = new Set<NodeId>(order.slice(0, Math.floor(voters.length / 2) + 1));
+  for (const a of world.ids)
+    for (const b of world.ids)
+      if (a !== b && !(core.has(a) && core.has(b)) && random.chance(1, 2)) network.cut(a, b);
+  if (plan.standing === "minority")
+    for (const id of world.ids) if (!core.has(id)) world.machine(id).process?.pause();
+  world.trace.add({ kind: "fault", at: time.now, text: `stands: ${plan.standing}` });
+  const before = consensus.checks.truth.length;
+  let asked = 0;
+  const ask = (): void => {
+    const id = random.pick([...core]);
+    if (id === undefined || consensus.checks.truth.length > before + 3) return;
+    asked += 1;
+    const value = `standing ${asked}`;
+    world
+      .ask(
+        id,
+        async ({ coordination }, signal) =>
+          coordination.decide(
+            { kind: "set-setting", name: "x-standing", value },
+            { key: undefined, signal },
+          ),
+        5_000,
+      )
+      // Whether anything is decided is asked below.
+      .catch(() => undefined);
+    time.after(500, ask);
+  };
+  ask();
+  const committed = (): boolean =>
+    world.product.machine.settings.get("x-standing")?.value !== undefined;
+  if (!(await time.until(committed, progressMs)))
+    throw new Error(`no progress under a standing fault (${plan.standing})`);
+}
+
+/** What consensus still lacks. */
+function unsettled(world: World): string | undefined {
+  const leader = world.leader?.running?.raft;
+  if (leader?.isReadyLeader !== true) return "nobody leads";
+  if (!leader.isConfigurationCommitted || isJoint(leader.configuration)) return "members change";
+  for (const { id, running } of world.inside) {
+    if (running === undefined) return `${id} is not up`;
+    const { raft, stores } = running;
+    if (raft.isDamaged) return `${id} is damaged`;
+    if (raft.role.term !== leader.role.term) return `${id} is of term ${raft.role.term}`;
+    if (raft.lastIndex !== leader.lastIndex) return `${id} has the log up to ${raft.lastIndex}`;
+    if (stores.state.appliedIndex !== leader.lastIndex)
+      return `${id} has applied ${stores.state.appliedIndex} of ${leader.lastIndex}`;
+  }
+  return undefined;
+}
+
+function unrest(world: World): string | undefined {
+  const consensus = unsettled(world);
+  if (consensus !== undefined) return consensus;
+  const { machine } = world.product;
+  if (world.wiped.size > 0) return `${[...world.wiped].join(" ")} is to be replaced`;
+  for (const { node, state, leaving } of machine.members.values()) {
+    if (state === "down") return `member ${node} is down`;
+    if (state === "up" && leaving === true) return `${node} is leaving`;
+  }
+  for (const { id, status, doneInputs, totalInputs } of machine.jobs.values())
+    if (!hasEnded(status)) return `${id} is ${status.kind}, ${doneInputs} of ${totalInputs} done`;
+  return lackingCopies(world);
+}
+
+/** Chunks with fewer copies than there can be. */
+function lackingCopies(world: World): string | undefined {
+  const up = [...world.product.machine.members.values()].filter(({ state }) => state === "up");
+  for (const [key, copies] of world.product.rows)
+    if (key.startsWith("lacking/") && (copies as number) < Math.min(4, up.length))
+      return `${key} of ${Math.min(4, up.length)} has ${String(copies)} copies`;
+  return undefined;
+}
+
+/** U1. */
+async function readBack(world: World, clients: Clients): Promise<void> {
+  let isRead = false;
+  clients
+    .readAll(new Random(world.plan.seed))
+    .then(() => (isRead = true))
+    .catch((error: unknown) => world.time.fail(error));
+  if (!(await world.time.until(() => isRead, restMs)))
+    throw new Error("U1: acknowledged versions cannot be read back");
+}

@@ -1,0 +1,164 @@
+/**
+ * One run: a cluster is founded and filled, then its users work and things break, then all but a standing fault is
+ * mended and it must come to rest. Throws with what went wrong and how to see it again.
+ */
+import type { ModelManifest } from "../../src/lib/model-manifest.ts";
+import { Random } from "../../src/lib/random.ts";
+import { FileVersion } from "../../src/lib/types.ts";
+import { Clients, inputsFolder, modelNames } from "./clients.ts";
+import { checkHistories } from "./checks/histories.ts";
+import { Nemesis } from "./nemesis.ts";
+import { calmNetwork } from "./network/faults.ts";
+import { makePlan, type Plan } from "./plan.ts";
+import { settle } from "./settle.ts";
+import { World } from "./world.ts";
+
+/** Virtual ms in which a healthy cluster must be ready for work. */
+const foundingMs = 20_000;
+/** Files that jobs run over. */
+const inputFiles = 24;
+
+/** What a run came to. */
+export interface Report {
+  readonly seed: number;
+  readonly virtualMs: number;
+  readonly events: number;
+  readonly messages: number;
+  readonly committed: number;
+  readonly elections: number;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly requests: { readonly done: number; readonly refused: number; readonly unknown: number };
+  /** Virtual ms from each loss of a leader to the next commit. */
+  readonly failovers: readonly number[];
+  readonly jobsDone: number;
+  readonly fairWindows: number;
+  readonly largestGap: number;
+  readonly traceHash: number;
+}
+
+/** Why a run failed. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+  readonly world: World;
+  readonly plan: Plan;
+
+  constructor(plan: Plan, world: World, cause: unknown) {
+    const what = cause instanceof Error ? cause.message : String(cause);
+    super(`seed ${plan.seed}, at ${Math.round(world.time.now)} ms: ${what}`, { cause });
+    this.plan = plan;
+    this.world = world;
+  }
+}
+
+export async function simulate(seed: number): Promise<Report> {
+  return simulatePlan(makePlan(seed));
+}
+
+/** @throws Violation */
+export async function simulatePlan(plan: Plan): Promise<Report> {
+  const world = new World(plan);
+  const clients = new Clients(world);
+  const nemesis = new Nemesis(world, clients);
+  try {
+    await found(world, clients);
+    await stir(world, clients, nemesis);
+    await settle(world, clients, nemesis);
+    checkHistories(clients);
+  } catch (error) {
+    world.trace.add({
+      kind: "violation",
+      at: world.time.now,
+      text: error instanceof Error ? error.message : String(error),
+    });
+    throw new Violation(plan, world, error);
+  } finally {
+    // Nothing of it runs on: the promises of dead processes never settle.
+    for (const { process } of world.machines.values()) process?.kill();
+  }
+  return {
+    seed: plan.seed,
+    virtualMs: world.time.now,
+    events: world.time.events,
+    messages: world.network.counts.messages + world.network.counts.requests,
+    committed: world.consensus.checks.truth.length,
+    elections: world.consensus.checks.leaders.size,
+    faults: nemesis.done,
+    requests: clients.counts,
+    failovers: world.failovers.times,
+    jobsDone: world.product.finished.length,
+    fairWindows: world.product.fairTime.windows,
+    largestGap: world.product.fairTime.largestGap,
+    traceHash: world.trace.hash,
+  };
+}
+
+/** The founders start, files and models are put there. */
+async function found(world: World, clients: Clients): Promise<void> {
+  const { time, product, plan } = world;
+  for (const id of world.founders) world.start(id);
+  const isReady = (): boolean => product.machine.members.size === plan.founders;
+  if (!(await time.until(isReady, foundingMs))) throw new Error("the founders do not come together");
+  const random = new Random(plan.seed);
+  let isFilled = false;
+  const filling = fill(clients, random).then(() => (isFilled = true));
+  filling.catch((error: unknown) => time.fail(error));
+  if (!(await time.until(() => isFilled, foundingMs))) throw new Error("the store cannot be filled");
+}
+
+async function fill(clients: Clients, random: Random): Promise<void> {
+  for (let i = 0; i < inputFiles; i += 1)
+    await mustStore(clients, `${inputsFolder}${i}.jpg`, `picture ${i % 20}`, random);
+  for (const name of modelNames) {
+    await mustStore(clients, `models/${name}.onnx`, `weights of ${name}`, random);
+    const manifest = manifestOf(name);
+    const file = { path: `models/${name}.onnx`, version: FileVersion(1) };
+    await clients.operate(random, async ({ coordination }, key, signal) =>
+      coordination.decide(
+        { kind: "add-model", manifest, file },
+        { key, signal },
+      ),
+    );
+  }
+}
+
+/** The first digit of the hash says what an input costs (plan.ts). */
+function manifestOf(name: string): ModelManifest {
+  return {
+    format: 1,
+    name,
+    sha256: (name === "small" ? "a" : "b").padEnd(64, "0"),
+    input: { name: "in", layout: "nchw", height: 8, width: 8 },
+    output: { name: "out", classes: 10, activation: "none" },
+    preprocessing: {
+      resize: "fill",
+      channelOrder: "rgb",
+      scale: 1,
+      mean: [0, 0, 0],
+      std: [1, 1, 1],
+    },
+    labels: [],
+    topK: 1,
+    source: "the simulation",
+  };
+}
+
+async function mustStore(
+  clients: Clients,
+  path: string,
+  content: string,
+  random: Random,
+): Promise<void> {
+  if (!(await clients.store(path, content, random))) throw new Error(`${path} cannot be stored`);
+}
+
+async function stir(world: World, clients: Clients, nemesis: Nemesis): Promise<void> {
+  const { time, network, plan } = world;
+  network.faults = plan.network;
+  for (const step of plan.steps)
+    time.after(step.at, () => {
+      if (step.kind === "fault") nemesis.begin(step);
+      else clients.begin(step);
+    });
+  await time.run(plan.stirMs);
+  network.faults = { ...calmNetwork, manner: plan.network.manner };
+}
