@@ -69,19 +69,29 @@ export function encodeMessage(message: Message): unknown[] {
 export function decodeMessage(from: NodeId, to: NodeId, value: unknown): Message {
   const fields = new Fields(value);
   const kind = kinds[fields.count(0)];
-  const envelope = { from, to, term: Term(fields.count(1)) };
+  const term = Term(fields.count(1));
   switch (kind) {
     case "preVote":
-      return { ...envelope, kind, ...decodeLogEnd(fields) };
+      return { from, to, term, kind, lastIndex: lastIndexOf(fields), lastTerm: lastTermOf(fields) };
     case "vote":
-      return { ...envelope, kind, ...decodeLogEnd(fields), handover: fields.flag(4) };
+      return {
+        from,
+        to,
+        term,
+        kind,
+        lastIndex: lastIndexOf(fields),
+        lastTerm: lastTermOf(fields),
+        handover: fields.flag(4),
+      };
     case "preVoteReply":
     case "voteReply":
-      return { ...envelope, kind, granted: fields.flag(2) };
+      return { from, to, term, kind, granted: fields.flag(2) };
     case "append": {
       const prevIndex = fields.count(2);
       return {
-        ...envelope,
+        from,
+        to,
+        term,
         kind,
         prevIndex: LogIndex(prevIndex),
         prevTerm: Term(fields.count(3)),
@@ -91,10 +101,12 @@ export function decodeMessage(from: NodeId, to: NodeId, value: unknown): Message
       };
     }
     case "appendReply":
-      return { ...envelope, kind, damaged: fields.flag(2), result: decodeResult(fields) };
+      return { from, to, term, kind, damaged: fields.flag(2), result: decodeResult(fields) };
     case "heartbeat":
       return {
-        ...envelope,
+        from,
+        to,
+        term,
         kind,
         commit: LogIndex(fields.count(2)),
         readPosition: fields.count(3),
@@ -103,7 +115,9 @@ export function decodeMessage(from: NodeId, to: NodeId, value: unknown): Message
       };
     case "heartbeatReply":
       return {
-        ...envelope,
+        from,
+        to,
+        term,
         kind,
         readPosition: fields.count(2),
         sentAt: fields.count(3),
@@ -111,13 +125,15 @@ export function decodeMessage(from: NodeId, to: NodeId, value: unknown): Message
       };
     case "snapshotOffer":
       return {
-        ...envelope,
+        from,
+        to,
+        term,
         kind,
         index: LogIndex(fields.count(2)),
         healIndex: optionalIndex(fields.count(3)),
       };
     case "timeoutNow":
-      return { ...envelope, kind };
+      return { from, to, term, kind };
     case undefined:
       throw malformed("0", "a known message kind");
     default:
@@ -125,8 +141,12 @@ export function decodeMessage(from: NodeId, to: NodeId, value: unknown): Message
   }
 }
 
-function decodeLogEnd(fields: Fields): { lastIndex: LogIndex; lastTerm: Term } {
-  return { lastIndex: LogIndex(fields.count(2)), lastTerm: Term(fields.count(3)) };
+function lastIndexOf(fields: Fields): LogIndex {
+  return LogIndex(fields.count(2));
+}
+
+function lastTermOf(fields: Fields): Term {
+  return Term(fields.count(3));
 }
 
 function decodeResult(fields: Fields): AppendReply["result"] {

@@ -263,8 +263,7 @@ export class Clients {
         : ({
             kind: "steer-job",
             job,
-            to:
-              what === "pauseJob" ? "paused" : what === "resumeJob" ? "running" : "cancelled",
+            to: what === "pauseJob" ? "paused" : what === "resumeJob" ? "running" : "cancelled",
           } as const);
     await this.#decide(random, async ({ coordination }, key, signal) =>
       coordination.decide(operation, { key, signal }),

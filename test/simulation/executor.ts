@@ -4,7 +4,12 @@
  */
 import { IDunnoError } from "../../src/lib/errors.ts";
 import type { Random } from "../../src/lib/random.ts";
-import type { InputOutput, LocalModel, QueryRequest, QueryResult } from "../../src/inference/types.ts";
+import type {
+  InputOutput,
+  LocalModel,
+  QueryRequest,
+  QueryResult,
+} from "../../src/inference/types.ts";
 import type { Inference } from "../../src/node/ports.ts";
 import type { ChunkHash } from "../../src/lib/types.ts";
 import type { PackedOutput } from "../../src/scheduler/types.ts";

@@ -93,7 +93,8 @@ export class SimulatedMachine {
 
   constructor(
     { id, clock, knobs, random }: MachineOptions,
-    ports: { readonly time: VirtualTime;
+    ports: {
+      readonly time: VirtualTime;
       readonly network: Network;
       readonly contents: Map<ChunkHash, Uint8Array>;
       readonly watch: MachineWatch;
@@ -298,9 +299,9 @@ export class SimulatedMachine {
 }
 
 /** A model is ready when the executor has it: its file is of no matter to the oracle. */
-function localModels(executor: SimulatedExecutor): ReturnType<
-  ConstructorParameters<typeof Node>[1]["makeModels"]
-> {
+function localModels(
+  executor: SimulatedExecutor,
+): ReturnType<ConstructorParameters<typeof Node>[1]["makeModels"]> {
   const local = async ({
     manifest,
   }: Parameters<ReturnType<ConstructorParameters<typeof Node>[1]["makeModels"]>["local"]>[0]) => ({

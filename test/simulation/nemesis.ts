@@ -3,8 +3,9 @@
  * more than the redundancy there is left is not done. So whatever goes wrong is a bug.
  */
 import { Random } from "../../src/lib/random.ts";
-import type { NodeId } from "../../src/lib/types.ts";
+import type { ChunkHash, NodeId } from "../../src/lib/types.ts";
 import { isVoter } from "../../src/raft/quorum.ts";
+import type { ChunkRecord } from "../../src/sdfs/catalog/types.ts";
 import type { Clients } from "./clients.ts";
 import { calmExecutor } from "./executor.ts";
 import { dataDirectory, type SimulatedMachine } from "./machine.ts";
@@ -184,9 +185,7 @@ export class Nemesis {
     const right = ids.filter((id) => id !== bridge && !left.includes(id));
     const isOneWay = random.chance(1, 4);
     return left.flatMap((a) =>
-      right.flatMap((b) =>
-        isOneWay ? [[a, b] as const] : [[a, b] as const, [b, a] as const],
-      ),
+      right.flatMap((b) => (isOneWay ? [[a, b] as const] : [[a, b] as const, [b, a] as const])),
     );
   }
 
@@ -292,11 +291,16 @@ export class Nemesis {
     );
   }
 
-  /** Some other whole copy remains of every chunk that is taken here. */
-  #isElsewhere(hash: Parameters<SimulatedMachine["chunks"]["store"]>[0], except: NodeId): boolean {
-    for (const { id, chunks } of this.#world.inside)
-      if (id !== except && chunks.durable.get(hash)?.isDamaged === false) return true;
-    return false;
+  /** Some other whole copy remains of a chunk that is taken here, and the catalog knows of it. */
+  #isElsewhere(hash: ChunkHash, except: NodeId): boolean {
+    const record = this.#world.product.rows.get(`chunk/${hash}`) as ChunkRecord | undefined;
+    if (record === undefined) return true;
+    return this.#world.inside.some(
+      ({ id, chunks }) =>
+        id !== except &&
+        record.stores.includes(chunks.id) &&
+        chunks.durable.get(hash)?.isDamaged === false,
+    );
   }
 
   #damageChunk({ id, chunks }: SimulatedMachine): boolean {

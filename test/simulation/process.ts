@@ -63,8 +63,7 @@ export class SimulatedProcess implements Runtime {
 
   randomHex(bytes: number): string {
     let digits = "";
-    while (digits.length < 2 * bytes)
-      digits += this.#random.next().toString(16).padStart(8, "0");
+    while (digits.length < 2 * bytes) digits += this.#random.next().toString(16).padStart(8, "0");
     return digits.slice(0, 2 * bytes);
   }
 

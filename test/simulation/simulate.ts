@@ -97,12 +97,14 @@ async function found(world: World, clients: Clients): Promise<void> {
   const { time, product, plan } = world;
   for (const id of world.founders) world.start(id);
   const isReady = (): boolean => product.machine.members.size === plan.founders;
-  if (!(await time.until(isReady, foundingMs))) throw new Error("the founders do not come together");
+  if (!(await time.until(isReady, foundingMs)))
+    throw new Error("the founders do not come together");
   const random = new Random(plan.seed);
   let isFilled = false;
   const filling = fill(clients, random).then(() => (isFilled = true));
   filling.catch((error: unknown) => time.fail(error));
-  if (!(await time.until(() => isFilled, foundingMs))) throw new Error("the store cannot be filled");
+  if (!(await time.until(() => isFilled, foundingMs)))
+    throw new Error("the store cannot be filled");
 }
 
 async function fill(clients: Clients, random: Random): Promise<void> {
@@ -113,10 +115,7 @@ async function fill(clients: Clients, random: Random): Promise<void> {
     const manifest = manifestOf(name);
     const file = { path: `models/${name}.onnx`, version: FileVersion(1) };
     await clients.operate(random, async ({ coordination }, key, signal) =>
-      coordination.decide(
-        { kind: "add-model", manifest, file },
-        { key, signal },
-      ),
+      coordination.decide({ kind: "add-model", manifest, file }, { key, signal }),
     );
   }
 }

@@ -23,9 +23,7 @@ export class VirtualTime {
   #sinceMoved = 0;
   #failure: unknown;
   #hasFailed = false;
-  readonly #queue = new Heap<Event>((a, b) =>
-    a.at === b.at ? a.order < b.order : a.at < b.at,
-  );
+  readonly #queue = new Heap<Event>((a, b) => (a.at === b.at ? a.order < b.order : a.at < b.at));
 
   after(ms: number, run: () => void): Event {
     const at = this.now + Math.max(0, Math.round(ms * 1_000) / 1_000);

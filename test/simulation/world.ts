@@ -164,11 +164,10 @@ export class World {
   };
 
   /** A node ends itself when its disk fails, when it has left, and for nothing else. */
-  readonly fatal = ({ id, process, disk }: SimulatedMachine, error: unknown): void => {
+  readonly fatal = ({ id, process }: SimulatedMachine, error: unknown): void => {
     const { code, message } = asIDunnoError(error);
     this.trace.add({ kind: "fault", at: this.time.now, node: id, text: `${id} ends: ${message}` });
-    const isDisk =
-      code === "STORAGE_FAILED" || (disk.faults.isFull && /ENOSPC|full/i.test(message));
+    const isDisk = code === "STORAGE_FAILED" || message.startsWith("EIO");
     const hasLeft = this.product.machine.members.get(id)?.state === "left";
     const isGone = (hasCode(error, "CLOSED") || hasCode(error, "CONFLICT")) && hasLeft;
     if (!isDisk && !isGone && !this.wiped.has(id)) {

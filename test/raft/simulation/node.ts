@@ -37,6 +37,8 @@ export class SimulatedNode {
   /** What its disk held before it was damaged: acknowledged once, and no quorum without it before it is whole (R9). */
   lost: readonly Entry[] = [];
   isFull = false;
+  /** It came later, and knows the founders by hearsay. */
+  hasJoined = false;
 
   constructor(id: NodeId, founders: readonly NodeId[], clock: Clock) {
     this.id = id;

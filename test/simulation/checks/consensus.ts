@@ -30,11 +30,7 @@ export class ConsensusChecks {
   #reads = 0;
 
   /** @param fail ends the run: what is thrown within a node would be taken for the node's own failure */
-  constructor(
-    ids: readonly NodeId[],
-    founders: readonly NodeId[],
-    fail: (error: unknown) => void,
-  ) {
+  constructor(ids: readonly NodeId[], founders: readonly NodeId[], fail: (error: unknown) => void) {
     this.#founders = founders;
     this.#fail = fail;
     for (const id of ids)
@@ -54,8 +50,9 @@ export class ConsensusChecks {
   }
 
   /** A process is about to run: its disk is judged, and all it does from here on. */
-  made({ id }: SimulatedMachine, { raft, stores }: RunningNode): void {
+  made({ id }: SimulatedMachine, { raft, stores, identity }: RunningNode): void {
     const shadow = this.shadow(id);
+    shadow.hasJoined = identity.seeds !== undefined;
     this.#judgeDisk(shadow, stores);
     shadow.life += 1;
     shadow.raft = raft;

@@ -47,7 +47,9 @@ export class FairTime {
 
   #measure(running: readonly JobRecord[], window: Window): void {
     this.windows += 1;
-    const gains = running.map(({ id, progress }) => progress - (window.progress.get(id) ?? progress));
+    const gains = running.map(
+      ({ id, progress }) => progress - (window.progress.get(id) ?? progress),
+    );
     const heaviest = Math.max(...running.map(({ weight }) => 1 / weight));
     const gap = (Math.max(...gains) - Math.min(...gains)) / heaviest;
     this.largestGap = Math.max(this.largestGap, gap);

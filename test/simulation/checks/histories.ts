@@ -20,5 +20,7 @@ function check<S, I, O>(
   const verdict = checkLinearizable(model, operations, { maxStates });
   if (verdict.kind !== "violation") return;
   const stuck = verdict.stuck.map((each) => JSON.stringify(each)).join("\n");
-  throw new Error(`P5: the history of ${what} ${verdict.key} is not linearizable; stuck at\n${stuck}`);
+  throw new Error(
+    `P5: the history of ${what} ${verdict.key} is not linearizable; stuck at\n${stuck}`,
+  );
 }

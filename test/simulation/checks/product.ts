@@ -126,7 +126,9 @@ export class ProductChecks {
     if (newest === undefined) return;
     const member = this.machine.members.get(newest.node);
     if (member?.state !== "up" || member.boot !== newest.boot)
-      throw new Error(`J4: ${job}/${query} is handed to ${newest.node}, ${member?.state ?? "gone"}`);
+      throw new Error(
+        `J4: ${job}/${query} is handed to ${newest.node}, ${member?.state ?? "gone"}`,
+      );
   }
 
   #completed(job: string, query: number, row: ResultRow): void {
@@ -195,7 +197,9 @@ export class ProductChecks {
       const record = this.machine.jobs.get(job);
       const { cursor } = this.#followed(job);
       if (record !== undefined && record.cursor !== cursor)
-        throw new Error(`J3: ${job} says that queries cover ${record.cursor} inputs, not ${cursor}`);
+        throw new Error(
+          `J3: ${job} says that queries cover ${record.cursor} inputs, not ${cursor}`,
+        );
     }
   }
 }

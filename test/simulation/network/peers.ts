@@ -6,7 +6,13 @@ import { asIDunnoError, fromWire, IDunnoError } from "../../../src/lib/errors.ts
 import type { NodeId } from "../../../src/lib/types.ts";
 import { objection } from "../../../src/net/handshake.ts";
 import { defaultLimits } from "../../../src/net/limits.ts";
-import type { Address, Hello, PeerHandlers, Reply, RequestOptions } from "../../../src/net/peers.ts";
+import type {
+  Address,
+  Hello,
+  PeerHandlers,
+  Reply,
+  RequestOptions,
+} from "../../../src/net/peers.ts";
 import type { Peers } from "../../../src/node/ports.ts";
 import type { SimulatedProcess } from "../process.ts";
 import { Link } from "./link.ts";
@@ -175,7 +181,8 @@ export class SimulatedPeers implements Peers {
     for (let i = 0; i < times; i += 1)
       network.time.after(network.delay(id, to) * (i === 0 ? 1 : 20), () => {
         if (network.isCut(id, to)) return;
-        if (listener.process.isAlive) listener.process.enter(() => void carryOut()); // never fails
+        if (listener.process.isAlive)
+          listener.process.enter(() => void carryOut()); // never fails
         else process.enter(unreachable);
       });
   }
