@@ -1,0 +1,53 @@
+/** A short run with everything in it that can be drawn. */
+import type { TraceEvent } from "./trace-event.ts";
+
+export const example: readonly TraceEvent[] = [
+  { kind: "message", from: "n1", to: "n2", sentAt: 100, receivedAt: 104, text: "vote t2" },
+  { kind: "message", from: "n1", to: "n3", sentAt: 100, receivedAt: 109, text: "vote t2" },
+  {
+    kind: "message",
+    from: "n2",
+    to: "n1",
+    sentAt: 105,
+    receivedAt: 111,
+    text: "voteReply t2 granted",
+  },
+  { kind: "role", at: 111, node: "n1", text: "leader of term 2" },
+  { kind: "client", at: 113, node: "n1", text: "put x=a" },
+  { kind: "message", from: "n1", to: "n2", sentAt: 114, receivedAt: 118, text: "append t2 to 5" },
+  {
+    kind: "message",
+    from: "n1",
+    to: "n3",
+    sentAt: 114,
+    receivedAt: undefined,
+    text: "append t2 to 5",
+  },
+  {
+    kind: "message",
+    from: "n2",
+    to: "n1",
+    sentAt: 119,
+    receivedAt: 124,
+    text: "appendReply t2 matched 5",
+  },
+  { kind: "commit", at: 124, node: "n1", text: "commit 5" },
+  { kind: "fault", at: 130, text: "n1 | n2 n3 cut off" },
+  { kind: "paused", at: 140, node: "n1" },
+  { kind: "down", at: 2_000, node: "n2" },
+  { kind: "up", at: 2_020, node: "n2" },
+  { kind: "fault", at: 2_030, node: "n3", text: 'disk says "full" & <stops>' },
+  { kind: "message", from: "n2", to: "n3", sentAt: 2_040, receivedAt: 2_047, text: "vote t3" },
+  {
+    kind: "message",
+    from: "n3",
+    to: "n2",
+    sentAt: 2_048,
+    receivedAt: 2_053,
+    text: "voteReply t3 granted",
+  },
+  { kind: "role", at: 2_053, node: "n2", text: "leader of term 3" },
+  { kind: "resumed", at: 2_060, node: "n1" },
+  { kind: "client", at: 2_062, node: "n1", text: "get x" },
+  { kind: "violation", at: 2_070, node: "n1", text: "R4: n1 commits 6/2, durable on n1 only" },
+];
