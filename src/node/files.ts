@@ -5,7 +5,7 @@
 import { type FileUpload, type Pin, type UploadedChunk } from "../lib/content.ts";
 import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import type { ChunkHash, FileVersion } from "../lib/types.ts";
+import { assert, type ChunkHash, FileVersion, LogTime } from "../lib/types.ts";
 import { checkPath } from "../sdfs/catalog/paths.ts";
 import { versionId } from "../sdfs/catalog/rows.ts";
 import type { FileRecord, VersionRecord } from "../sdfs/catalog/types.ts";
@@ -56,8 +56,10 @@ export class Files {
           { kind: "commit-files", files: [file] },
           { key, signal },
         );
-        const version = value.kind === "files" ? value.files[0]?.version : undefined;
-        return await this.#committed(path, version, signal);
+        const committed = value.kind === "files" ? value.files[0] : undefined;
+        assert(committed !== undefined, "a commit of files answers with their versions");
+        await this.#ports.coordination.linearize(signal);
+        return this.#committed(file, committed);
       } catch (error) {
         if (asIDunnoError(error).code !== "TOO_FEW_COPIES" || signal.aborted) throw error;
         // A node that just went down still counts as required: wait for it, or for its absence to be lasting.
@@ -102,13 +104,25 @@ export class Files {
     return { path: file.path, bytes: file.bytes, chunks };
   }
 
-  async #committed(
-    path: string,
-    version: number | undefined,
-    signal: AbortSignal,
-  ): Promise<VersionRecord> {
-    await this.#ports.coordination.linearize(signal);
-    return this.stat(path, version);
+  /** What was put, also when it has been removed or outnumbered since. */
+  #committed(
+    { path, bytes, chunks }: Omit<FileUpload, "ifVersion">,
+    { version, copies }: { readonly version: number; readonly copies: number },
+  ): VersionRecord {
+    const { state } = this.#ports;
+    const id = versionId(path, FileVersion(version));
+    const record = state.get(`version/${id}`) as VersionRecord | undefined;
+    return (
+      record ?? {
+        path,
+        version: FileVersion(version),
+        bytes,
+        chunks: chunks.map((chunk) => ({ hash: chunk.hash, bytes: chunk.bytes })),
+        committedAt: LogTime((state.get("meta/logTime") as number | undefined) ?? 0),
+        index: state.appliedIndex,
+        copies,
+      }
+    );
   }
 
   /** @throws IDunnoError NOT_FOUND */

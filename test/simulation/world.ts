@@ -167,7 +167,7 @@ export class World {
   readonly fatal = ({ id, process }: SimulatedMachine, error: unknown): void => {
     const { code, message } = asIDunnoError(error);
     this.trace.add({ kind: "fault", at: this.time.now, node: id, text: `${id} ends: ${message}` });
-    const isDisk = code === "STORAGE_FAILED" || message.startsWith("EIO");
+    const isDisk = code === "STORAGE_FAILED" || message.includes("EIO: ");
     const hasLeft = this.product.machine.members.get(id)?.state === "left";
     const isGone = (hasCode(error, "CLOSED") || hasCode(error, "CONFLICT")) && hasLeft;
     if (!isDisk && !isGone && !this.wiped.has(id)) {
