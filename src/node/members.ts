@@ -80,18 +80,20 @@ export class Members {
 
   /** As the leader: marks whoever died, fell silent or came back. */
   sweep(): void {
-    const { driver, machine, self } = this.#ports;
+    const { driver, machine } = this.#ports;
     if (!driver.isReadyLeader) return;
     for (const member of machine.members.values()) {
-      if (member.node === self.node || member.state === "left" || this.#marking.has(member.node))
-        continue;
+      if (member.state === "left" || this.#marking.has(member.node)) continue;
       const state = this.#judge(member);
-      if (state !== undefined) void this.#mark(member, state); // failures are logged there
+      // Failures are logged there.
+      if (state !== undefined && state !== member.state) void this.#mark(member, state);
     }
   }
 
   #judge(member: MemberRecord): "up" | "down" | undefined {
-    const { runtime } = this.#ports;
+    const { runtime, self } = this.#ports;
+    // Whoever leads is up, also if the leader before could not hear it.
+    if (member.node === self.node) return member.boot === self.boot ? "up" : undefined;
     const heard = this.#heard(member);
     const silentMs = runtime.now() - Math.max(heard, this.#leadingSince);
     const diedBoot = this.#dead.get(member.node);

@@ -291,14 +291,17 @@ export class Nemesis {
     );
   }
 
-  /** Some other whole copy remains of a chunk that is taken here, and the catalog knows of it. */
+  /** Some other whole copy remains of a chunk that is taken here: the catalog knows of it, and its node is to stay. */
   #isElsewhere(hash: ChunkHash, except: NodeId): boolean {
-    const record = this.#world.product.rows.get(`chunk/${hash}`) as ChunkRecord | undefined;
+    const { rows, machine } = this.#world.product;
+    const record = rows.get(`chunk/${hash}`) as ChunkRecord | undefined;
     if (record === undefined) return true;
     return this.#world.inside.some(
       ({ id, chunks }) =>
         id !== except &&
         record.stores.includes(chunks.id) &&
+        machine.stores.get(chunks.id)?.state === "active" &&
+        machine.members.get(id)?.leaving !== true &&
         chunks.durable.get(hash)?.isDamaged === false,
     );
   }

@@ -79,9 +79,12 @@ export class World {
     return [...this.machines.keys()];
   }
 
-  /** Machines that belong to the cluster, running or not. */
+  /** Machines that belong to the cluster, running or not. Who has left and has not heard of it is none of them. */
   get inside(): SimulatedMachine[] {
-    return [...this.machines.values()].filter(({ id }) => !this.outside.has(id));
+    const { members } = this.product.machine;
+    return [...this.machines.values()].filter(
+      ({ id }) => !this.outside.has(id) && members.get(id)?.state !== "left",
+    );
   }
 
   /** The leader of the newest term, if a running node takes itself for one. */
