@@ -58,7 +58,10 @@ export function foundersOf({ node, founders, seeds }: Identity): Configuration {
 }
 
 /** Those of the log; the founders' where it says nothing else of its base. */
-export function configurationsOf(identity: Identity, recovered: Recovered): readonly ConfigurationAt[] {
+export function configurationsOf(
+  identity: Identity,
+  recovered: Recovered,
+): readonly ConfigurationAt[] {
   const { base, configurations } = recovered;
   const [first] = configurations;
   if (first !== undefined && first.index <= base.index) return configurations;

@@ -8,6 +8,7 @@ import type { NodeId } from "../lib/types.ts";
 import type { MemberRecord } from "../machine/commands.ts";
 import type { Machine } from "../machine/machine.ts";
 import { settingOf } from "../machine/settings.ts";
+import { takesMore } from "../machine/tables.ts";
 import type { Raft } from "../raft/core.ts";
 import { isVoter } from "../raft/quorum.ts";
 import type { Coordination } from "./coordination.ts";
@@ -119,13 +120,28 @@ export class Voters {
       if (leaving !== true || state === "left") continue;
       if (isVoter(raft.configuration, node)) {
         // The leader itself is to leave: another one sees to it.
-        if (node === self) driver.steer((core, now) => core.handOver(undefined, now));
+        const heir = node === self ? this.#heir() : undefined;
+        if (heir !== undefined) driver.steer((core, now) => core.handOver(heir, now));
         continue;
       }
       if (!repairer.isDispensable(store)) continue;
       await coordination.proposeHere({ kind: "mark-member", node, boot, state: "left" }, undefined);
       log.info("member-left", { member: node });
     }
+  }
+
+  /** The voter that is furthest and is to stay: one that leaves as well would hand the leadership back. */
+  #heir(): NodeId | undefined {
+    const { machine, raft, self } = this.#ports;
+    let best: { readonly node: NodeId; readonly matchIndex: number } | undefined;
+    for (const member of machine.members.values()) {
+      const { node } = member;
+      const peer = raft.peer(node);
+      if (node === self || !takesMore(member) || peer === undefined || peer.damaged) continue;
+      if (isVoter(raft.configuration, node) && peer.matchIndex >= (best?.matchIndex ?? 0))
+        best = { node, matchIndex: peer.matchIndex };
+    }
+    return best?.node;
   }
 
   async close(): Promise<void> {

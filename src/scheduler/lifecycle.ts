@@ -14,7 +14,7 @@ import {
   queryId,
   readJob,
   results,
-  runningMinimum,
+  fairStart,
   writeProgress,
 } from "./rows.ts";
 import { emptyStatistics } from "./statistics.ts";
@@ -74,7 +74,7 @@ export function submitJob(
     cursor: 0,
     nextQuery: QueryNumber(0),
     openQueries: 0,
-    progress: runningMinimum(rows),
+    progress: fairStart(rows),
     doneInputs: 0,
     errorInputs: 0,
     doneQueries: 0,
@@ -113,7 +113,7 @@ export function steerJob(rows: Rows, command: SteerJob, stamp: Stamp): Outcome {
       writeProgress(rows, {
         ...job,
         status: { kind: "running" },
-        progress: Math.max(job.progress, runningMinimum(rows)),
+        progress: Math.max(job.progress, fairStart(rows)),
       });
       return answer;
     case "cancelled":

@@ -56,12 +56,21 @@ export function hasEnded(status: JobProgress["status"]): boolean {
   return status.kind !== "running" && status.kind !== "paused";
 }
 
-/** Where a job that starts or resumes begins: the least progress of the running ones, 0 when none runs. */
-export function runningMinimum(rows: Rows): number {
-  let least = Infinity;
-  for (const [, { status, progress }] of progresses.list(rows))
-    if (status.kind === "running" && progress < least) least = progress;
-  return least === Infinity ? 0 : least;
+/**
+ * The virtual time of fair sharing, where a job that starts or resumes begins: the least progress of those that run and
+ * have inputs left to hand out. One that only waits for its last results competes for nothing and may be far behind.
+ * Where nobody competes, it is the most progress of all that have not ended, so that nobody comes back with a debt.
+ */
+export function fairStart(rows: Rows): number {
+  let least: number | undefined;
+  let most = 0;
+  for (const [id, { status, progress, cursor }] of progresses.list(rows)) {
+    if (hasEnded(status)) continue;
+    most = Math.max(most, progress);
+    if (status.kind !== "running" || (least !== undefined && progress >= least)) continue;
+    if (cursor < (jobs.get(rows, id)?.totalInputs ?? 0)) least = progress;
+  }
+  return least ?? most;
 }
 
 /** A job's progress after one more query was carved. Apply and the policy's simulation must agree to the last bit. */

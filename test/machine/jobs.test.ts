@@ -212,6 +212,25 @@ test("a job that is ahead keeps its progress when it resumes", (t) => {
   t.is(jobOf(replica, ahead).progress, 2);
 });
 
+test("a job whose inputs are all handed out holds no newcomer back", (t) => {
+  const replica = cluster();
+  const waiting = submit(replica, { totalInputs: 1, batchSize: 1 });
+  const long = submit(replica, { totalInputs: 100, batchSize: 1 });
+  replica.must(work([], [assign(waiting, 1), ...Array.from({ length: 9 }, () => assign(long, 1))]));
+  t.is(jobOf(replica, submit(replica, { totalInputs: 100 })).progress, 9);
+});
+
+test("a newcomer that runs alone gets no lead over those that are paused", (t) => {
+  const replica = cluster();
+  const paused = submit(replica, { totalInputs: 100, batchSize: 1 });
+  replica.must(work([], [assign(paused, 1), assign(paused, 1), assign(paused, 1)]));
+  replica.must({ kind: "steer-job", job: paused, to: "paused" });
+  const alone = submit(replica, { totalInputs: 100, batchSize: 1 });
+  t.is(jobOf(replica, alone).progress, 3);
+  replica.must({ kind: "steer-job", job: paused, to: "running" });
+  t.is(jobOf(replica, paused).progress, 3);
+});
+
 test("cancelling frees the job's queries, and an ended job cannot be steered", (t) => {
   const replica = cluster();
   const id = submit(replica);

@@ -72,6 +72,8 @@ export interface Plan {
   readonly clients: number;
   readonly knobs: MachineKnobs;
   readonly network: NetworkFaults;
+  /** Files that jobs run over. */
+  readonly inputs: number;
   readonly diskMs: number;
   /** Clocks run up to this much fast, in thousandths. */
   readonly driftPerMille: number;
@@ -92,7 +94,7 @@ export function makePlan(seed: number): Plan {
   const founders = world.pick([3, 3, 4, 5, 5, 5, 7]) ?? 5;
   const spares = world.pick([0, 0, 1, 2]) ?? 0;
   const clients = world.between(2, 5);
-  const stirMs = world.pick([20_000, 40_000, 60_000]) ?? 40_000;
+  const stirMs = world.pick([30_000, 60_000, 120_000]) ?? 60_000;
   return {
     seed,
     founders,
@@ -100,6 +102,7 @@ export function makePlan(seed: number): Plan {
     clients,
     knobs: knobsOf(world),
     network: networkOf(world),
+    inputs: world.pick([12, 24, 24, 80]) ?? 24,
     diskMs: world.pick([1, 1, 3, 10]) ?? 1,
     driftPerMille: world.pick([0, 0, 5, 80]) ?? 0,
     stirMs,
@@ -111,7 +114,7 @@ export function makePlan(seed: number): Plan {
 }
 
 function knobsOf(random: Random): MachineKnobs {
-  const heartbeatMs = random.pick([50, 50, 100]) ?? 50;
+  const heartbeatMs = random.pick([50, 100, 200]) ?? 50;
   const timings: RaftTimings = {
     ...defaultTimings,
     heartbeatMs,
@@ -156,7 +159,7 @@ function networkOf(random: Random): NetworkFaults {
 }
 
 /** Between two faults, ms: from one at a time to several at once. */
-const faultPacesMs = [400, 1_500, 5_000] as const;
+const faultPacesMs = [400, 1_500, 5_000, 15_000] as const;
 
 function faultsOf(random: Random, stirMs: number, spares: number): Step[] {
   const paceMs = random.pick(faultPacesMs) ?? 1_500;
@@ -174,7 +177,7 @@ function faultsOf(random: Random, stirMs: number, spares: number): Step[] {
 }
 
 /** Between two requests of all clients together, ms. */
-const requestPacesMs = [60, 250, 1_000] as const;
+const requestPacesMs = [60, 400, 2_000, 6_000] as const;
 
 function operationsOf(random: Random, stirMs: number, clients: number): Step[] {
   const steps: Step[] = [];
@@ -184,7 +187,7 @@ function operationsOf(random: Random, stirMs: number, clients: number): Step[] {
     steps.push({ kind: "operation", at, seed: random.next(), what: "submit", client: 0 });
   for (let at = 0; at < stirMs; at += random.between(1, 2 * paceMs)) {
     // Quiet and busy stretches.
-    if (random.chance(1, 40)) paceMs = random.pick(requestPacesMs) ?? paceMs;
+    if (random.chance(1, 15)) paceMs = random.pick(requestPacesMs) ?? paceMs;
     const client = random.between(0, clients - 1);
     const what = weighted(random, operations);
     steps.push({ kind: "operation", at, seed: random.next(), what, client });

@@ -15,6 +15,8 @@ import type { World } from "./world.ts";
 const progressMs = 30_000;
 /** Virtual ms to come to rest: restarts, snapshots, repair after a node was down, jobs that had been held up. */
 const restMs = 180_000;
+/** How often it is asked whether there is rest, ms: looking costs more than most events. */
+const askMs = 20;
 /** And it stays so for this long. */
 const calmMs = 2_000;
 
@@ -35,7 +37,7 @@ export async function settle(world: World, clients: Clients, nemesis: Nemesis): 
         .catch((error: unknown) => time.fail(error));
   const isAtRest = (): boolean => clients.underWay === 0 && unrest(world) === undefined;
   for (let tries = 0; ; tries += 1) {
-    if (!(await time.until(isAtRest, restMs)))
+    if (!(await time.until(isAtRest, restMs, askMs)))
       throw new Error(`no rest: ${unrest(world) ?? `${clients.underWay} requests under way`}`);
     await time.run(calmMs);
     if (isAtRest()) break;
@@ -48,7 +50,7 @@ export async function settle(world: World, clients: Clients, nemesis: Nemesis): 
 async function stand(world: World): Promise<void> {
   const { time, network, plan, consensus } = world;
   // Whoever was away comes back first: the fault is to meet a cluster of which a quorum is well.
-  await time.until(() => unsettled(world) === undefined, restMs);
+  await time.until(() => unsettled(world) === undefined, restMs, askMs);
   const random = new Random(plan.seed ^ 0x57a4d);
   const leader = world.leader?.running?.raft;
   if (leader === undefined || isJoint(leader.configuration)) return;

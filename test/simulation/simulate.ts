@@ -15,8 +15,6 @@ import { World } from "./world.ts";
 
 /** Virtual ms in which a healthy cluster must be ready for work. */
 const foundingMs = 20_000;
-/** Files that jobs run over. */
-const inputFiles = 24;
 
 /** What a run came to. */
 export interface Report {
@@ -101,14 +99,14 @@ async function found(world: World, clients: Clients): Promise<void> {
     throw new Error("the founders do not come together");
   const random = new Random(plan.seed);
   let isFilled = false;
-  const filling = fill(clients, random).then(() => (isFilled = true));
+  const filling = fill(clients, random, plan.inputs).then(() => (isFilled = true));
   filling.catch((error: unknown) => time.fail(error));
   if (!(await time.until(() => isFilled, foundingMs)))
     throw new Error("the store cannot be filled");
 }
 
-async function fill(clients: Clients, random: Random): Promise<void> {
-  for (let i = 0; i < inputFiles; i += 1)
+async function fill(clients: Clients, random: Random, inputs: number): Promise<void> {
+  for (let i = 0; i < inputs; i += 1)
     await mustStore(clients, `${inputsFolder}${i}.jpg`, `picture ${i % 20}`, random);
   for (const name of modelNames) {
     await mustStore(clients, `models/${name}.onnx`, `weights of ${name}`, random);

@@ -39,12 +39,16 @@ export class VirtualTime {
     this.#failure = error;
   };
 
-  /** Runs until the condition holds; false when `ms` pass first. */
-  async until(condition: () => boolean, ms: number): Promise<boolean> {
+  /** Runs until the condition holds; false when `ms` pass first. @param everyMs how often it is asked at most */
+  async until(condition: () => boolean, ms: number, everyMs = 0): Promise<boolean> {
     const end = this.now + ms;
+    let askAt = this.now;
     for (;;) {
       this.#throwIfFailed();
-      if (condition()) return true;
+      if (this.now >= askAt) {
+        if (condition()) return true;
+        askAt = this.now + everyMs;
+      }
       if (!(await this.#next(end))) {
         this.now = end;
         return condition();

@@ -91,11 +91,14 @@ export async function openStores(
       if (!acceptsLoss) refuseIfAlone(directory, { identity, recovered, found, position, pointer });
     }
     await settleLog(raft.database, recovered, runtime);
-    if (recovered.damage.length > 0 && mark.last?.isDamaged === false)
-      await mark.write({ ...mark.last, isDamaged: true });
+    const { damage, hardState } = recovered;
+    // What was read may never have reached the disk: after a sync that failed, the page cache holds it all the same.
+    // LevelDB writes what it replays anew; the mark is written anew here, before anybody relies on it.
+    if (damage.length > 0 && mark.last !== undefined)
+      await mark.write({ ...mark.last, hardState, isDamaged: true });
     const logStore = new LogStore(raft.database, mark, recovered, runtime);
     logStore.onFailure(onFatal);
-    if (recovered.damage.length === 0 && mark.last === undefined) await logStore.remark();
+    if (damage.length === 0) await logStore.remark();
     // From the first vote on, term and vote that are in the mark alone are damage, and a crash may part the two.
     if (isNew) await writeSynced(raft.database, [putHardState(recovered.hardState)]);
     const rows =

@@ -5,8 +5,8 @@
 import type { JobId } from "../../../src/lib/types.ts";
 import type { JobRecord } from "../../../src/scheduler/types.ts";
 
-/** How long the set must have been stable before the gap counts, ms of virtual time. */
-const windowMs = 10_000;
+/** How long the set must have been stable before the gap counts, ms of virtual time: jobs here are short. */
+const windowMs = 2_000;
 /**
  * Queries, weighed, by which two jobs may differ over a window: a job that starts or resumes begins at the running
  * minimum, at most one query of the lightest job away; one more for the hand-out under way.
