@@ -57,6 +57,14 @@ export function foundersOf({ node, founders, seeds }: Identity): Configuration {
   return simpleConfiguration([...voters]);
 }
 
+/**
+ * Who voted from the first entry of the history on, for whoever knows of no entry that changed it. What a node that
+ * joined was told of others is about later, and says nothing of who voted then.
+ */
+export function firstVoters({ founders }: Identity): Configuration {
+  return simpleConfiguration(founders.map(({ name }) => NodeId(name)));
+}
+
 /** Those of the log; the founders' where it says nothing else of its base. */
 export function configurationsOf(
   identity: Identity,
@@ -65,7 +73,8 @@ export function configurationsOf(
   const { base, configurations } = recovered;
   const [first] = configurations;
   if (first !== undefined && first.index <= base.index) return configurations;
-  return [{ index: base.index, configuration: foundersOf(identity) }, ...configurations];
+  const configuration = base.index === 0 ? foundersOf(identity) : firstVoters(identity);
+  return [{ index: base.index, configuration }, ...configurations];
 }
 
 export function makeRaft(

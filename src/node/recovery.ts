@@ -13,7 +13,7 @@ import { Scope } from "../lib/scope.ts";
 import { LogIndex, NodeId, Term } from "../lib/types.ts";
 import { encodeConfiguration, simpleConfiguration } from "../raft/configuration.ts";
 import { openLog } from "./log.ts";
-import { foundersOf } from "./opening.ts";
+import { firstVoters } from "./opening.ts";
 import { checkSettled, type Disk } from "./stores/disk.ts";
 import { type Identity, keepIdentity, readIdentity } from "./stores/identity.ts";
 import { emptyState, judgeLog, type Recovered, type StatePosition } from "./stores/log-recovery.ts";
@@ -136,7 +136,7 @@ function viewOfState(
   damage: readonly string[],
 ): RecoveryView {
   const { node, cluster, generation } = identity;
-  const { voters, learners } = configuration?.configuration ?? foundersOf(identity);
+  const { voters, learners } = configuration?.configuration ?? firstVoters(identity);
   const term = place?.term ?? 0;
   const ends = { term, lastTerm: term, lastIndex: index, baseIndex: index, appliedIndex: index };
   return { node, cluster, generation, ...ends, voters, learners, damage };
@@ -145,7 +145,7 @@ function viewOfState(
 function viewOf(identity: Identity, judged: Recovered, appliedIndex: number): RecoveryView {
   const { node, cluster, generation } = identity;
   const { hardState, lastTerm, lastIndex, base, configurations, damage } = judged;
-  const { voters, learners } = configurations.at(-1)?.configuration ?? foundersOf(identity);
+  const { voters, learners } = configurations.at(-1)?.configuration ?? firstVoters(identity);
   return {
     node,
     cluster,

@@ -15,7 +15,7 @@ import { peerAddresses } from "./peer-list.ts";
 import { members as groupMembers } from "../raft/quorum.ts";
 import { Metrics } from "./metrics.ts";
 import { type DriverPorts, RaftDriver } from "./raft-driver.ts";
-import { foundersOf } from "./opening.ts";
+import { firstVoters } from "./opening.ts";
 import type { CachedChunks, Chunks, Inference, LocalModels, LoopDelay, Peers } from "./ports.ts";
 import type { CompactionLimits } from "./snapshots/compactor.ts";
 import { SnapshotExchange } from "./snapshots/snapshot-exchange.ts";
@@ -112,7 +112,7 @@ function makeConsensus(
     ...parts,
     directory: identity.directory,
     driver: () => driver,
-    founders: foundersOf(identity.identity),
+    founders: firstVoters(identity.identity),
   });
   const driver: RaftDriver = new RaftDriver({
     raft,

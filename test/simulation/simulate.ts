@@ -21,6 +21,7 @@ export interface Report {
   readonly seed: number;
   readonly virtualMs: number;
   readonly events: number;
+  readonly nodes: number;
   readonly messages: number;
   readonly committed: number;
   readonly elections: number;
@@ -52,9 +53,16 @@ export async function simulate(seed: number): Promise<Report> {
   return simulatePlan(makePlan(seed));
 }
 
-/** @throws Violation */
-export async function simulatePlan(plan: Plan): Promise<Report> {
+/**
+ * @param options records: messages are kept for a diagram, which costs time. Default: they are not
+ * @throws Violation
+ */
+export async function simulatePlan(
+  plan: Plan,
+  { records = false }: { readonly records?: boolean } = {},
+): Promise<Report> {
   const world = new World(plan);
+  if (records) world.recordMessages();
   const clients = new Clients(world);
   const nemesis = new Nemesis(world, clients);
   try {
@@ -77,6 +85,7 @@ export async function simulatePlan(plan: Plan): Promise<Report> {
     seed: plan.seed,
     virtualMs: world.time.now,
     events: world.time.events,
+    nodes: plan.founders,
     messages: world.network.counts.messages + world.network.counts.requests,
     committed: world.consensus.checks.truth.length,
     elections: world.consensus.checks.leaders.size,
@@ -86,7 +95,7 @@ export async function simulatePlan(plan: Plan): Promise<Report> {
     jobsDone: world.product.finished.length,
     fairWindows: world.product.fairTime.windows,
     largestGap: world.product.fairTime.largestGap,
-    traceHash: world.trace.hash,
+    traceHash: (world.trace.hash ^ world.time.hash) >>> 0,
   };
 }
 

@@ -12,28 +12,29 @@ export class Trace {
   #notes: string[] = [];
 
   add(event: TraceEvent): void {
+    this.keep(event);
+    this.#mix(JSON.stringify(event));
+  }
+
+  /** Only for the report: not every run of a seed is asked for it. */
+  keep(event: TraceEvent): void {
     this.#events.push(event);
     if (this.#events.length > 2 * kept) this.#events = this.#events.slice(-kept);
-    this.mix(JSON.stringify(event));
   }
 
   note(at: number, node: string, event: string, fields: unknown): void {
     const line = `${at.toFixed(3)} ${node} ${event} ${JSON.stringify(fields)}`;
     this.#notes.push(line);
     if (this.#notes.length > 2 * notesKept) this.#notes = this.#notes.slice(-notesKept);
-    this.mix(line);
+    this.#mix(line);
   }
 
   /** FNV-1a, 32 bits. */
-  mix(text: string): void {
+  #mix(text: string): void {
     let hash = this.#hash;
     for (let i = 0; i < text.length; i += 1)
       hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193) >>> 0;
     this.#hash = hash;
-  }
-
-  mixNumber(value: number): void {
-    this.#hash = Math.imul(this.#hash ^ value, 0x01000193) >>> 0;
   }
 
   get hash(): number {

@@ -19,6 +19,8 @@ export class VirtualTime {
   now = 0;
   /** Events run. */
   events = 0;
+  /** Of the times of all events, in their order: two runs of a seed have the same. FNV-1a, 32 bits. */
+  hash = 0x811c9dc5;
   #order = 0;
   #sinceMoved = 0;
   #failure: unknown;
@@ -72,6 +74,7 @@ export class VirtualTime {
     if (this.#sinceMoved > standstill) throw new Error("time stands still");
     this.now = event.at;
     this.events += 1;
+    this.hash = Math.imul(this.hash ^ Math.round(event.at * 1_000), 0x01000193) >>> 0;
     event.run?.();
     await settled();
     return true;

@@ -9,6 +9,8 @@ import { deadline } from "../../src/node/deadline.ts";
 import { parseAddress } from "../../src/node/peer-list.ts";
 import type { Services } from "../../src/node/services.ts";
 import { type Founder, type Identity, joinIdentity } from "../../src/node/stores/identity.ts";
+import { decodeMessage } from "../../src/net/raft-codec.ts";
+import { messageText } from "../raft/simulation/trace.ts";
 import { ConsensusChecks } from "./checks/consensus.ts";
 import { ProductChecks } from "./checks/product.ts";
 import { Failovers } from "./failovers.ts";
@@ -198,6 +200,14 @@ export class World {
       this.trace.add({ kind: "role", at: this.time.now, node: id, text });
     } else if (level !== "debug") this.trace.note(this.time.now, id, event, fields);
   };
+
+  /** From now on raft messages are part of the trace. */
+  recordMessages(): void {
+    this.network.onMessage = ({ from, to, sentAt, receivedAt, payload }) => {
+      const text = messageText(decodeMessage(from, to, payload));
+      this.trace.keep({ kind: "message", from, to, sentAt, receivedAt, text });
+    };
+  }
 
   // --- clients ------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,11 @@ import type { Listener, Network } from "./network.ts";
 /** How long TCP waits before it sends again what got lost, ms. */
 const retransmitMs = 200;
 
+interface Sent {
+  readonly payload: unknown;
+  readonly sentAt: number;
+}
+
 interface Connection {
   readonly peer: Listener;
   readonly boot: string;
@@ -78,35 +83,47 @@ export class Link {
     if (up === undefined) return false;
     const { counts, faults, random, time } = this.#network;
     counts.messages += 1;
+    const message = { payload, sentAt: time.now };
     if (faults.manner === "stream") {
       up.arrival = Math.max(up.arrival, time.now + this.#network.delay(this.from, this.to));
-      this.#arrive(up, payload, up.arrival - time.now);
+      this.#arrive(up, message, up.arrival - time.now);
       return true;
     }
-    if (random.chance(faults.loss, 1_000)) counts.lost += 1;
-    else this.#arrive(up, payload, this.#network.delay(this.from, this.to));
+    if (random.chance(faults.loss, 1_000)) {
+      counts.lost += 1;
+      this.#tell(message, undefined);
+    } else this.#arrive(up, message, this.#network.delay(this.from, this.to));
     if (random.chance(faults.duplication, 1_000)) {
       counts.doubled += 1;
-      this.#arrive(up, payload, random.between(0, faults.lateMs));
+      this.#arrive(up, message, random.between(0, faults.lateMs));
     }
     return true;
   }
 
-  #arrive(up: Connection, payload: unknown, ms: number): void {
+  #arrive(up: Connection, message: Sent, ms: number): void {
     const { time } = this.#network;
     time.after(ms, () => {
-      if (this.#up !== up || !this.#self.process.isAlive) return;
-      if (this.#network.isCut(this.from, this.to)) {
-        if (this.#network.faults.manner === "datagrams") this.#network.counts.lost += 1;
-        else {
-          // Everything behind it waits as well.
-          up.arrival = Math.max(up.arrival, time.now + retransmitMs);
-          this.#arrive(up, payload, retransmitMs);
-        }
+      if (this.#up !== up || !this.#self.process.isAlive) {
+        this.#tell(message, undefined);
         return;
       }
-      up.peer.process.enter(() => up.peer.handlers.message(this.from, payload));
+      if (!this.#network.isCut(this.from, this.to)) {
+        this.#tell(message, time.now);
+        up.peer.process.enter(() => up.peer.handlers.message(this.from, message.payload));
+      } else if (this.#network.faults.manner === "datagrams") {
+        this.#network.counts.lost += 1;
+        this.#tell(message, undefined);
+      } else {
+        // Everything behind it waits as well.
+        up.arrival = Math.max(up.arrival, time.now + retransmitMs);
+        this.#arrive(up, message, retransmitMs);
+      }
     });
+  }
+
+  #tell({ payload, sentAt }: Sent, receivedAt: number | undefined): void {
+    const { from, to } = this;
+    this.#network.onMessage?.({ from, to, sentAt, receivedAt, payload });
   }
 
   #dial(): void {

@@ -51,6 +51,16 @@ export class Network {
   readonly #listeners = new Map<NodeId, Listener>();
   /** Who wants to hear of a process's end. */
   readonly #watchers = new Map<SimulatedProcess, Set<() => void>>();
+  /** Hears of every raft message, when somebody wants to draw them. `receivedAt` undefined: it was lost. */
+  onMessage:
+    | ((message: {
+        readonly from: NodeId;
+        readonly to: NodeId;
+        readonly sentAt: number;
+        readonly receivedAt: number | undefined;
+        readonly payload: unknown;
+      }) => void)
+    | undefined;
   /** Machines without power: nobody refuses there. */
   readonly off = new Set<NodeId>();
 

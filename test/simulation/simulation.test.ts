@@ -1,0 +1,53 @@
+/**
+ * The whole cluster over fixed seeds, and over fresh ones, which are printed: `npm run sim -- --first SEED --seeds 1`
+ * repeats one. More of them: `npm run sim`.
+ */
+import test from "ava";
+import { freshSeed } from "./fresh-seed.ts";
+import { makePlan } from "./plan.ts";
+import { ruleOf } from "./report/failure.ts";
+import { simulate, simulatePlan, Violation } from "./simulate.ts";
+
+const fixedSeeds = 60;
+const freshSeeds = 20;
+
+test.serial(`${fixedSeeds} fixed seeds keep every promise`, async (t) => {
+  t.timeout(600_000);
+  for (let seed = 1; seed <= fixedSeeds; seed += 1) {
+    const { committed, events } = await simulate(seed);
+    t.true(committed > 0 && events > 0);
+  }
+});
+
+test.serial(`${freshSeeds} fresh seeds keep every promise`, async (t) => {
+  t.timeout(300_000);
+  const first = freshSeed();
+  t.log(`seeds ${first} to ${first + freshSeeds - 1}`);
+  for (let seed = first; seed < first + freshSeeds; seed += 1)
+    t.true((await simulate(seed)).committed > 0);
+});
+
+test.serial("two runs of a seed are the same, event by event", async (t) => {
+  for (const seed of [3, 17, 46]) {
+    const one = await simulate(seed);
+    const other = await simulate(seed);
+    t.deepEqual(other, one, `seed ${seed}`);
+  }
+});
+
+test.serial("leaving steps out leaves the rest of a plan as it was", async (t) => {
+  const plan = makePlan(5);
+  const { faults, requests } = await simulatePlan({ ...plan, steps: [] });
+  t.is(faults.size, 0);
+  t.true(requests.done > 0, "what the founding asks for is no step");
+});
+
+test("a failure names its seed, its moment and its rule", (t) => {
+  const cause = new Error("J1: j1/3 is completed twice");
+  t.is(ruleOf(cause), "J1");
+  t.is(ruleOf(new Error("no rest: nobody leads")), "no rest");
+  const world = { time: { now: 1_234.5 } } as ConstructorParameters<typeof Violation>[1];
+  const violation = new Violation(makePlan(7), world, cause);
+  t.is(violation.message, "seed 7, at 1235 ms: J1: j1/3 is completed twice");
+  t.is(ruleOf(violation), "J1");
+});
