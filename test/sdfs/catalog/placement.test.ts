@@ -166,3 +166,19 @@ test("the most endangered chunk comes first (R3), and the plan ends at its limit
   t.deepEqual(order(10), [2, 2, 2, 3, 3, 1].map(hashOf));
   t.deepEqual(order(4), [2, 2, 2, 3].map(hashOf));
 });
+
+test("two stores of one node are one copy: such a chunk comes before one on two nodes (R3)", (t) => {
+  const all = [1, 2, 3, 4, 5].map((n) => candidate(n, n < 4 ? { node: "n1" } : {}));
+  const chunk = (n: number, at: readonly number[]) => ({
+    hash: hashOf(n),
+    bytes: 1,
+    references: 1,
+    stores: at.map((s) => StoreId(`s${s}`)),
+  });
+  const list = [chunk(1, [3, 4]), chunk(2, [1, 2, 3])];
+  const plan = planRepair(list, all, { copies: 3, limit: 10 });
+  t.deepEqual(
+    plan.map((c) => c.hash),
+    [2, 2].map(hashOf).concat(hashOf(1)),
+  );
+});
