@@ -2,7 +2,7 @@
  * The one door to msgpackr. Plain MessagePack without record extensions, so that any language can read our
  * log and frames, and so that equal values with equal field order have equal bytes.
  */
-import { Packr } from "msgpackr";
+import { addExtension, Packr } from "msgpackr";
 import { IDunnoError } from "./errors.ts";
 
 const packr = new Packr({
@@ -11,6 +11,19 @@ const packr = new Packr({
   mapsAsObjects: true,
   int64AsType: "number",
 });
+
+/**
+ * msgpackr's own extensions, but for its `undefined` (type 0): big integers, bundled strings, errors, identities and
+ * references to them, sets, typed arrays, regular expressions, dates. We write none of them; and whoever could would
+ * stop a node with a few hundred bytes, since forty values of which each refers to the last one twice are 2^40 of them.
+ */
+for (const type of [0x42, 0x62, 0x65, 0x69, 0x70, 0x73, 0x74, 0x78, 0xff])
+  addExtension({
+    type,
+    unpack: () => {
+      throw new TypeError(`an extension of type ${type}`);
+    },
+  });
 
 /** Encodes a value. The bytes are a copy of their own: they may be kept or transferred. */
 export function pack(value: unknown): Uint8Array {

@@ -151,7 +151,7 @@ export function forgetOldKeys(
     if (key === undefined || record === undefined) break;
     if (kept.size - n <= keysKept && record.at + keyAgeMs >= now) break;
     keys.delete(rows, key);
-    floor = Math.max(floor, stampOfKey(key) ?? 0);
+    floor = Math.max(floor, stampOfKey(key) ?? 0); // unreachable: what is no key is never kept
   }
   if (floor !== before) meta.table.put(rows, meta.keyFloor, floor);
 }

@@ -77,7 +77,7 @@ export class Machine {
       this.#commit(mutations);
       return failure === undefined ? { outcome, mutations } : { outcome, mutations, failure };
     } catch (error) {
-      throw error instanceof ColdReadFailure ? error.cause : error;
+      throw error instanceof ColdReadFailure ? error.cause : error; // unreachable: a fault of ours is caught in attempt
     }
   }
 

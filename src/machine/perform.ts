@@ -5,7 +5,7 @@
 import type { Pin } from "../lib/content.ts";
 import { type Outcome, ok, refuse } from "../lib/outcome.ts";
 import type { Rows, Stamp } from "../lib/rows.ts";
-import { FileVersion } from "../lib/types.ts";
+import { assert, FileVersion } from "../lib/types.ts";
 import {
   checkFinish,
   finishJob,
@@ -128,8 +128,10 @@ function finish(rows: Rows, { job, results }: FinishJob, stamp: Stamp): Outcome 
   });
   if (committed.kind === "refused" || committed.value.kind !== "files") return committed;
   const [file] = committed.value.files;
-  const pin = file && pinOf(rows, { path: file.path, version: FileVersion(file.version) });
-  return pin === undefined ? noSuchFile(results) : finishJob(rows, job, pin, stamp);
+  assert(file !== undefined, "the commit of a file names its version");
+  const pin = pinOf(rows, { path: file.path, version: FileVersion(file.version) });
+  assert(pin !== undefined, "what was committed can be pinned");
+  return finishJob(rows, job, pin, stamp);
 }
 
 function pinOf(
@@ -141,7 +143,7 @@ function pinOf(
   return { path, version, bytes: record.bytes, chunks: record.chunks };
 }
 
-function noSuchFile(file: { readonly path: string; readonly version?: number }): Outcome {
-  const name = file.version === undefined ? file.path : `${file.path}@${file.version}`;
+function noSuchFile(file: { readonly path: string; readonly version: number }): Outcome {
+  const name = `${file.path}@${file.version}`;
   return refuse("NOT_FOUND", { kind: "file", name, remedy: "'idunno sdfs ls' lists them" });
 }

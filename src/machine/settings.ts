@@ -120,7 +120,7 @@ const bytesPerUnitMax = 3;
 function utf8Bytes(text: string): number {
   let bytes = 0;
   for (const character of text) {
-    const code = character.codePointAt(0) ?? 0;
+    const code = character.codePointAt(0) ?? 0; // unreachable: no character is empty
     bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x1_0000 ? 3 : 4;
   }
   return bytes;

@@ -136,7 +136,7 @@ export function encodeConfiguration(configuration: Configuration): Uint8Array {
 
 /**
  * @throws IDunnoError MALFORMED when the bytes are not MessagePack; AssertionFailure never
- * @returns undefined when they are no configuration
+ * @returns undefined when they are no configuration, or one that breaks C1 or C2
  */
 export function decodeConfiguration(bytes: Uint8Array): Configuration | undefined {
   const value = unpack(bytes, "configuration");
@@ -144,10 +144,27 @@ export function decodeConfiguration(bytes: Uint8Array): Configuration | undefine
   const [voters, outgoing, learners, learnersNext, autoLeave] = value as readonly unknown[];
   if (!isNames(voters) || !isNames(outgoing) || !isNames(learners) || !isNames(learnersNext))
     return undefined;
-  if (typeof autoLeave !== "boolean" || voters.length === 0) return undefined;
-  return { voters, outgoing, learners, learnersNext, autoLeave };
+  if (typeof autoLeave !== "boolean") return undefined;
+  const configuration = { voters, outgoing, learners, learnersNext, autoLeave };
+  return isSound(configuration) ? configuration : undefined;
 }
 
+/** C1 and C2. */
+function isSound({ voters, outgoing, learners, learnersNext }: Configuration): boolean {
+  return (
+    voters.length > 0 &&
+    learners.every((node) => !voters.includes(node) && !outgoing.includes(node)) &&
+    learnersNext.every((node) => !voters.includes(node) && outgoing.includes(node))
+  );
+}
+
+/** Ascending, and so each once: a voter named twice would count twice. */
 function isNames(value: unknown): value is readonly NodeId[] {
-  return Array.isArray(value) && value.every((name) => typeof name === "string" && name !== "");
+  if (!Array.isArray(value)) return false;
+  let before = "";
+  return value.every((name) => {
+    const follows = typeof name === "string" && name > before;
+    if (follows) before = name;
+    return follows;
+  });
 }

@@ -226,7 +226,7 @@ export class Raft {
         state.isFull = event.full;
         this.#settle();
         return;
-      default:
+      default: // unreachable: every kind is above
         assertNever(event, "raft event");
     }
   }

@@ -85,7 +85,7 @@ function onCurrent(state: RaftState, message: TermMessage): void {
     case "heartbeatReply":
       if (role.kind === "leader") onHeartbeatReply(state, role, message);
       return;
-    default:
+    default: // unreachable: every kind is above
       assertNever(message, "message");
   }
 }

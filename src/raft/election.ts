@@ -26,7 +26,8 @@ export function startPreVote(state: RaftState): void {
     resetElectionTimer(state);
     return;
   }
-  state.role = { kind: "preCandidate", votes: new Map([[state.id, true]]) };
+  const votes = new Map([[state.id, true]]);
+  state.role = { kind: "preCandidate", votes };
   resetRetryTimer(state);
   for (const peer of otherVoters(state))
     send(state, {
@@ -37,7 +38,7 @@ export function startPreVote(state: RaftState): void {
       lastIndex: state.log.lastIndex,
       lastTerm: state.log.lastTerm,
     });
-  countPreVotes(state);
+  countPreVotes(state, votes);
 }
 
 /**
@@ -97,13 +98,13 @@ export function onPreVoteReply(state: RaftState, message: PreVoteReply): void {
   }
   if (state.role.kind !== "preCandidate") return;
   if (message.granted && message.term !== state.term + 1) return; // of an earlier try
-  state.role.votes.set(message.from, message.granted);
-  countPreVotes(state);
+  const { votes } = state.role;
+  votes.set(message.from, message.granted);
+  countPreVotes(state, votes);
 }
 
-function countPreVotes(state: RaftState): void {
-  if (state.role.kind !== "preCandidate") return;
-  const result = voteResult(inForce(state).configuration, state.role.votes);
+function countPreVotes(state: RaftState, votes: ReadonlyMap<NodeId, boolean>): void {
+  const result = voteResult(inForce(state).configuration, votes);
   if (result === "won") startElection(state);
   if (result === "lost") {
     state.role = { kind: "follower", leader: undefined };
@@ -111,10 +112,9 @@ function countPreVotes(state: RaftState): void {
   }
 }
 
-/** A vote request of the present term or an older one; a newer one made us follow that term first (see core). */
+/** A vote request of the present term: a newer one made us follow that term first, an older one was refused there. */
 export function onVote(state: RaftState, message: Vote): void {
   const granted =
-    message.term === state.term &&
     (state.vote === undefined || state.vote === message.from) &&
     state.role.kind === "follower" &&
     state.role.leader === undefined &&
@@ -137,9 +137,9 @@ export function onVote(state: RaftState, message: Vote): void {
   });
 }
 
-/** Counts a vote; returns true when the election is won. Each voter counts once, however often its answer comes. */
+/** Counts a vote of the present term. Each voter counts once, however often its answer comes. */
 export function onVoteReply(state: RaftState, message: VoteReply): void {
-  if (state.role.kind !== "candidate" || message.term !== state.term) return;
+  if (state.role.kind !== "candidate") return;
   state.role.votes.set(message.from, message.granted);
 }
 

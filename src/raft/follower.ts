@@ -85,7 +85,7 @@ function refuse(state: RaftState, message: Append): void {
     kind: "conflict",
     prevIndex: message.prevIndex,
     hintIndex,
-    hintTerm: log.term(hintIndex) ?? log.base.term,
+    hintTerm: log.term(hintIndex) ?? log.base.term, // unreachable: the hint lies between the base and the end
   });
 }
 

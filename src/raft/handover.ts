@@ -43,6 +43,7 @@ export function continueHandover(state: RaftState, leadership: Leadership): void
   const { handover } = leadership;
   if (handover === undefined || handover.isAsked) return;
   const progress = leadership.progress.get(handover.to);
+  // unreachable: nobody is taken from the configuration meanwhile, so the heir has a progress
   if (progress === undefined || progress.matchIndex < state.log.lastIndex) return;
   handover.isAsked = true;
   send(state, { kind: "timeoutNow", from: state.id, to: handover.to, term: state.term });

@@ -37,7 +37,8 @@ export function becomeLeader(state: RaftState): void {
     isNoticePending: false,
     heartbeatNow: true,
     quorumCheckDue: state.now + state.timings.electionMinMs,
-    uncommittedBytes: inheritedBytes(state),
+    // The tail of earlier terms counts against the quota too, or it could grow at each election (etcd-io/raft #11).
+    uncommittedBytes: uncommittedBytes(state, state.log.lastIndex),
     handover: undefined,
     leaseIsVoid: false,
     isResigning: false,
@@ -49,15 +50,13 @@ export function becomeLeader(state: RaftState): void {
   appendAsLeader(state, leadership, [{ kind: "noop", data: new Uint8Array(0) }]);
 }
 
-/** The tail of earlier terms counts against the quota too, or it could grow at each election (etcd-io/raft #11). */
-function inheritedBytes(state: RaftState): number {
+/** What the entries from the commit index to an index take of the quota. Read in parts: it may be much. */
+function uncommittedBytes({ log, commitIndex, limits }: RaftState, to: LogIndex): number {
   let bytes = 0;
-  for (let from = LogIndex(state.commitIndex + 1); from <= state.log.lastIndex;) {
-    const entries = state.log.slice(from, state.limits.appendBytes) ?? [];
-    const last = entries.at(-1);
-    if (last === undefined) break;
-    for (const entry of entries) bytes += entryBytes(entry);
-    from = LogIndex(last.index + 1);
+  for (let from = LogIndex(commitIndex + 1); from <= to;) {
+    const entries = log.take(from, limits.appendBytes);
+    for (const entry of entries) if (entry.index <= to) bytes += entryBytes(entry);
+    from = LogIndex(from + entries.length);
   }
   return bytes;
 }
@@ -243,6 +242,7 @@ export function advance(state: RaftState, leadership: Leadership): void {
   const counted = (of: (progress: Progress) => number, own: number) => (voter: NodeId) => {
     if (voter === state.id) return own;
     const progress = leadership.progress.get(voter);
+    // unreachable: every voter has a progress
     return progress === undefined || progress.healIndex !== undefined ? 0 : of(progress);
   };
   const index = LogIndex(
@@ -252,7 +252,7 @@ export function advance(state: RaftState, leadership: Leadership): void {
     ),
   );
   if (index > state.commitIndex && state.log.term(index) === state.term) {
-    releaseQuota(state, leadership, index);
+    leadership.uncommittedBytes -= uncommittedBytes(state, index);
     commitTo(state, index);
     if (!leadership.isNoticePending) {
       leadership.isNoticePending = true;
@@ -267,17 +267,6 @@ export function advance(state: RaftState, leadership: Leadership): void {
   for (const read of leadership.reads.confirm(position)) state.readsReady.push(read);
 }
 
-function releaseQuota(state: RaftState, leadership: Leadership, to: LogIndex): void {
-  for (let from = LogIndex(state.commitIndex + 1); from <= to;) {
-    const entries = state.log.slice(from, state.limits.appendBytes) ?? [];
-    const last = entries.at(-1);
-    if (last === undefined) break;
-    for (const entry of entries)
-      if (entry.index <= to) leadership.uncommittedBytes -= entryBytes(entry);
-    from = LogIndex(last.index + 1);
-  }
-}
-
 /** A leader that a quorum has not answered for an election time-out steps down and falls silent (openraft #2080). */
 export function checkQuorum(state: RaftState, leadership: Leadership): void {
   // Twice per time-out, so that silence is noticed at most half a time-out late.
@@ -285,6 +274,7 @@ export function checkQuorum(state: RaftState, leadership: Leadership): void {
   const since = state.now - state.timings.electionMinMs;
   const alive = quorumValue(inForce(state).configuration, (voter) => {
     if (voter === state.id) return 1;
+    // unreachable: every voter has a progress
     const contact = leadership.progress.get(voter)?.lastContact ?? Number.NEGATIVE_INFINITY;
     return contact >= since ? 1 : 0;
   });

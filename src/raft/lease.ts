@@ -13,6 +13,7 @@ export function holdsLease(state: RaftState, leadership: Leadership): boolean {
   const answered = quorumValue(inForce(state).configuration, (voter) => {
     if (voter === state.id) return state.now;
     const progress = leadership.progress.get(voter);
+    // unreachable: every voter has a progress
     if (progress === undefined || progress.healIndex !== undefined) return Number.NEGATIVE_INFINITY;
     return progress.leaseFrom;
   });

@@ -84,7 +84,7 @@ export class RaftLog {
     if (from <= this.#windowStart) return this.#reader.read(from, this.#windowStart, maxBytes);
     const found: Entry[] = [];
     let bytes = 0;
-    for (let i = from - this.#windowStart - 1; i < this.#window.length; i += 1) {
+    for (let i = from - this.#windowStart - 1; ; i += 1) {
       const entry = this.#window[i];
       if (entry === undefined) break;
       bytes += entryBytes(entry);
@@ -92,6 +92,13 @@ export class RaftLog {
       found.push(entry);
     }
     return found;
+  }
+
+  /** The same for whoever knows that there are entries from `from` on: never empty. */
+  take(from: LogIndex, maxBytes: number): readonly Entry[] {
+    const entries = this.slice(from, maxBytes);
+    assert(entries?.[0]?.index === from, "what is not committed or not written yet is in the log");
+    return entries;
   }
 
   /** Whether a log ending in (index, term) is at least as up to date as this one (§5.4.1). */

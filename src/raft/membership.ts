@@ -95,11 +95,9 @@ export function settleConfiguration(state: RaftState, leadership: Leadership): v
   }
   const staying = new Set(members(configuration));
   const leaving = [...leadership.progress.keys()].filter((peer) => !staying.has(peer));
-  if (leaving.length > 0) {
-    // The removed learn of it here, if at all: who does not may ask for votes later, and is not listened to (R8).
-    replicate(state, leadership, true);
-    for (const peer of leaving) leadership.progress.delete(peer);
-  }
+  // The removed learn of it here, if at all: who does not may ask for votes later, and is not listened to (R8).
+  replicate(state, leadership, true);
+  for (const peer of leaving) leadership.progress.delete(peer);
   if (!isVoter(configuration, state.id)) resign(state, leadership);
 }
 

@@ -90,8 +90,13 @@ export class Progress {
    * done with it as soon as it can be served from the log, whichever snapshot that was (etcd #10308, raft #110).
    */
   matched(matchIndex: LogIndex, base: LogIndex): void {
-    while (this.#inflight[0] !== undefined && this.#inflight[0].lastIndex <= matchIndex)
-      this.#inflightBytes -= this.#inflight.shift()?.bytes ?? 0;
+    let answered = 0;
+    for (const { lastIndex, bytes } of this.#inflight) {
+      if (lastIndex > matchIndex) break;
+      this.#inflightBytes -= bytes;
+      answered += 1;
+    }
+    this.#inflight.splice(0, answered);
     if (matchIndex > this.matchIndex) this.matchIndex = matchIndex;
     if (this.state === "snapshot" && this.matchIndex < base) return;
     if (this.state !== "replicate") {
@@ -154,7 +159,7 @@ export function lastIndexAtMostTerm(
   let index = from;
   for (; index > floor; index = LogIndex(index - 1)) {
     const here = termOf(index);
-    if (here === undefined || here <= term) break;
+    if (here === undefined || here <= term) break; // unreachable: every index over the floor has a term
   }
   return index;
 }

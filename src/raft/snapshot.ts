@@ -37,7 +37,7 @@ export function onSnapshotOffer(state: RaftState, message: SnapshotOffer): void 
 export function onSnapshotStaged(state: RaftState, snapshot: SnapshotMeta): void {
   const { log, role } = state;
   if (snapshot.index <= state.commitIndex || role.kind === "leader") return;
-  if (snapshot.index > log.base.index && log.term(snapshot.index) === snapshot.term) {
+  if (log.term(snapshot.index) === snapshot.term) {
     // §7: the log has it all; only the knowledge that it is committed was missing.
     commitTo(state, snapshot.index);
   } else install(state, snapshot);

@@ -9,9 +9,7 @@ export function takeWrite(state: RaftState): PersistWrite | undefined {
   const write = state.nextWrite;
   state.nextWrite += 1;
   const entries =
-    dirty.appendFrom === undefined
-      ? []
-      : (log.slice(dirty.appendFrom, Number.POSITIVE_INFINITY) ?? []);
+    dirty.appendFrom === undefined ? [] : log.take(dirty.appendFrom, Number.POSITIVE_INFINITY);
   const persist: PersistWrite = {
     write,
     hardState: dirty.hardState ? { term, vote } : undefined,

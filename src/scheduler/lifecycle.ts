@@ -144,7 +144,7 @@ export function checkFinish(rows: Rows, id: JobId): Outcome | undefined {
 /** Ends a job that {@link checkFinish} let through. */
 export function finishJob(rows: Rows, id: JobId, file: Pin, stamp: Stamp): Outcome {
   const job = readJob(rows, id);
-  if (job === undefined) return noSuchJob(id);
+  if (job === undefined) return noSuchJob(id); // unreachable: checkFinish found it
   writeProgress(rows, { ...job, status: { kind: "done", results: file }, endedAt: stamp.now });
   return ok({ kind: "job", job: id });
 }

@@ -44,8 +44,8 @@ export function isPackedOutput(output: PackedOutput, classes: number): boolean {
   if (output.length === 0 || output.length % 2 !== 0 || output.length > 2 * classesLimit)
     return false;
   for (let i = 0; i < output.length; i += 2) {
-    const label = output[i] ?? -1;
-    const millionths = output[i + 1] ?? NaN;
+    const label = output[i] ?? -1; // unreachable: the length is even
+    const millionths = output[i + 1] ?? NaN; // unreachable: as above
     if (!Number.isInteger(label) || label < 0 || label >= classes) return false;
     if (!Number.isInteger(millionths) || Math.abs(millionths) > millionthsLimit) return false;
   }
@@ -67,8 +67,9 @@ export function resultLine(input: string, output: PackedOutput, labels: readonly
   }
   const top: string[] = [];
   for (let i = 0; i + 1 < output.length; i += 2) {
-    const label = labels[output[i] ?? -1] ?? String(output[i]);
-    top.push(`{"label":${JSON.stringify(label)},"score":${decimal(output[i + 1] ?? 0)}}`);
+    const [number = -1, millionths = 0] = output.slice(i, i + 2);
+    const label = labels[number] ?? String(number);
+    top.push(`{"label":${JSON.stringify(label)},"score":${decimal(millionths)}}`);
   }
   return `${head},"top":[${top.join(",")}]}`;
 }

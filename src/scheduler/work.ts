@@ -48,7 +48,7 @@ export function applyWork(rows: Rows, command: Work, stamp: Stamp, mayWork: MayW
 class TouchedJobs {
   readonly #rows: Rows;
   readonly #read = new Map<JobId, JobRecord | undefined>();
-  readonly #changed = new Set<JobId>();
+  readonly #changed = new Map<JobId, JobRecord>();
 
   constructor(rows: Rows) {
     this.#rows = rows;
@@ -61,14 +61,11 @@ class TouchedJobs {
 
   set(job: JobRecord): void {
     this.#read.set(job.id, job);
-    this.#changed.add(job.id);
+    this.#changed.set(job.id, job);
   }
 
   write(): void {
-    for (const id of this.#changed) {
-      const job = this.#read.get(id);
-      if (job !== undefined) writeProgress(this.#rows, job);
-    }
+    for (const job of this.#changed.values()) writeProgress(this.#rows, job);
   }
 }
 

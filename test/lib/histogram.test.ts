@@ -70,3 +70,37 @@ test("histograms merged in any order are the histogram of all values", (t) => {
 test("an empty histogram has no quantile", (t) => {
   t.is(quantile([], 0.5), undefined);
 });
+
+test("merging is associative, the empty histogram changes nothing, and no value is lost", (t) => {
+  const histogram = fc.array(value, { maxLength: 40 }).map(of);
+  const count = (h: Histogram): number => h.reduce((sum, [, n]) => sum + n, 0);
+  holds(
+    t,
+    fc.property(histogram, histogram, histogram, (a, b, c) => {
+      const all = merge(a, merge(b, c));
+      t.deepEqual(merge(merge(a, b), c), all);
+      t.deepEqual(merge(c, merge(b, a)), all);
+      t.deepEqual(merge(a, []), a);
+      t.deepEqual(merge([], a), a);
+      t.is(count(all), count(a) + count(b) + count(c));
+      for (const [i, [bucket, n]] of all.entries())
+        t.true(n >= 1 && bucket > (all[i - 1]?.[0] ?? -1), "ascending, none empty");
+    }),
+    200,
+  );
+});
+
+test("quantiles rise with their share, from the least value to the greatest", (t) => {
+  const values = fc.array(value, { minLength: 1, maxLength: 60 });
+  const share = fc.double({ min: 1e-9, max: 1, noNaN: true });
+  holds(
+    t,
+    fc.property(values, share, share, (list, a, b) => {
+      const at = (s: number): number => quantile(of(list), s) ?? NaN;
+      t.true(at(Math.min(a, b)) <= at(Math.max(a, b)));
+      t.is(at(1e-12), bucketMiddle(bucketOf(Math.min(...list))));
+      t.is(at(1), bucketMiddle(bucketOf(Math.max(...list))));
+    }),
+    300,
+  );
+});

@@ -45,6 +45,9 @@ test("a submission that cannot be carried out says why", (t) => {
   t.is(refused({ weight: 0 }), "INVALID");
   t.is(refused({ weight: NaN }), "INVALID");
   t.is(refused({ name: "" }), "INVALID");
+  t.is(refused({ name: "x".repeat(129) }), "INVALID");
+  t.is(refused({ maxErrors: -1 }), "INVALID");
+  t.is(refused({ maxErrors: 0.5 }), "INVALID");
   t.is(replica.machine.jobs.size, 0);
 });
 

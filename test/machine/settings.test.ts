@@ -54,6 +54,7 @@ test("a value has at most 4 KiB, counted as UTF-8", (t) => {
   const fits = [
     "a".repeat(settingValueBytes),
     "ü".repeat(settingValueBytes / 2),
+    `${"猫".repeat(1_365)}a`,
     "😀".repeat(1_024),
   ];
   for (const value of fits) {
@@ -86,4 +87,9 @@ test("setting what is set already changes no row", (t) => {
     mutations.map(({ key }) => key),
     ["meta/logTime"],
   );
+});
+
+test("a setting that nobody set and the cluster does not know has no value", (t) => {
+  const { settings } = cluster(1).machine;
+  for (const name of ["x-none", "toString"]) t.is(settingOf(settings, name), undefined);
 });

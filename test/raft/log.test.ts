@@ -70,3 +70,23 @@ test("entries leave the window only when durable (L3)", (t) => {
   t.is(log.lastIndex, LogIndex(6));
   t.deepEqual(log.slice(LogIndex(6), 1_000), entries.slice(5));
 });
+
+test("a base that is older than the log's is old news", (t) => {
+  const log = fresh(
+    100,
+    [1, 2, 3, 4].map((index) => entry(index, 1)),
+  );
+  log.compacted({ index: LogIndex(3), term: Term(1) });
+  log.compacted({ index: LogIndex(2), term: Term(1) });
+  t.is(log.base.index, LogIndex(3));
+  t.is(log.slice(LogIndex(3), 1), undefined);
+});
+
+test("who takes entries that the log must have is never given none", (t) => {
+  const log = fresh();
+  log.append([entry(1, 1), entry(2, 1)]);
+  t.deepEqual(log.take(LogIndex(1), 0), [entry(1, 1)]);
+  t.throws(() => log.take(LogIndex(3), 0), { name: "AssertionFailure" });
+  log.restore({ index: LogIndex(9), term: Term(3) });
+  t.throws(() => log.take(LogIndex(9), 0), { name: "AssertionFailure" });
+});

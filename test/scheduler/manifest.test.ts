@@ -14,6 +14,7 @@ import {
   segmentOf,
 } from "../../src/scheduler/manifest.ts";
 import { hashOf } from "../machine/fixtures.ts";
+import { decodesOrIsMalformed } from "../lib/damage.ts";
 import { holds } from "../lib/property.ts";
 
 const input = fc
@@ -92,22 +93,41 @@ test("bytes that are no segment are MALFORMED, and never crash the reader", (t) 
     [1, [["p", 1, 1, new Uint8Array(0)]]],
     [1, [["p", 1, 1, new Uint8Array(17 * 32)]]],
     [1, [["p", 1, 1, "hashes"]]],
+    [1, "inputs"],
+    [1, ["p"]],
+    [1, [["p", 1]]],
+    [1, [["p", 1, 1, new Uint8Array(32), 0]]],
+    [1, [[7, 1, 1]]],
+    [1, [["p", "1", 1]]],
+    [1, [["p", 1.5, 1]]],
     [1, many(segmentInputs + 1).map(() => ["p", 1, 1])],
   ];
   for (const value of bad) {
     const error = t.throws(() => decodeSegment(pack(value)));
     t.true(hasCode(error, "MALFORMED"), JSON.stringify(value));
   }
+  const segment = fc.array(input, { minLength: 1, maxLength: 4 }).map(encodeSegment);
+  decodesOrIsMalformed(t, segment, decodeSegment, 1_000);
+});
+
+test("a manifest of any length around a segment's is read back whole, input by input", (t) => {
+  const lengths = fc
+    .tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: -2, max: 2 }))
+    .map(([segments, more]) => Math.max(0, segments * segmentInputs + more));
   holds(
     t,
-    fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
-      try {
-        decodeSegment(bytes);
-      } catch (error) {
-        t.true(hasCode(error, "MALFORMED"), String(error));
-      }
+    fc.property(lengths, input, (length, other) => {
+      const inputs = many(length).map((each, i) => (i % 7 === 3 ? other : each));
+      const segments = [...encodeManifest(inputs)].map(decodeSegment);
+      t.is(segments.length, Math.ceil(length / segmentInputs));
+      for (const i of [0, segmentInputs - 1, segmentInputs, length - 1])
+        if (i >= 0 && i < length)
+          t.deepEqual(segments[segmentOf(i)]?.[i % segmentInputs], inputs[i]);
+      t.deepEqual(
+        segments.flat().map(({ path }) => path),
+        inputs.map(({ path }) => path),
+      );
     }),
-    300,
+    15,
   );
-  t.pass();
 });

@@ -1,18 +1,16 @@
 /** Fair-time hand-out. F1 to F5 are numbered in src/scheduler/policy.ts. */
 import test from "ava";
 import fc from "fast-check";
-import { Attempt, type JobId, type NodeId, QueryNumber } from "../../src/lib/types.ts";
+import { type JobId, QueryNumber } from "../../src/lib/types.ts";
 import {
-  type NodeCapacity,
   aheadMs,
   assignsPerPlan,
   leastPerSlot,
   mostPerSlot,
-  planAssignments,
+  newcomersPerPlan,
 } from "../../src/scheduler/policy.ts";
 import { holds } from "../lib/property.ts";
 import {
-  type Replica,
   assign,
   cluster,
   completion,
@@ -21,33 +19,7 @@ import {
   submit,
   work,
 } from "../machine/fixtures.ts";
-
-const capacity = (n: number, slots = 2): NodeCapacity => ({
-  node: nodeName(n),
-  boot: `boot${n}`,
-  slots,
-});
-type Predicted = (job: JobId, node: NodeId, inputs: number) => number | undefined;
-const unknown: Predicted = () => undefined;
-
-function plan(replica: Replica, nodes: readonly NodeCapacity[], predictedMs = unknown) {
-  const { machine } = replica;
-  return planAssignments({
-    jobs: machine.jobs.values(),
-    openQueries: (job) => machine.openQueries(job),
-    nodes,
-    predictedMs,
-  });
-}
-
-/** Applies a plan, and checks that apply took all of it: the simulation inside the plan was right. */
-function carryOut(replica: Replica, assigns: ReturnType<typeof plan>) {
-  const { outcome } = replica.must(work([], assigns));
-  const { value } = outcome as Extract<typeof outcome, { kind: "ok" }>;
-  if (value.kind !== "assigned" || value.assigned.length !== assigns.length)
-    throw new Error("the plan does not fit the state");
-  return value.assigned;
-}
+import { type Predicted, capacity, carryOut, plan } from "./planning.ts";
 
 test("a node whose speed is unknown gets two queries per slot (F2)", (t) => {
   const replica = cluster(2);
@@ -236,64 +208,90 @@ test("a plan is bounded, and the next one goes on where it ended", (t) => {
   t.is(plan(replica, nodes, () => 0.1).length, 40 * 64 - assignsPerPlan);
 });
 
-/** A cluster in virtual time: each slot takes its node's oldest query, runs it for its job's cost and reports. */
-function simulate(
-  replica: Replica,
-  costs: ReadonlyMap<JobId, number>,
-  options: { readonly nodes: readonly NodeCapacity[]; readonly untilMs: number },
-): readonly { readonly job: JobId; readonly atMs: number }[] {
-  const { nodes, untilMs } = options;
-  const waiting = new Map(
-    nodes.map(({ node }) => [node as string, [] as { job: JobId; query: number; count: number }[]]),
+test("queries that lost their nodes wait when every node has the most that it may (F4)", (t) => {
+  const replica = cluster(2);
+  const id = submit(replica, { totalInputs: 1_000_000, batchSize: 1 });
+  const lost = mostPerSlot + 10;
+  replica.must(
+    work(
+      [],
+      Array.from({ length: lost }, () => assign(id, 2)),
+    ),
   );
-  const running: { endMs: number; node: string; job: JobId; query: number; count: number }[] = [];
-  const done: { job: JobId; atMs: number }[] = [];
-  const start = (nowMs: number) => {
-    for (const a of carryOut(
-      replica,
-      plan(replica, nodes, (job) => costs.get(job)),
-    ))
-      waiting.get(a.node)?.push({ job: a.job as JobId, query: a.query, count: a.count });
-    for (const { node, slots: size } of nodes)
-      while (running.filter((r) => r.node === node).length < size) {
-        const next = waiting.get(node)?.shift();
-        if (next === undefined) break;
-        running.push({ ...next, node, endMs: nowMs + (costs.get(next.job) ?? 0) });
-      }
-    running.sort((a, b) => a.endMs - b.endMs);
-  };
-  start(0);
-  for (
-    let next = running.shift();
-    next !== undefined && next.endMs <= untilMs;
-    next = running.shift()
-  ) {
-    replica.at = Math.max(replica.at, next.endMs);
-    const { job, query, count, endMs } = next;
-    replica.must(work([{ ...completion(job, query, outputs(count)), attempt: Attempt(1) }], []));
-    done.push({ job, atMs: endMs });
-    start(endMs);
-  }
-  return done;
-}
+  replica.must({ kind: "mark-member", node: nodeName(2), boot: "boot2", state: "down" });
+  t.is(plan(replica, []).length, 0, "nobody to give them to");
+  const first = carryOut(
+    replica,
+    plan(replica, [capacity(1, 1)], () => 1),
+  );
+  t.deepEqual(
+    first.map(({ query }) => query),
+    Array.from({ length: mostPerSlot }, (_, n) => n),
+  );
+  t.is(plan(replica, [capacity(1, 1)], () => 1).length, 0, "it is full");
+  const answered = first.slice(0, 4).map((a) => completion(a.job as JobId, a.query, outputs(1)));
+  replica.must(work(answered, []));
+  const next = carryOut(
+    replica,
+    plan(replica, [capacity(1, 1)], () => 1),
+  );
+  t.deepEqual(
+    next.map(({ query }) => query),
+    [64, 65, 66, 67],
+  );
+});
 
-for (const ratio of [1, 3, 10])
-  test(`in a simulated cluster jobs of cost 1 to ${ratio} have equal query rates in every 10 s`, (t) => {
-    const replica = cluster(3);
-    const nodes = [1, 2, 3].map((n) => capacity(n, 2));
-    const cheap = submit(replica, { totalInputs: 1_000_000 });
-    const dear = submit(replica, { totalInputs: 1_000_000 });
-    const costs = new Map([
-      [cheap, 50],
-      [dear, 50 * ratio],
-    ]);
-    const done = simulate(replica, costs, { nodes, untilMs: 32_000 });
-    for (let from = 1_000; from <= 21_000; from += 5_000) {
-      const within = done.filter(({ atMs }) => atMs >= from && atMs < from + 10_000);
-      const a = within.filter(({ job }) => job === cheap).length;
-      const b = within.length - a;
-      t.true(Math.abs(a - b) <= Math.max(6, 0.05 * Math.max(a, b)), `${a} and ${b}`);
-      // Nobody idles either: six slots at the mean cost.
-      t.true(within.length >= 0.98 * ((6 * 10_000) / (25 * (1 + ratio))), `${within.length}`);
-    }
-  });
+test("more lost queries than a plan has room for fill it, and nothing new begins beside them", (t) => {
+  const replica = cluster(41);
+  const id = submit(replica, { totalInputs: 10_000_000, batchSize: 1 });
+  const lost = assignsPerPlan + 7;
+  replica.must(
+    work(
+      [],
+      Array.from({ length: lost }, () => assign(id, 41)),
+    ),
+  );
+  replica.must({ kind: "mark-member", node: nodeName(41), boot: "boot41", state: "down" });
+  submit(replica, { totalInputs: 10 });
+  const nodes = Array.from({ length: 40 }, (_, i) => capacity(i + 1, 1));
+  const first = plan(replica, nodes, () => 0.1);
+  t.is(first.length, assignsPerPlan);
+  t.true(first.every(({ query }) => query !== undefined));
+  carryOut(replica, first);
+  const [seven, begun] = [0, 1].map((of) =>
+    plan(replica, nodes, () => 0.1).filter(({ query }) => (query === undefined) === (of === 1)),
+  );
+  t.is(seven?.length, 7);
+  t.true((begun?.length ?? 0) > 0);
+});
+
+test("a newcomer's first query does not come on top of the most that a node may have (F5)", (t) => {
+  const replica = cluster(1);
+  submit(replica, { totalInputs: 1_000_000, batchSize: 1 });
+  carryOut(
+    replica,
+    plan(replica, [capacity(1, 1)], () => 0.1),
+  );
+  for (let n = 0; n < newcomersPerPlan + 1; n += 1) submit(replica, { totalInputs: 10 });
+  t.is(plan(replica, [capacity(1, 1)], () => 0.1).length, 0, "64 are in hand");
+  // One place less than the most: one newcomer gets it, the others wait.
+  const [answered] = [...replica.machine.jobs.keys()].flatMap((id) => [
+    ...replica.machine.openQueries(id),
+  ]);
+  if (answered === undefined) throw new Error("nothing in hand");
+  replica.must(work([completion(answered.job, answered.query, outputs(1))], []));
+  t.is(plan(replica, [capacity(1, 1)], () => 1_000).length, 1);
+});
+
+test("what nodes that get no more work still have in hand counts for nobody else", (t) => {
+  const replica = cluster(2);
+  const id = submit(replica, { totalInputs: 1_000 });
+  replica.must(work([], [assign(id, 1), assign(id, 1)]));
+  t.deepEqual(
+    plan(replica, [capacity(2, 1)]).map(({ node, query }) => [node, query]),
+    [
+      [nodeName(2), undefined],
+      [nodeName(2), undefined],
+    ],
+  );
+});

@@ -1,6 +1,14 @@
 import test from "ava";
 import fc from "fast-check";
-import { inputErrors, isPackedOutput, resultLine } from "../../src/scheduler/results.ts";
+import { pack } from "../../src/lib/msgpack.ts";
+import {
+  completionBytes,
+  inputErrors,
+  isPackedOutput,
+  resultLine,
+} from "../../src/scheduler/results.ts";
+import { completion } from "../machine/fixtures.ts";
+import { JobId } from "../../src/lib/types.ts";
 import { holds } from "../lib/property.ts";
 
 const labels = ["Drawing", "Neutral"];
@@ -18,6 +26,10 @@ test("a line of an error has its text from the fixed table", (t) => {
   t.is(
     resultLine("x", "unreadable", labels),
     '{"input":"x","error":"unreadable","message":"the file is not an image that can be decoded"}',
+  );
+  t.is(
+    resultLine("x", "of_tomorrow", labels),
+    '{"input":"x","error":"of_tomorrow","message":"unknown error"}',
   );
   const codes = ["unreadable", "too_large", "unsupported", "wrong_output", "killed_executor"];
   t.deepEqual(Object.keys(inputErrors), [...codes, "timed_out", "missing"]);
@@ -52,4 +64,24 @@ test("an output is taken only when its classes are the model's and its error is 
     ),
   );
   for (const bad of ["", "toString", "other"]) t.false(isPackedOutput(bad, 5));
+});
+
+test("a completion is never larger in the log than it is taken for", (t) => {
+  const score = fc.tuple(fc.nat(999), fc.integer({ min: -(2 ** 31), max: 2 ** 32 - 1 }));
+  const output = fc.oneof(
+    fc.array(score, { minLength: 1, maxLength: 100 }).map((pairs) => pairs.flat()),
+    fc.constantFrom(...Object.keys(inputErrors)),
+  );
+  holds(
+    t,
+    fc.property(fc.array(output, { maxLength: 20 }), (outputs) => {
+      const given = completion(JobId("j9007199254740991"), 2 ** 53 - 1, outputs, {
+        attempt: 2 ** 53 - 1,
+        elapsedMs: 2 ** 53 - 1,
+      });
+      t.true(pack({ outputs }).length <= completionBytes({ outputs }));
+      t.true(pack(given).length <= completionBytes(given));
+    }),
+    200,
+  );
 });

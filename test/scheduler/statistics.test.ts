@@ -74,6 +74,12 @@ test("predictions follow a node's own cost, else the job's, and forget on demand
   // A changed cost is believed within a few queries.
   for (let n = 0; n < 10; n += 1) predictor.observe({ job, node: fast, inputs: 1, elapsedMs: 100 });
   t.true((predictor.predictMs(job, fast, 1) ?? 0) > 85);
+  // What cannot be: no inputs, or a clock that went back.
+  const before = predictor.predictMs(job, fast, 1);
+  predictor.observe({ job, node: fast, inputs: 0, elapsedMs: 1_000 });
+  predictor.observe({ job, node: fast, inputs: 1, elapsedMs: -1_000 });
+  predictor.observe({ job, node: fast, inputs: 1, elapsedMs: NaN });
+  t.is(predictor.predictMs(job, fast, 1), before);
   predictor.forgetNode(fast);
   t.is(predictor.predictMs(job, fast, 1), predictor.predictMs(job, other, 1));
   predictor.forgetJob(job);

@@ -32,7 +32,7 @@ export function checkPath(
 function utf8Bytes(text: string): number | undefined {
   let bytes = 0;
   for (const character of text) {
-    const point = character.codePointAt(0) ?? 0;
+    const point = character.codePointAt(0) ?? 0; // unreachable: no character is empty
     if (point >= 0xd800 && point <= 0xdfff) return undefined;
     bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
   }

@@ -56,15 +56,16 @@ export function placeMore(
 
 /** Best first; by id where scores are equal, which 52 bits make next to impossible. */
 function byScore(hash: ChunkHash, candidates: readonly Candidate[]): readonly Candidate[] {
-  return candidates
+  const scored = candidates
     .filter(({ weight }) => weight > 0)
     .map((candidate) => ({
       candidate,
       // -weight / ln(u): the largest of such scores is each one's with probability weight / sum of weights.
       score: -candidate.weight / Math.log(unitHash(`${hash}/${candidate.store}`)),
-    }))
-    .sort((a, b) => b.score - a.score || (a.candidate.store < b.candidate.store ? -1 : 1))
-    .map(({ candidate }) => candidate);
+    }));
+  // unreachable: nobody has found two stores with one score
+  scored.sort((a, b) => b.score - a.score || (a.candidate.store < b.candidate.store ? -1 : 1));
+  return scored.map(({ candidate }) => candidate);
 }
 
 function domainOf({ domain, node }: Candidate): string {

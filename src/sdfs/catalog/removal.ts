@@ -20,7 +20,7 @@ export function removeVersion(
   const { path, version, index, n } = what;
   const id = versionId(path, version);
   const record = versions.get(rows, id);
-  if (record === undefined) return;
+  if (record === undefined) return; // unreachable: a readable version has its row (C3)
   versions.delete(rows, id);
   removed.put(rows, removedId(index, n), { path, version, chunks: record.chunks });
 }
@@ -31,7 +31,7 @@ export function removeFile(rows: Rows, path: string, { index, now }: Stamp): Out
   const newest = file?.versions.at(-1);
   if (file === undefined || newest === undefined)
     return refuse("NOT_FOUND", { kind: "file", name: path, remedy: "'idunno sdfs ls' lists them" });
-  const copies = versions.get(rows, versionId(path, newest))?.copies ?? 0;
+  const copies = versions.get(rows, versionId(path, newest))?.copies ?? 0; // unreachable: as above
   for (const [n, version] of file.versions.entries())
     removeVersion(rows, { path, version, index, n });
   files.put(rows, path, { ...file, versions: [], bytes: 0, modifiedAt: now });

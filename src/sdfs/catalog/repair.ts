@@ -29,6 +29,8 @@ interface Endangered {
   readonly chunk: ChunkRecord;
   /** Where copies count. */
   readonly holders: readonly StoreStatus[];
+  /** Nodes that have one: two stores of a node are one copy. */
+  readonly copies: number;
   /** Where it can be read. */
   readonly sources: readonly StoreStatus[];
 }
@@ -51,21 +53,17 @@ export function planRepair(
     const holders = sources.filter(({ leaving }) => !leaving);
     const copies = new Set(holders.map(({ node }) => node)).size;
     if (chunk.references > 0 && sources.length > 0 && copies < plan.copies)
-      endangered.push({ chunk, holders, sources });
+      endangered.push({ chunk, holders, copies, sources });
   }
-  endangered.sort(
-    (a, b) =>
-      a.holders.length - b.holders.length ||
-      (a.chunk.hash < b.chunk.hash ? -1 : a.chunk.hash > b.chunk.hash ? 1 : 0),
-  );
-  const copies: RepairCopy[] = [];
-  for (const { chunk, holders, sources } of endangered) {
-    if (copies.length >= plan.limit) break;
+  endangered.sort((a, b) => a.copies - b.copies || (a.chunk.hash < b.chunk.hash ? -1 : 1));
+  const planned: RepairCopy[] = [];
+  for (const { chunk, holders, copies, sources } of endangered) {
+    if (planned.length >= plan.limit) break;
     const { hash, bytes } = chunk;
     const from = sources.map(({ store }) => store);
-    const more = plan.copies - new Set(holders.map(({ node }) => node)).size;
+    const more = plan.copies - copies;
     for (const to of placeMore(hash, candidates, { holders, more }))
-      copies.push({ hash, bytes, from, to });
+      planned.push({ hash, bytes, from, to });
   }
-  return copies.slice(0, plan.limit);
+  return planned.slice(0, plan.limit);
 }

@@ -111,7 +111,7 @@ function vote(directive: Directive): readonly string[] {
 }
 
 /** C1 and C2, after each change. */
-function assertSound({ voters, outgoing, learners, learnersNext }: Configuration): void {
+export function assertSound({ voters, outgoing, learners, learnersNext }: Configuration): void {
   assert(voters.length > 0, "C1");
   for (const id of learners) assert(!voters.includes(id) && !outgoing.includes(id), "C2: learner");
   for (const id of learnersNext)

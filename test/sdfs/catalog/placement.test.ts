@@ -161,8 +161,85 @@ test("the most endangered chunk comes first (R3), and the plan ends at its limit
     stores: at.map((s) => StoreId(`s${s}`)),
   });
   const list = [chunk(1, [1, 2, 3]), chunk(2, [4]), chunk(3, [2, 5])];
-  const order = (limit: number): ChunkHash[] =>
-    planRepair(list, all, { copies: 4, limit }).map((c) => c.hash);
+  const order = (limit: number, of = list): ChunkHash[] =>
+    planRepair(of, all, { copies: 4, limit }).map((c) => c.hash);
   t.deepEqual(order(10), [2, 2, 2, 3, 3, 1].map(hashOf));
   t.deepEqual(order(4), [2, 2, 2, 3].map(hashOf));
+  t.deepEqual(
+    order(10, [chunk(5, [1, 2, 3]), ...list.toReversed()]),
+    [2, 2, 2, 3, 3, 1, 5].map(hashOf),
+  );
+});
+
+test("two stores of one node are one copy: such a chunk comes before one on two nodes (R3)", (t) => {
+  const all = [1, 2, 3, 4, 5].map((n) => candidate(n, n < 4 ? { node: "n1" } : {}));
+  const chunk = (n: number, at: readonly number[]) => ({
+    hash: hashOf(n),
+    bytes: 1,
+    references: 1,
+    stores: at.map((s) => StoreId(`s${s}`)),
+  });
+  const list = [chunk(1, [3, 4]), chunk(2, [1, 2, 3])];
+  const plan = planRepair(list, all, { copies: 3, limit: 10 });
+  t.deepEqual(
+    plan.map((c) => c.hash),
+    [2, 2].map(hashOf).concat(hashOf(1)),
+  );
+});
+
+test("a store that comes takes copies for itself only, one for one (L3)", (t) => {
+  // Without domains; what comes to a domain may move that domain's copies among the others (L2).
+  const plain = fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 1, maxLength: 10 });
+  holds(
+    t,
+    fc.property(hash, plain, fc.integer({ min: 1, max: 100 }), copies, (h, weights, weight, n) => {
+      const all = weights.map((each, i) => candidate(i, { weight: each }));
+      const before = place(h, all, n);
+      const after = place(h, [...all, candidate(99, { weight })], n);
+      const came = StoreId("s99");
+      t.deepEqual(
+        after.filter((store) => store !== came),
+        after.includes(came) ? before.slice(0, n - 1).slice(0, after.length - 1) : before,
+      );
+    }),
+    300,
+  );
+});
+
+test("a store that becomes larger loses no chunk, one that becomes smaller gains none", (t) => {
+  const plain = fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 2, maxLength: 8 });
+  holds(
+    t,
+    fc.property(hash, plain, fc.nat(7), copies, (h, weights, who, n) => {
+      const all = weights.map((weight, i) => candidate(i, { weight }));
+      const which = who % all.length;
+      const larger = all.map((c, i) => (i === which ? { ...c, weight: 2 * c.weight } : c));
+      const store = StoreId(`s${which}`);
+      t.true(!place(h, all, n).includes(store) || place(h, larger, n).includes(store));
+    }),
+    300,
+  );
+});
+
+test("a plan goes from fewer copies to more, and ends in them only at its limit (R3)", (t) => {
+  holds(
+    t,
+    fc.property(
+      chunks,
+      stores,
+      copies,
+      fc.integer({ min: 0, max: 12 }),
+      (list, all, wanted, limit) => {
+        const plan = planRepair(list, all, { copies: wanted, limit });
+        const whole = planRepair(list, all, { copies: wanted, limit: 1_000 });
+        t.deepEqual(plan, whole.slice(0, limit));
+        const counted = new Set(all.filter((s) => s.live && !s.leaving).map(({ store }) => store));
+        const copiesOf = ({ hash: of }: { readonly hash: ChunkHash }): number =>
+          list.find((c) => c.hash === of)?.stores.filter((s) => counted.has(s)).length ?? NaN;
+        for (const [i, copy] of whole.entries())
+          t.true(i === 0 || copiesOf(whole[i - 1]!) <= copiesOf(copy));
+      },
+    ),
+    300,
+  );
 });
