@@ -158,6 +158,7 @@ export class Node {
     if (!this.services.driver.isReadyLeader) return;
     if (!this.#leads) {
       this.#leads = true;
+      this.services.logClock.lead();
       this.#members?.sweep();
       this.#dispatcher.takeOver();
     }

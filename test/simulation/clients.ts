@@ -43,7 +43,7 @@ const retried: ReadonlySet<ErrorCode> = new Set([
   "CHUNK_UNAVAILABLE",
 ]);
 /** Said for certain, and kept under the key: nothing was changed and never will be. */
-const refusals: ReadonlySet<ErrorCode> = new Set(["NOT_FOUND", "CONFLICT", "INVALID"]);
+const refusals: ReadonlySet<ErrorCode> = new Set(["NOT_FOUND", "CONFLICT"]);
 
 /** What a request came to. `unknown`: it may have been carried out, or may yet be. */
 type Outcome<T> =

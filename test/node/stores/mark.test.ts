@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { LogIndex, NodeId, Term } from "../../../src/lib/types.ts";
 import { type Mark, MarkFile } from "../../../src/node/stores/mark.ts";
 import { damaged } from "../../lib/damage.ts";
+import { systemDisk } from "../../../src/node/stores/system-disk.ts";
 import { runs } from "../../lib/property.ts";
 
 const mark: fc.Arbitrary<Mark> = fc.record({
@@ -21,7 +22,7 @@ const mark: fc.Arbitrary<Mark> = fc.record({
 });
 
 async function lastIn(directory: string): Promise<Mark | undefined> {
-  const file = await MarkFile.open(directory);
+  const file = await MarkFile.open(directory, systemDisk.files);
   await file.close();
   return file.last;
 }
@@ -40,7 +41,7 @@ test("the last mark written is found again; one whose write was torn gives way t
   await fc.assert(
     fc.asyncProperty(marks, fc.nat(511), (list, tornAt) =>
       inDirectory(async (directory) => {
-        const file = await MarkFile.open(directory);
+        const file = await MarkFile.open(directory, systemDisk.files);
         for (const each of list) await file.write(each);
         await file.close();
         t.deepEqual(await lastIn(directory), list.at(-1));
@@ -61,7 +62,7 @@ test("of any bytes there is a mark that was written or none", async (t) => {
     await fc.assert(
       fc.asyncProperty(fc.tuple(mark, mark), fc.infiniteStream(fc.nat()), async (two, draws) => {
         await rm(join(directory, "mark"), { force: true });
-        const file = await MarkFile.open(directory);
+        const file = await MarkFile.open(directory, systemDisk.files);
         for (const each of two) await file.write(each);
         await file.close();
         const right = new Uint8Array(await readFile(join(directory, "mark")));
