@@ -7,6 +7,7 @@
  *  W2 finished results are kept until a leader acknowledged them, or their job has ended;
  *  W3 results depend on the input, the model and its manifest only: errors come from a fixed table.
  */
+import { setMaxListeners } from "node:events";
 import { chunkBytes } from "../lib/content.ts";
 import { asIDunnoError, hasCode, IDunnoError } from "../lib/errors.ts";
 import type { AssignedQuery } from "../lib/outcome.ts";
@@ -68,6 +69,8 @@ export class Worker {
 
   constructor(ports: WorkerPorts) {
     this.#ports = ports;
+    // Every query in hand listens to it: that is no leak.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /** Takes queries pushed by a leader; what is known already, or meant for another boot, is dropped. */

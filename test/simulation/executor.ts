@@ -38,8 +38,9 @@ interface Run {
   readonly request: QueryRequest;
   readonly resolve: (result: QueryResult) => void;
   readonly reject: (error: IDunnoError) => void;
-  isRunning: boolean;
   isOver: boolean;
+  /** Nobody listens for its cancelling any more. */
+  release: () => void;
 }
 
 export interface SimulatedExecutorPorts {
@@ -93,10 +94,12 @@ export class SimulatedExecutor implements Inference {
   ): Promise<QueryResult> {
     if (signal?.aborted === true) throw closed(request.id);
     return new Promise((resolve, reject) => {
-      const run: Run = { request, resolve, reject, isRunning: false, isOver: false };
+      const run: Run = { request, resolve, reject, isOver: false, release: () => undefined };
       if (request.express === true) this.#waiting.unshift(run);
       else this.#waiting.push(run);
-      signal?.addEventListener("abort", () => this.#end(run, closed(request.id)), { once: true });
+      const abort = (): void => this.#end(run, closed(request.id));
+      signal?.addEventListener("abort", abort, { once: true });
+      run.release = () => signal?.removeEventListener("abort", abort);
       this.#pump();
     });
   }
@@ -121,7 +124,6 @@ export class SimulatedExecutor implements Inference {
     const { process, random, faults, costMs } = this.#ports;
     const { request } = run;
     const { dies, hangs, isLate } = faults();
-    run.isRunning = true;
     this.#running.add(run);
     const usualMs = costMs(request.model) * request.inputs.length;
     const ms = (usualMs * random.between(80, 120)) / 100;
@@ -167,6 +169,7 @@ export class SimulatedExecutor implements Inference {
   #end(run: Run, outcome: QueryResult | IDunnoError): void {
     if (run.isOver) return;
     run.isOver = true;
+    run.release();
     this.#running.delete(run);
     if (outcome instanceof IDunnoError) run.reject(outcome);
     else run.resolve(outcome);
