@@ -1,12 +1,15 @@
-/** How long the cluster was without commits when it lost its leader: what users wait. */
+/**
+ * How long the cluster was without commits when it lost its leader and nothing else was wrong: what users wait. With the
+ * default timings only, since others are for the simulator's sake.
+ */
 export class Failovers {
   /** Virtual ms from each loss of a leader to the first commit of a later term. */
   readonly times: number[] = [];
   #lost: { readonly term: number; readonly at: number } | undefined;
 
-  /** The leader of a term was taken away. Only the first of several losses in a row counts. */
+  /** The leader of a term was taken away. */
   lost(term: number, now: number): void {
-    this.#lost ??= { term, at: now };
+    this.#lost = { term, at: now };
   }
 
   committed(term: number, now: number): void {
@@ -15,7 +18,7 @@ export class Failovers {
     this.#lost = undefined;
   }
 
-  /** What follows is no fail-over: a majority is gone, say. */
+  /** Something else went wrong meanwhile. */
   forget(): void {
     this.#lost = undefined;
   }

@@ -4,6 +4,7 @@
  */
 import { Random } from "../../src/lib/random.ts";
 import type { ChunkHash, NodeId } from "../../src/lib/types.ts";
+import { defaultTimings } from "../../src/raft/types.ts";
 import { isVoter } from "../../src/raft/quorum.ts";
 import type { ChunkRecord } from "../../src/sdfs/catalog/types.ts";
 import type { Clients } from "./clients.ts";
@@ -12,6 +13,9 @@ import { dataDirectory, type SimulatedMachine } from "./machine.ts";
 import type { Happening, Step } from "./plan.ts";
 import type { World } from "./world.ts";
 
+/** After a fault has ended the cluster needs so long to be as before, ms: an election, a snapshot. */
+const recoveryMs = 3_000;
+
 type Fault = Extract<Step, { kind: "fault" }>;
 
 export class Nemesis {
@@ -19,6 +23,10 @@ export class Nemesis {
   readonly done = new Map<Happening, number>();
   readonly #world: World;
   readonly #clients: Clients;
+  /** Until when some fault lasts, or has just ended. */
+  #troubledUntil = 0;
+  /** Whether nothing was wrong when the fault that is being done began. */
+  #isCalm = true;
   /** After this nothing is begun any more. */
   isOver = false;
 
@@ -28,7 +36,13 @@ export class Nemesis {
   }
 
   begin(step: Fault): void {
+    this.#world.failovers.forget();
+    this.#isCalm = this.#world.time.now > this.#troubledUntil;
     if (this.isOver || !this.#do(step, new Random(step.seed))) return;
+    this.#troubledUntil = Math.max(
+      this.#troubledUntil,
+      this.#world.time.now + step.ms + recoveryMs,
+    );
     this.done.set(step.what, (this.done.get(step.what) ?? 0) + 1);
   }
 
@@ -96,7 +110,9 @@ export class Nemesis {
 
   #noteLoss({ running }: SimulatedMachine): void {
     const role = running?.raft.role;
-    if (role?.kind === "leader") this.#world.failovers.lost(role.term, this.#world.time.now);
+    const hasDefaults = this.#world.plan.knobs.timings.heartbeatMs === defaultTimings.heartbeatMs;
+    if (role?.kind === "leader" && this.#isCalm && hasDefaults)
+      this.#world.failovers.lost(role.term, this.#world.time.now);
   }
 
   // --- processes ----------------------------------------------------------------------------------------------------

@@ -162,7 +162,7 @@ export class World {
     this.#seenCommitted = truth.length;
     this.failovers.committed(truth.entries.at(-1)?.term ?? 0, this.time.now);
     try {
-      this.product.follow(truth.entries, this.time.now);
+      this.product.follow(truth.entries);
     } catch (error) {
       this.time.fail(error);
     }

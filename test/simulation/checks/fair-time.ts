@@ -1,61 +1,49 @@
 /**
- * J5: jobs that run side by side, none of them changed meanwhile, are handed queries at equal rates, weight by weight.
- * Measured over windows in which the set of such jobs was the same, as promise P7 does in whole queries.
+ * J5: of the jobs that run and have inputs left, the one furthest behind is handed out next. So while the set of them and
+ * their weights stay the same, their progress never gets further apart than it was, or than one query of the lightest
+ * job: the rates of hand-out are equal, which is promise P7 in whole queries.
  */
-import type { JobId } from "../../../src/lib/types.ts";
 import type { JobRecord } from "../../../src/scheduler/types.ts";
 
-/** How long the set must have been stable before the gap counts, ms of virtual time: jobs here are short. */
-const windowMs = 2_000;
-/**
- * Queries, weighed, by which two jobs may differ over a window: a job that starts or resumes begins at the running
- * minimum, at most one query of the lightest job away; one more for the hand-out under way.
- */
-const gapQueries = 2;
-
-interface Window {
-  readonly key: string;
-  readonly since: number;
-  readonly progress: ReadonlyMap<JobId, number>;
-}
+/** Commands that hand work out after a change of the set before it is judged: one was planned before the change. */
+const plannedBefore = 1;
+/** Sums of thirds are not exact. */
+const rounding = 1e-6;
 
 export class FairTime {
-  /** Windows over which the gap was measured. */
-  windows = 0;
-  /** The largest gap seen, in queries of the heavier weight. */
+  /** Commands judged. */
+  judged = 0;
+  /** The largest distance in queries of the lightest job, among jobs that had been together within one. */
   largestGap = 0;
-  #window: Window | undefined;
+  #set = "";
+  #handedOut = 0;
+  #bound = 0;
 
-  look(jobs: Iterable<JobRecord>, now: number): void {
+  /** @param handsOut whether the command just applied handed queries out */
+  look(jobs: Iterable<JobRecord>, handsOut: boolean): void {
     const running = [...jobs].filter(
       ({ status, cursor, totalInputs }) => status.kind === "running" && cursor < totalInputs,
     );
-    const key = running.map(({ id, weight, batchSize }) => `${id}*${weight}*${batchSize}`).join();
-    if (key !== this.#window?.key) {
-      const progress = new Map(running.map((job) => [job.id, job.progress]));
-      this.#window = { key, since: now, progress };
+    const set = running.map(({ id, weight }) => `${id}*${weight}`).join();
+    if (set !== this.#set) {
+      this.#set = set;
+      this.#handedOut = 0;
+    } else if (handsOut) this.#handedOut += 1;
+    if (running.length < 2 || !handsOut) return;
+    const progress = running.map((job) => job.progress);
+    const spread = Math.max(...progress) - Math.min(...progress);
+    const step = 1 / Math.min(...running.map(({ weight }) => weight));
+    if (this.#handedOut <= plannedBefore) {
+      this.#bound = Math.max(spread, step);
       return;
     }
-    if (running.length < 2 || now - this.#window.since < windowMs) return;
-    this.#measure(running, this.#window);
-    this.#window = {
-      key,
-      since: now,
-      progress: new Map(running.map((job) => [job.id, job.progress])),
-    };
-  }
-
-  #measure(running: readonly JobRecord[], window: Window): void {
-    this.windows += 1;
-    const gains = running.map(
-      ({ id, progress }) => progress - (window.progress.get(id) ?? progress),
-    );
-    const heaviest = Math.max(...running.map(({ weight }) => 1 / weight));
-    const gap = (Math.max(...gains) - Math.min(...gains)) / heaviest;
-    this.largestGap = Math.max(this.largestGap, gap);
-    if (gap > gapQueries)
+    this.judged += 1;
+    if (spread > this.#bound + rounding)
       throw new Error(
-        `J5: in ${windowMs} ms ${running.map(({ id }, i) => `${id} gained ${gains[i]}`).join(", ")}`,
+        `J5: ${running.map((job) => `${job.id} is at ${job.progress}`).join(", ")}, ` +
+          `apart by more than ${this.#bound} queries`,
       );
+    if (this.#bound <= step) this.largestGap = Math.max(this.largestGap, spread / step);
+    this.#bound = Math.max(spread, step);
   }
 }

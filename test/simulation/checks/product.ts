@@ -59,14 +59,14 @@ export class ProductChecks {
   }
 
   /** More has been committed. */
-  follow(entries: readonly Entry[], now: number): void {
+  follow(entries: readonly Entry[]): void {
     for (; this.#applied < entries.length; this.#applied += 1) {
       const entry = entries[this.#applied];
-      if (entry?.kind === "command") this.#apply(entry, now);
+      if (entry?.kind === "command") this.#apply(entry);
     }
   }
 
-  #apply({ data, index }: Entry, now: number): void {
+  #apply({ data, index }: Entry): void {
     const command = decodeCommand(data);
     const { outcome, mutations, failure } = this.machine.apply(command, index);
     if (failure !== undefined) throw failure;
@@ -79,7 +79,8 @@ export class ProductChecks {
     if (outcome.kind === "ok" && outcome.value.kind === "job" && operation.kind === "submit-job")
       this.#submitted(operation, outcome.value.job as JobId);
     if (operation.kind === "work") this.#checkCursors(operation);
-    this.fairTime.look(this.machine.jobs.values(), now);
+    const handsOut = operation.kind === "work" && operation.assign.length > 0;
+    this.fairTime.look(this.machine.jobs.values(), handsOut);
   }
 
   #submitted({ name }: Extract<Operation, { kind: "submit-job" }>, job: JobId): void {

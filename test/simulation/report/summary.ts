@@ -44,8 +44,8 @@ export class Summary {
         .map(([what, times]) => `${what} ${times}`)
         .join(", ")}`,
       `leader lost to next commit: median ${quantile(failovers, 0.5)} ms, p99 ${quantile(failovers, 0.99)} ms (${failovers.length} times)`,
-      `fair time: gap of at most ${Math.max(0, ...this.#reports.map(({ largestGap }) => largestGap)).toFixed(2)} queries ` +
-        `in ${sum(({ fairWindows }) => fairWindows)} windows`,
+      `fair time: ${sum(({ fairHandOuts }) => fairHandOuts)} hand-outs judged, jobs apart by at most ` +
+        `${Math.max(0, ...this.#reports.map(({ largestGap }) => largestGap)).toFixed(2)} queries`,
     ];
   }
 }
