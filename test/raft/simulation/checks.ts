@@ -14,6 +14,7 @@ import type {
   PersistWrite,
   Ready,
 } from "../../../src/raft/types.ts";
+import { checkMayStand } from "./candidacy.ts";
 import { decoded } from "./disk.ts";
 import type { SimulatedNode } from "./node.ts";
 import { isQuorum, quorumsOverlap } from "./quorums.ts";
@@ -23,6 +24,7 @@ interface Seen {
   readonly life: number;
   readonly term: number;
   readonly isLeader: boolean;
+  readonly isCandidate: boolean;
   readonly commit: number;
   readonly configuration: ConfigurationAt;
 }
@@ -58,6 +60,7 @@ export class Checks {
       life,
       term,
       isLeader: kind === "leader",
+      isCandidate: kind === "candidate" || kind === "preCandidate",
       commit: raft.commitIndex,
       configuration: raft.configurationAsOf(raft.lastIndex),
     };
@@ -68,6 +71,7 @@ export class Checks {
     this.#ordered(node, raft);
     this.#seen.set(id, seen);
     if (seen.isLeader && !(same?.isLeader === true && same.term === term)) this.#leads(node, raft);
+    if (seen.isCandidate && same?.isCandidate !== true) checkMayStand(node, raft);
     if (same === undefined || same.configuration.index !== seen.configuration.index)
       this.#configuration(node, raft, same, seen);
     if (seen.commit > (same?.commit ?? 0)) this.#committed(node, raft, same, seen);

@@ -12,6 +12,7 @@ import type {
   Ready,
   SnapshotMeta,
 } from "../../../src/raft/types.ts";
+import { checkUndisturbed } from "./candidacy.ts";
 import type { Checks } from "./checks.ts";
 import type { Events } from "./events.ts";
 import type { Network } from "./network.ts";
@@ -50,7 +51,9 @@ export class Drivers {
       });
       return;
     }
+    const { term } = node.raft.role;
     node.raft.step(event, node.local(this.#world.events.now));
+    checkUndisturbed(node, event, term);
     this.told(node);
   }
 

@@ -23,6 +23,7 @@ export function standFault(seed: number): Cluster {
     unsettle(cluster, random);
     const kind = cut(cluster, random);
     cluster.trace.add(cluster.now, `from here on: ${kind} ${[...cluster.network.cut].join(" ")}`);
+    let reign: Reign | undefined;
     for (let stretch = 0; stretch < 4; stretch += 1) {
       const before = cluster.committed;
       const end = cluster.now + (stretch === 0 ? firstMs : stretchMs);
@@ -35,7 +36,9 @@ export function standFault(seed: number): Cluster {
         cluster.run(100);
       }
       cluster.run(stretchMs / 2);
+      if (stretch === 0) reign = reignOf(cluster);
     }
+    checkReign(cluster, reign);
     return cluster;
   } catch (error) {
     const what = error instanceof Error ? error.message : String(error);
@@ -44,6 +47,31 @@ export function standFault(seed: number): Cluster {
       { cause: error },
     );
   }
+}
+
+interface Reign {
+  readonly leader: string;
+  readonly term: number;
+  /** Of all terms that anybody is in. */
+  readonly newest: number;
+}
+
+function reignOf(cluster: Cluster): Reign | undefined {
+  const leader = cluster.leader();
+  if (leader === undefined) return undefined;
+  const newest = Math.max(...cluster.ids.map((id) => cluster.raft(id).role.term));
+  return { leader, term: cluster.raft(leader).role.term, newest };
+}
+
+/** R8: while a quorum hears its leader, nobody enters a term that was not begun before (dissertation §9.6). */
+function checkReign(cluster: Cluster, before: Reign | undefined): void {
+  const now = reignOf(cluster);
+  // It was lost meanwhile: then somebody had to stand.
+  if (now === undefined || now.leader !== before?.leader || now.term !== before.term) return;
+  if (now.newest > before.newest)
+    throw new Error(
+      `R8: terms rose from ${before.newest} to ${now.newest} while ${now.leader} led term ${now.term}`,
+    );
 }
 
 /** Terms rise and logs part, so that the fault does not meet a group in order. */
