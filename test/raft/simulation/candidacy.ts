@@ -1,19 +1,48 @@
-/** Who may stand for election, and that asking around disturbs nobody: rules that no lost entry would ever tell of. */
+/** Who may stand for election, and who listens: rules that no lost entry would ever tell of. */
 import { LogIndex } from "../../../src/lib/types.ts";
 import type { Raft } from "../../../src/raft/core.ts";
 import { isVoter } from "../../../src/raft/quorum.ts";
-import type { RaftEvent } from "../../../src/raft/types.ts";
+import type { RaftEvent, RaftTimings, RoleView } from "../../../src/raft/types.ts";
 import type { SimulatedNode } from "./node.ts";
 
-/** A pre-vote speaks of a term that nobody has entered (dissertation §9.6). */
-export function checkUndisturbed(
-  { id, raft }: SimulatedNode,
+type Times = RaftTimings & { readonly now: number };
+
+/**
+ * A node was told something: no pre-vote takes it to another term (dissertation §9.6), nor does a vote while it hears a
+ * leader (R8), unless that leader asked for it.
+ */
+export function checkProtects(
+  node: SimulatedNode,
   event: RaftEvent,
-  term: number,
+  before: RoleView,
+  times: Times,
 ): void {
-  if (event.kind !== "message" || event.message.kind !== "preVote") return;
-  const now = raft?.role.term ?? term;
-  if (now !== term) throw new Error(`R1: a pre-vote took ${id} from term ${term} to ${now}`);
+  const { id, raft } = node;
+  if (event.kind === "peerDied" && !times.leaseReads && before.leader === event.peer)
+    node.heardAt = undefined;
+  if (event.kind !== "message" || raft === undefined) return;
+  const { message } = event;
+  const { term } = raft.role;
+  const isMoved = term !== before.term;
+  switch (message.kind) {
+    case "preVote":
+      if (isMoved) throw new Error(`R1: a pre-vote took ${id} from term ${before.term} to ${term}`);
+      return;
+    case "vote": {
+      const hears = times.now - (node.heardAt ?? Number.NEGATIVE_INFINITY) < times.electionMinMs;
+      if (isMoved && hears && !message.handover)
+        throw new Error(
+          `R8: ${id} follows ${message.from} to term ${term} while it hears a leader`,
+        );
+      return;
+    }
+    case "append":
+    case "heartbeat":
+    case "snapshotOffer":
+      if (message.term >= before.term) node.heardAt = times.now;
+      return;
+    default:
+  }
 }
 
 /** Somebody began to stand. It has a vote, or had one before a change that is not committed (dissertation §4.2.2). */

@@ -69,6 +69,9 @@ export class Checks {
       throw new Error(`R1: ${id}'s term fell to ${term}`);
     if (raft.commitIndex < (same?.commit ?? 0)) throw new Error(`R4: ${id}'s commit index fell`);
     this.#ordered(node, raft);
+    const lastTerm = node.disk.term(node.disk.lastIndex) ?? 0;
+    if (same === undefined && term < lastTerm)
+      throw new Error(`R2: ${id} begins in term ${term} with a log of term ${lastTerm}`);
     this.#seen.set(id, seen);
     if (seen.isLeader && !(same?.isLeader === true && same.term === term)) this.#leads(node, raft);
     if (seen.isCandidate && same?.isCandidate !== true) checkMayStand(node, raft);
@@ -126,6 +129,7 @@ export class Checks {
       throw new Error(`R12: ${id} changes members before an entry of its term is committed`);
     if (!quorumsOverlap(before.configuration.configuration, configuration))
       throw new Error(`C3: ${before.configuration.index} and ${index} have disjoint quorums`);
+    checkLeft(id, before.configuration.configuration, configuration);
   }
 
   #committed(node: SimulatedNode, raft: Raft, before: Seen | undefined, seen: Seen): void {
@@ -231,6 +235,7 @@ export class Checks {
         return;
       case "voteReply":
         if (!message.granted) return;
+        if (node.raft?.isDamaged === true) throw new Error(`R9: ${id} votes, though damaged`);
         if (
           disk.hardState.term < term ||
           (disk.hardState.term === term && disk.hardState.vote !== message.to)
@@ -284,6 +289,13 @@ export class Checks {
     }
   }
 
+  /** R9: damage is over only when what was committed and acknowledged is there again. */
+  healed({ id, disk, lost }: SimulatedNode): void {
+    for (const { index, term } of lost)
+      if (this.truth.at(index)?.term === term && !disk.holds(index, term))
+        throw new Error(`R9: ${id} is whole again without the committed entry ${index}`);
+  }
+
   /** Damage may have taken a vote along: what the node does about it, R9 says. */
   forgot(id: string, term: number): void {
     this.#forgotten.add(`${id}/${term}`);
@@ -300,6 +312,14 @@ function checkShape(id: string, configuration: Configuration): void {
     throw new Error(`C2: ${id} has a waiting learner that does not vote in the outgoing half`);
   if (!isJoint(configuration) && learnersNext.length > 0)
     throw new Error(`C2: ${id} has waiting learners outside a joint configuration`);
+}
+
+/** C2: leaving a joint configuration takes nobody's place. */
+function checkLeft(id: string, before: Configuration, after: Configuration): void {
+  if (!isJoint(before) || isJoint(after)) return;
+  const stays = [...before.learners, ...before.learnersNext];
+  if (stays.some((node) => !after.learners.includes(node)))
+    throw new Error(`C2: ${id} leaves a joint configuration without ${stays.join(" ")}`);
 }
 
 /** R12, by reading the whole log. */

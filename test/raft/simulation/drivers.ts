@@ -12,7 +12,7 @@ import type {
   Ready,
   SnapshotMeta,
 } from "../../../src/raft/types.ts";
-import { checkUndisturbed } from "./candidacy.ts";
+import { checkProtects } from "./candidacy.ts";
 import type { Checks } from "./checks.ts";
 import type { Events } from "./events.ts";
 import type { Network } from "./network.ts";
@@ -51,9 +51,10 @@ export class Drivers {
       });
       return;
     }
-    const { term } = node.raft.role;
-    node.raft.step(event, node.local(this.#world.events.now));
-    checkUndisturbed(node, event, term);
+    const { role } = node.raft;
+    const now = node.local(this.#world.events.now);
+    node.raft.step(event, now);
+    checkProtects(node, event, role, { now, ...this.#world.options.timings });
     this.told(node);
   }
 
@@ -95,7 +96,9 @@ export class Drivers {
       );
     }
     if (ready.healed) {
+      this.#world.checks.healed(node);
       node.lost = [];
+      node.keptIndex = undefined;
       this.#world.trace.add(this.#world.events.now, `${node.id} is whole again`);
     }
     if (ready.fetch !== undefined) this.#fetch(node, ready.fetch);
