@@ -98,31 +98,45 @@ function quorumOf(cluster: Cluster, id: string): { others: string[]; friends: st
   return { others, friends: others.slice(0, Math.floor((others.length + 1) / 2)) };
 }
 
+/** Somebody stands in a term of its own, unheard, while all others hear their leader again (etcd #8501). */
+export function outbid({ cluster, random }: Stage): void {
+  const leader = random.pick(cluster.leaders());
+  if (leader === undefined) return;
+  cluster.heal();
+  cluster.isolate(leader);
+  const stands = (): string | undefined =>
+    cluster.ids.find((id) => cluster.node(id).raft?.role.kind === "candidate");
+  if (!cluster.until(() => stands() !== undefined, 1_500)) return;
+  cluster.heal();
+  cluster.isolate(stands() ?? leader);
+  cluster.run(random.between(20, 1_000));
+  cluster.heal();
+}
+
 /**
  * Somebody was away while the log was cut, has a slow disk, and meets two leaders one after the other: what it writes
  * then is a term and a snapshot at once, and in the middle of that it dies.
  */
 export function comeBack({ cluster, random, propose }: Stage, id: string): void {
   const { faults } = cluster.network;
-  const cutLogs = (): void => {
+  const nextReign = (): void => {
     const leader = cluster.leader();
     if (leader !== undefined) propose(leader);
+    cluster.run(random.between(20, 200));
+    if (leader !== undefined) cluster.handOver(leader, undefined);
     cluster.run(random.between(20, 300));
     for (const other of cluster.ids) cluster.compact(other, 0);
   };
   cluster.heal();
   if (cluster.node(id).raft !== undefined) cluster.crash(id);
-  cutLogs();
+  nextReign();
   cluster.network.slow = id;
   cluster.network.faults = { ...faults, diskMs: 400 };
   cluster.start(id);
-  cluster.run(random.between(20, 200));
-  const leader = cluster.leader();
-  if (leader !== undefined && random.chance(2, 3)) cluster.handOver(leader, undefined);
-  cutLogs();
+  nextReign();
   const node = cluster.node(id);
   const installs = (): boolean => node.writing.some(({ install }) => install !== undefined);
-  if (cluster.until(installs, 3_000) && random.chance(2, 3)) {
+  if (cluster.until(installs, 3_000)) {
     cluster.crash(id);
     cluster.start(id);
   }

@@ -9,7 +9,7 @@ import { defaultTimings } from "../../../src/raft/types.ts";
 import { Cluster } from "../cluster.ts";
 import { calm } from "./network.ts";
 import { tightLimits } from "./options.ts";
-import { comeBack, relapse, type Stage, usurp } from "./plots.ts";
+import { comeBack, outbid, relapse, type Stage, usurp } from "./plots.ts";
 import { settle } from "./settle.ts";
 
 /** What happens in a seed, in weights; each seed draws which of them are on. */
@@ -34,6 +34,7 @@ const happenings = [
   ["damage", 4],
   ["relapse", 3],
   ["comeBack", 3],
+  ["outbid", 3],
   ["read", 25],
   ["propose", 45],
 ] as const;
@@ -220,6 +221,9 @@ class Stirring {
         return;
       case "comeBack":
         comeBack(this.#stage, other);
+        return;
+      case "outbid":
+        outbid(this.#stage);
         return;
       case "read":
         cluster.read(id);
