@@ -146,6 +146,7 @@ export class Cluster {
     node.fetching = 0;
     node.isPaused = false;
     node.isFull = false;
+    node.heardAt = this.options.timings.leaseReads ? node.local(this.now) : undefined;
     node.asked.clear();
     this.trace.add(this.now, `${id} starts${damaged ? " damaged" : ""} ${disk.describe()}`);
     this.checks.observe(node);
@@ -179,6 +180,7 @@ export class Cluster {
   damage(id: string, keep: number, forgetsVote: boolean): void {
     const node = this.node(id);
     const { disk } = node;
+    node.keptIndex = Math.min(node.keptIndex ?? keep, keep);
     node.lost = [...node.lost, ...disk.entries.slice(Math.max(0, keep - disk.base.index))];
     disk.entries.length = Math.min(disk.entries.length, Math.max(0, keep - disk.base.index));
     if (forgetsVote) {

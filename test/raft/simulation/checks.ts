@@ -14,6 +14,7 @@ import type {
   PersistWrite,
   Ready,
 } from "../../../src/raft/types.ts";
+import { checkMayStand } from "./candidacy.ts";
 import { decoded } from "./disk.ts";
 import type { SimulatedNode } from "./node.ts";
 import { isQuorum, quorumsOverlap } from "./quorums.ts";
@@ -23,6 +24,7 @@ interface Seen {
   readonly life: number;
   readonly term: number;
   readonly isLeader: boolean;
+  readonly isCandidate: boolean;
   readonly commit: number;
   readonly configuration: ConfigurationAt;
 }
@@ -58,6 +60,7 @@ export class Checks {
       life,
       term,
       isLeader: kind === "leader",
+      isCandidate: kind === "candidate" || kind === "preCandidate",
       commit: raft.commitIndex,
       configuration: raft.configurationAsOf(raft.lastIndex),
     };
@@ -66,8 +69,12 @@ export class Checks {
       throw new Error(`R1: ${id}'s term fell to ${term}`);
     if (raft.commitIndex < (same?.commit ?? 0)) throw new Error(`R4: ${id}'s commit index fell`);
     this.#ordered(node, raft);
+    const lastTerm = node.disk.term(node.disk.lastIndex) ?? 0;
+    if (same === undefined && term < lastTerm)
+      throw new Error(`R2: ${id} begins in term ${term} with a log of term ${lastTerm}`);
     this.#seen.set(id, seen);
     if (seen.isLeader && !(same?.isLeader === true && same.term === term)) this.#leads(node, raft);
+    if (seen.isCandidate && same?.isCandidate !== true) checkMayStand(node, raft);
     if (same === undefined || same.configuration.index !== seen.configuration.index)
       this.#configuration(node, raft, same, seen);
     if (seen.commit > (same?.commit ?? 0)) this.#committed(node, raft, same, seen);
@@ -124,6 +131,7 @@ export class Checks {
       throw new Error(`R12: ${id} changes members before an entry of its term is committed`);
     if (!quorumsOverlap(before.configuration.configuration, configuration))
       throw new Error(`C3: ${before.configuration.index} and ${index} have disjoint quorums`);
+    checkLeft(id, before.configuration.configuration, configuration);
   }
 
   #committed(node: SimulatedNode, raft: Raft, before: Seen | undefined, seen: Seen): void {
@@ -229,6 +237,7 @@ export class Checks {
         return;
       case "voteReply":
         if (!message.granted) return;
+        if (node.raft?.isDamaged === true) throw new Error(`R9: ${id} votes, though damaged`);
         if (
           disk.hardState.term < term ||
           (disk.hardState.term === term && disk.hardState.vote !== message.to)
@@ -282,6 +291,13 @@ export class Checks {
     }
   }
 
+  /** R9: damage is over only when what was committed and acknowledged is there again. */
+  healed({ id, disk, lost }: SimulatedNode): void {
+    for (const { index, term } of lost)
+      if (this.truth.at(index)?.term === term && !disk.holds(index, term))
+        throw new Error(`R9: ${id} is whole again without the committed entry ${index}`);
+  }
+
   /** Damage may have taken a vote along: what the node does about it, R9 says. */
   forgot(id: string, term: number): void {
     this.#forgotten.add(`${id}/${term}`);
@@ -298,6 +314,14 @@ function checkShape(id: string, configuration: Configuration): void {
     throw new Error(`C2: ${id} has a waiting learner that does not vote in the outgoing half`);
   if (!isJoint(configuration) && learnersNext.length > 0)
     throw new Error(`C2: ${id} has waiting learners outside a joint configuration`);
+}
+
+/** C2: leaving a joint configuration takes nobody's place. */
+function checkLeft(id: string, before: Configuration, after: Configuration): void {
+  if (!isJoint(before) || isJoint(after)) return;
+  const stays = [...before.learners, ...before.learnersNext];
+  if (stays.some((node) => !after.learners.includes(node)))
+    throw new Error(`C2: ${id} leaves a joint configuration without ${stays.join(" ")}`);
 }
 
 /** R12, by reading the whole log. */

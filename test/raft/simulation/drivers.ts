@@ -12,6 +12,7 @@ import type {
   Ready,
   SnapshotMeta,
 } from "../../../src/raft/types.ts";
+import { checkProtects } from "./candidacy.ts";
 import type { Checks } from "./checks.ts";
 import type { Events } from "./events.ts";
 import type { Network } from "./network.ts";
@@ -50,7 +51,13 @@ export class Drivers {
       });
       return;
     }
-    node.raft.step(event, node.local(this.#world.events.now));
+    const { role } = node.raft;
+    const isHeld = event.kind === "snapshotStaged" && holds(node.raft, event.snapshot);
+    const now = node.local(this.#world.events.now);
+    node.raft.step(event, now);
+    if (isHeld && node.raft.base.index === event.snapshot.index)
+      throw new Error(`R11: ${node.id} discards a log that has entry ${event.snapshot.index}`);
+    checkProtects(node, event, role, { now, ...this.#world.options.timings });
     this.told(node);
   }
 
@@ -92,7 +99,9 @@ export class Drivers {
       );
     }
     if (ready.healed) {
+      this.#world.checks.healed(node);
       node.lost = [];
+      node.keptIndex = undefined;
       this.#world.trace.add(this.#world.events.now, `${node.id} is whole again`);
     }
     if (ready.fetch !== undefined) this.#fetch(node, ready.fetch);
@@ -203,10 +212,10 @@ export class Drivers {
       this.#world.events.now,
       `${node.id} fetches ${index} or later from ${from}`,
     );
-    this.#world.events.after(ms, () => {
+    const deliver = (again: boolean): void => {
       if (node.life !== lives[0] || source.life !== lives[1] || breaks) return;
       if (this.#world.network.isCut(from, node.id)) return;
-      const snapshot = early ?? snapshotOf(source);
+      const snapshot = (again ? undefined : early) ?? snapshotOf(source);
       if (snapshot === undefined || snapshot.index < index) return;
       this.#world.checks.truth.compareSnapshot(from, snapshot);
       this.#world.trace.add(
@@ -214,7 +223,11 @@ export class Drivers {
         `${node.id} has the snapshot of ${snapshot.index}`,
       );
       this.step(node, { kind: "snapshotStaged", snapshot });
-    });
+      // A late offer had it fetched once more, though the log has gone on meanwhile.
+      if (!again && this.#transfers.chance(1, 3))
+        this.#world.events.after(this.#transfers.between(0, transferMs), () => deliver(true));
+    };
+    this.#world.events.after(ms, () => deliver(false));
   }
 
   /** At once, or in the applier's own time. */
@@ -241,6 +254,11 @@ export class Drivers {
       node.applied = index;
     }
   }
+}
+
+/** §7: what follows such a snapshot in the log is to be kept. */
+function holds(raft: Raft, { index, term }: SnapshotMeta): boolean {
+  return index > raft.base.index && raft.entries(index, 0)[0]?.term === term;
 }
 
 /** The state of a node as others may fetch it. */

@@ -36,6 +36,10 @@ export class SimulatedNode {
   fetching = 0;
   /** What its disk held before it was damaged: acknowledged once, and no quorum without it before it is whole (R9). */
   lost: readonly Entry[] = [];
+  /** While it is damaged: what it holds beyond counts for nothing (R9). */
+  keptIndex: number | undefined;
+  /** Its own ms when it last heard a leader of its term, or promised to behave as if it had (R8). */
+  heardAt: number | undefined;
   isFull = false;
   /** It came later, and knows the founders by hearsay. */
   hasJoined = false;
@@ -57,8 +61,9 @@ export class SimulatedNode {
   }
 
   vouchesFor(index: number, term: number): boolean {
+    const isSound = this.keptIndex === undefined || index <= this.keptIndex;
     return (
-      this.disk.holds(index, term) ||
+      (isSound && this.disk.holds(index, term)) ||
       this.lost.some((entry) => entry.index === index && entry.term === term)
     );
   }

@@ -10,6 +10,8 @@ import { Cluster } from "../cluster.ts";
 /** Virtual ms: in each such stretch at least one proposal is committed, the first one an election longer. */
 const stretchMs = 4_000;
 const firstMs = 10_000;
+/** Time for those who hear nobody to stand, and stand again. */
+const quietMs = 2_000;
 
 export function standFault(seed: number): Cluster {
   const random = new Random(seed);
@@ -23,6 +25,14 @@ export function standFault(seed: number): Cluster {
     unsettle(cluster, random);
     const kind = cut(cluster, random);
     cluster.trace.add(cluster.now, `from here on: ${kind} ${[...cluster.network.cut].join(" ")}`);
+    let reign: Reign | undefined;
+    if (random.chance(1, 2)) {
+      // Whose log is as long as any is refused for hearing no leader alone.
+      cluster.run(quietMs);
+      reign = reignOf(cluster);
+      cluster.run(quietMs);
+      checkReign(cluster, reign);
+    }
     for (let stretch = 0; stretch < 4; stretch += 1) {
       const before = cluster.committed;
       const end = cluster.now + (stretch === 0 ? firstMs : stretchMs);
@@ -35,7 +45,9 @@ export function standFault(seed: number): Cluster {
         cluster.run(100);
       }
       cluster.run(stretchMs / 2);
+      if (stretch === 0) reign = reignOf(cluster);
     }
+    checkReign(cluster, reign);
     return cluster;
   } catch (error) {
     const what = error instanceof Error ? error.message : String(error);
@@ -44,6 +56,31 @@ export function standFault(seed: number): Cluster {
       { cause: error },
     );
   }
+}
+
+interface Reign {
+  readonly leader: string;
+  readonly term: number;
+  /** Of all terms that anybody is in. */
+  readonly newest: number;
+}
+
+function reignOf(cluster: Cluster): Reign | undefined {
+  const leader = cluster.leader();
+  if (leader === undefined) return undefined;
+  const newest = Math.max(...cluster.ids.map((id) => cluster.raft(id).role.term));
+  return { leader, term: cluster.raft(leader).role.term, newest };
+}
+
+/** R8: while a quorum hears its leader, nobody enters a term that was not begun before (dissertation §9.6). */
+function checkReign(cluster: Cluster, before: Reign | undefined): void {
+  const now = reignOf(cluster);
+  // It was lost meanwhile: then somebody had to stand.
+  if (now === undefined || now.leader !== before?.leader || now.term !== before.term) return;
+  if (now.newest > before.newest)
+    throw new Error(
+      `R8: terms rose from ${before.newest} to ${now.newest} while ${now.leader} led term ${now.term}`,
+    );
 }
 
 /** Terms rise and logs part, so that the fault does not meet a group in order. */
@@ -56,9 +93,19 @@ function unsettle(cluster: Cluster, random: Random): void {
     else cluster.network.split(cluster.ids, random.pick(cluster.ids));
     if (random.chance(1, 3)) cluster.heal();
     for (const each of cluster.ids) cluster.propose(each, `early/${cluster.now}/${each}`);
+    if (random.chance(1, 3)) depose(cluster, random);
   }
   cluster.run(random.between(0, 1_500));
   cluster.heal();
+}
+
+/** A leader loses everybody as it wins: who voted for it is in a term of which its log knows nothing. */
+function depose(cluster: Cluster, random: Random): void {
+  const old = cluster.leader();
+  if (old !== undefined) cluster.isolate(old);
+  if (!cluster.until(() => cluster.leader() !== old, 4_000)) return;
+  cluster.isolate(cluster.leader() ?? "n1");
+  cluster.run(random.between(0, 100));
 }
 
 function cut(cluster: Cluster, random: Random): string {

@@ -9,6 +9,7 @@ import { defaultTimings } from "../../../src/raft/types.ts";
 import { Cluster } from "../cluster.ts";
 import { calm } from "./network.ts";
 import { tightLimits } from "./options.ts";
+import { comeBack, outbid, relapse, type Stage, usurp } from "./plots.ts";
 import { settle } from "./settle.ts";
 
 /** What happens in a seed, in weights; each seed draws which of them are on. */
@@ -16,7 +17,7 @@ const happenings = [
   ["crash", 10],
   ["restart", 18],
   ["isolate", 5],
-  ["usurp", 5],
+  ["usurp", 8],
   ["cutOne", 5],
   ["split", 5],
   ["heal", 12],
@@ -31,9 +32,15 @@ const happenings = [
   ["full", 3],
   ["room", 5],
   ["damage", 4],
+  ["relapse", 3],
+  ["comeBack", 3],
+  ["outbid", 3],
   ["read", 25],
   ["propose", 45],
 ] as const;
+
+/** After these, messages of an earlier life must not arrive (R9). */
+const damaging: readonly Happening[] = ["damage", "relapse"];
 
 type Happening = (typeof happenings)[number][0];
 
@@ -68,6 +75,7 @@ class Stirring {
   readonly #random: Random;
   readonly #seed: number;
   readonly #deck: Happening[] = [];
+  readonly #stage: Stage;
   readonly #keep: number;
   readonly #pace: number;
   #proposed = 0;
@@ -104,7 +112,7 @@ class Stirring {
       hasTurns: random.chance(2, 3),
       applyMs: random.pick([0, 5, 200]) ?? 0,
       driftPerMille: leaseReads ? leaseDriftPerMille : (random.pick([0, 100, 500]) ?? 0),
-      hasConnections: this.#deck.includes("damage") || random.chance(1, 3),
+      hasConnections: damaging.some((each) => this.#deck.includes(each)) || random.chance(1, 3),
     });
     const isSwift = leaseReads && random.chance(1, 2);
     this.cluster.network.faults = {
@@ -114,6 +122,14 @@ class Stirring {
       lateMs: random.pick([1_000, 5_000, 20_000]) ?? 1_000,
       delayMs: isSwift ? 1 : (random.pick([0, 2, 20, 80, 200]) ?? 0),
       diskMs: isSwift ? 1 : (random.pick([0, 2, 20, 60, 150, 400]) ?? 0),
+    };
+    this.#stage = {
+      cluster: this.cluster,
+      random,
+      keep: this.#keep,
+      propose: (id) => this.#propose(id),
+      changeMembers: (id) => this.#changeMembers(id),
+      damage: (id) => this.#damage(id),
     };
   }
 
@@ -170,7 +186,7 @@ class Stirring {
           if (node.isPaused) cluster.resume(node.id, random.chance(1, 2));
         return;
       case "usurp":
-        this.#usurp();
+        usurp(this.#stage);
         return;
       case "compact":
         cluster.compact(random.chance(1, 2) ? id : other, this.#keep);
@@ -182,6 +198,7 @@ class Stirring {
         cluster.leaveJoint(id);
         return;
       case "handOver":
+        if (random.chance(1, 8)) cluster.setFull(other, true);
         cluster.handOver(id, random.chance(1, 3) ? undefined : other);
         return;
       case "hint":
@@ -199,6 +216,15 @@ class Stirring {
       case "damage":
         this.#damage(other);
         return;
+      case "relapse":
+        relapse(this.#stage);
+        return;
+      case "comeBack":
+        comeBack(this.#stage, other);
+        return;
+      case "outbid":
+        outbid(this.#stage);
+        return;
       case "read":
         cluster.read(id);
         return;
@@ -211,70 +237,6 @@ class Stirring {
   #propose(id: string): void {
     for (let i = this.#random.between(1, 6); i > 0; i -= 1)
       this.cluster.propose(id, `${this.#seed}/${(this.#proposed += 1)}`);
-  }
-
-  /**
-   * A leader is cut off and does not know it: it is asked for reads, and takes proposals and changes that will come to
-   * nothing, while the others elect another, forget what is committed, and let it back in.
-   */
-  #usurp(): void {
-    const { cluster } = this;
-    const random = this.#random;
-    const old = random.pick(cluster.leaders());
-    if (old === undefined) return;
-    this.#cutOff(old);
-    const paceMs = random.pick([20, 60, 120]) ?? 60;
-    // Either log may be the longer one in the end: how often each is given something, in a thousand per ms.
-    const [oldRate = 0, newRate = 0] = random.pick([
-      [2, 10],
-      [10, 2],
-      [1, 1],
-    ]) ?? [1, 1];
-    const end = cluster.now + random.between(100, 1_600);
-    const changeAt = cluster.now + random.between(0, 1_000);
-    for (let before = cluster.now; before < end; before = cluster.now) {
-      cluster.run(random.between(1, paceMs));
-      const ms = cluster.now - before;
-      if (before < changeAt && cluster.now >= changeAt) this.#changeMembers(old);
-      if (random.chance(oldRate * ms, 1_000)) this.#propose(old);
-      cluster.read(old);
-      const now = cluster.leader();
-      if (now !== undefined && now !== old && random.chance(newRate * ms, 1_000))
-        this.#propose(now);
-    }
-    for (const id of cluster.ids)
-      if (id !== old && random.chance(2, 3)) cluster.compact(id, this.#keep);
-    if (cluster.node(old).isPaused) cluster.resume(old, random.chance(1, 2));
-    else if (random.chance(1, 2)) cluster.heal();
-  }
-
-  /** In one of the ways that have fooled leaders: in the middle of a handover, by voters that forget, standing still. */
-  #cutOff(old: string): void {
-    const { cluster } = this;
-    const random = this.#random;
-    const others = cluster.raft(old).configuration.voters.filter((id) => id !== old);
-    // With these it is a quorum.
-    const friends = others.slice(0, Math.floor((others.length + 1) / 2));
-    const way = random.between(0, 5);
-    if (way === 0) {
-      cluster.handOver(old, friends[0]);
-      cluster.run(random.between(0, 20));
-    }
-    if (way === 1) {
-      for (const id of others)
-        if (!friends.includes(id)) cluster.network.cut.add(`${old}>${id}`).add(`${id}>${old}`);
-      cluster.run(random.between(500, 1_500));
-    }
-    if (way === 2) cluster.network.slow = old;
-    if (way === 3) cluster.pause(old);
-    else cluster.isolate(old);
-    if (way === 1)
-      for (const id of friends) {
-        if (cluster.node(id).raft === undefined) continue;
-        cluster.crash(id);
-        cluster.start(id);
-      }
-    if (random.chance(1, 2)) cluster.died(old);
   }
 
   #changeMembers(id: string): void {
@@ -302,10 +264,13 @@ class Stirring {
     const node = cluster.node(id);
     const everybody = [...cluster.nodes.values()];
     if (node.raft === undefined || everybody.some(({ lost }) => lost.length > 0)) return;
-    for (const { disk } of everybody)
-      for (const { configuration } of disk.configurations())
-        for (const half of [configuration.voters, configuration.outgoing])
-          if (half.length > 0 && half.length < 3) return;
+    // A configuration may be on its way to every disk.
+    for (const { disk, raft } of everybody)
+      for (const { voters, outgoing } of [
+        ...disk.configurations().map(({ configuration }) => configuration),
+        ...(raft === undefined ? [] : [raft.configuration]),
+      ])
+        for (const half of [voters, outgoing]) if (half.length > 0 && half.length < 3) return;
     cluster.crash(id);
     const { base, lastIndex } = node.disk;
     if (lastIndex === base.index) return;

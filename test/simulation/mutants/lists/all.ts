@@ -1,0 +1,17 @@
+/** All mutants, by what they are mistakes in. */
+import type { Mutant } from "../mutant.ts";
+import { electionMutants } from "./elections.ts";
+import { fileMutants } from "./files.ts";
+import { jobMutants } from "./jobs.ts";
+import { readMutants } from "./reads.ts";
+import { replicationMutants } from "./replication.ts";
+import { stateMutants } from "./state.ts";
+
+export const allMutants: readonly Mutant[] = [
+  ...electionMutants,
+  ...replicationMutants,
+  ...readMutants,
+  ...jobMutants,
+  ...fileMutants,
+  ...stateMutants,
+];

@@ -1,0 +1,98 @@
+/** Mistakes in SDFS (src/sdfs/catalog, src/node), for the simulator of whole nodes. They wait until there is one. */
+import { type Mutant, mutants } from "../mutant.ts";
+
+const commit = mutants({ file: "src/sdfs/catalog/commit.ts", world: "cluster" }, [
+  {
+    name: "too-few-copies-will-do",
+    bug: "C4: a version becomes visible with one copy",
+    find: "if (copies < context.requiredCopies)",
+    replace: "if (copies < 1)",
+    seenBy: "an acknowledged file is readable after any three losses",
+  },
+  {
+    name: "lost-stores-count",
+    bug: "C4: a copy on a store that was replaced counts",
+    find: '?.state === "active"',
+    replace: " !== undefined",
+    seenBy: "copies on live stores, counted from the disks",
+  },
+  {
+    name: "references-not-counted",
+    bug: "C2: a chunk that files share is repaired for nobody",
+    find: "known.references + (seen.has(hash) ? 0 : 1)",
+    replace: "known.references",
+    seenBy: "C2 on the rows; copies after a loss",
+  },
+  {
+    name: "version-number-again",
+    bug: "C3: a removed file's number is given again, and a job that pinned it reads another one",
+    find: "(known?.last ?? 0) + 1",
+    replace: "(known?.versions.at(-1) ?? 0) + 1",
+    seenBy: "C3: one (path, version) has one content for ever",
+  },
+  {
+    name: "condition-ignored",
+    bug: "a put on condition of a version overwrites what somebody else put",
+    find: "if (newest === ifVersion) return undefined;",
+    replace: "if (newest >= 0) return undefined;",
+    seenBy: "the clients' history: linearizability of conditional puts",
+  },
+]);
+
+const replicas: readonly Mutant[] = [
+  {
+    name: "lost-chunks-ignored",
+    bug: "what a store says to have lost is not believed, and never made again",
+    file: "src/sdfs/catalog/replicas.ts",
+    find: "for (const hash of lost) removeFromStore(rows, store, ChunkHash(hash));",
+    replace: "",
+    world: "cluster",
+    seenBy: "in calm each chunk has its copies on the disks, not only in the catalog",
+  },
+  {
+    name: "held-row-stays",
+    bug: "C1: a store is still said to hold what was taken off it",
+    file: "src/sdfs/catalog/rows.ts",
+    find: "held.delete(rows, heldId(store, hash));",
+    replace: "",
+    world: "cluster",
+    seenBy: "C1 on the rows",
+  },
+  {
+    name: "repair-to-a-leaving-node",
+    bug: "R1: a copy is made on a node that is leaving",
+    file: "src/sdfs/catalog/repair.ts",
+    find: "[...live.values()].filter(({ leaving }) => !leaving)",
+    replace: "[...live.values()]",
+    world: "cluster",
+    seenBy: "R1 on each place-chunks command",
+  },
+  {
+    name: "leaving-copies-count",
+    bug: "R2: a node goes before its copies are elsewhere",
+    file: "src/sdfs/catalog/repair.ts",
+    find: "const holders = sources.filter(({ leaving }) => !leaving);",
+    replace: "const holders = sources;",
+    world: "cluster",
+    seenBy: "an acknowledged file is readable after its nodes have left",
+  },
+];
+
+const chunks = mutants({ file: "src/node/chunk-service.ts", world: "cluster" }, [
+  {
+    name: "damaged-copy-is-copied",
+    bug: "S17: a chunk that is damaged on its way or at its source is stored as if it were whole",
+    find: "if ((await this.#ports.store.hash(body)) === hash) return body;",
+    replace: "if (body.length >= 0) return body;",
+    seenBy: "every chunk file hashes to its name; every read gives what was put",
+  },
+  {
+    name: "put-to-a-leaving-node",
+    bug: "copies of new files are placed on nodes that are leaving or gone",
+    find: ".filter(takesMore)\n",
+    replace: ".filter((member) => takesMore(member) || member.leaving === true)\n",
+    seenBy: "no copy of a file newer than the request is on a leaving node",
+  },
+]);
+
+export const fileMutants: readonly Mutant[] = [...commit, ...replicas, ...chunks];
