@@ -5,7 +5,7 @@
 import { IDunnoError } from "../lib/errors.ts";
 import { assertNever, LogIndex, type NodeId, Term } from "../lib/types.ts";
 import { decodeConfiguration } from "../raft/configuration.ts";
-import type { AppendReply, Entry, Message } from "../raft/types.ts";
+import type { Append, AppendReply, Entry, Message } from "../raft/types.ts";
 
 const kinds = [
   "preVote",
@@ -86,20 +86,8 @@ export function decodeMessage(from: NodeId, to: NodeId, value: unknown): Message
     case "preVoteReply":
     case "voteReply":
       return { from, to, term, kind, granted: fields.flag(2) };
-    case "append": {
-      const prevIndex = fields.count(2);
-      return {
-        from,
-        to,
-        term,
-        kind,
-        prevIndex: LogIndex(prevIndex),
-        prevTerm: Term(fields.count(3)),
-        leaderCommit: LogIndex(fields.count(4)),
-        healIndex: optionalIndex(fields.count(5)),
-        entries: fields.list(6).map((entry, i) => decodeEntry(entry, prevIndex + 1 + i)),
-      };
-    }
+    case "append":
+      return decodeAppend({ from, to, term, kind }, fields);
     case "appendReply":
       return { from, to, term, kind, damaged: fields.flag(2), result: decodeResult(fields) };
     case "heartbeat":
@@ -139,6 +127,18 @@ export function decodeMessage(from: NodeId, to: NodeId, value: unknown): Message
     default:
       return assertNever(kind, "message kind");
   }
+}
+
+function decodeAppend(head: Pick<Append, "from" | "to" | "term" | "kind">, fields: Fields): Append {
+  const prevIndex = fields.count(2);
+  return {
+    ...head,
+    prevIndex: LogIndex(prevIndex),
+    prevTerm: Term(fields.count(3)),
+    leaderCommit: LogIndex(fields.count(4)),
+    healIndex: optionalIndex(fields.count(5)),
+    entries: fields.list(6).map((entry, i) => decodeEntry(entry, prevIndex + 1 + i)),
+  };
 }
 
 function lastIndexOf(fields: Fields): LogIndex {

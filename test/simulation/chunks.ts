@@ -120,7 +120,7 @@ export class SimulatedChunks implements Chunks {
 
   async *list(): AsyncGenerator<ChunkHash> {
     await this.#io();
-    yield* [...this.#disk.durable.keys()];
+    yield* this.#disk.durable.keys();
   }
 
   async #io(): Promise<void> {

@@ -6,7 +6,7 @@
 import { IDunnoError } from "../../src/lib/errors.ts";
 import type { Random } from "../../src/lib/random.ts";
 import { Scope } from "../../src/lib/scope.ts";
-import { type ChunkHash, LogIndex, NodeId, StoreId } from "../../src/lib/types.ts";
+import { type ChunkHash, LogIndex, type NodeId, StoreId } from "../../src/lib/types.ts";
 import { foreignIncarnation } from "../../src/node/admission.ts";
 import { LogClock } from "../../src/node/log-clock.ts";
 import { Node } from "../../src/node/node.ts";

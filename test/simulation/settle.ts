@@ -8,7 +8,7 @@ import type { NodeId } from "../../src/lib/types.ts";
 import { isJoint } from "../../src/raft/configuration.ts";
 import { hasEnded } from "../../src/scheduler/rows.ts";
 import type { Clients } from "./clients.ts";
-import type { Nemesis } from "./nemesis.ts";
+import type { Nemesis } from "./nemesis/nemesis.ts";
 import type { World } from "./world.ts";
 
 /** Virtual ms in which something must be committed again while a fault stands: detection and a few elections. */

@@ -7,7 +7,7 @@ import { Random } from "../../src/lib/random.ts";
 import { FileVersion } from "../../src/lib/types.ts";
 import { Clients, inputsFolder, modelNames } from "./clients.ts";
 import { checkHistories } from "./checks/histories.ts";
-import { Nemesis } from "./nemesis.ts";
+import { Nemesis } from "./nemesis/nemesis.ts";
 import { calmNetwork } from "./network/faults.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import { settle } from "./settle.ts";

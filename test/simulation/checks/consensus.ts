@@ -5,14 +5,15 @@
  *
  *  D1 what a log store reported durable is there after any crash, or the node says that it is damaged;
  *  D2 so are term and vote;
- *  D3 states are equal at equal applied index, on every node and in every life.
+ *  D3 states are equal at equal applied index, on every node and in every life;
+ *  D4 no more messages are on their way to a peer than the window allows.
  */
 import { LogIndex, type NodeId } from "../../../src/lib/types.ts";
 import { decodeMessage } from "../../../src/net/raft-codec.ts";
 import type { LogStore } from "../../../src/node/stores/log-store.ts";
 import type { StateStore } from "../../../src/node/stores/state-store.ts";
 import type { Raft } from "../../../src/raft/core.ts";
-import type { ConfigurationAt, Entry, PersistWrite } from "../../../src/raft/types.ts";
+import type { ConfigurationAt, Entry, PersistWrite, RaftLimits } from "../../../src/raft/types.ts";
 import { Checks } from "../../raft/simulation/checks.ts";
 import { Disk } from "../../raft/simulation/disk.ts";
 import { SimulatedNode } from "../../raft/simulation/node.ts";
@@ -50,15 +51,16 @@ export class ConsensusChecks {
   }
 
   /** A process is about to run: its disk is judged, and all it does from here on. */
-  made({ id }: SimulatedMachine, { raft, stores, identity }: RunningNode): void {
+  made({ id, knobs }: SimulatedMachine, { raft, stores, identity }: RunningNode): void {
     const shadow = this.shadow(id);
+    const { limits } = knobs;
     shadow.hasJoined = identity.seeds !== undefined;
     this.#judgeDisk(shadow, stores);
     shadow.life += 1;
     shadow.raft = raft;
     shadow.applied = stores.state.appliedIndex;
     this.#watchLog(shadow, raft, stores.logStore);
-    this.#watchCore(shadow, raft);
+    this.#watchCore(shadow, raft, limits);
     this.#watchState(shadow, raft, stores.state);
     this.checks.observe(shadow);
   }
@@ -146,7 +148,7 @@ export class ConsensusChecks {
   }
 
   /** Every call that may change a core is followed by a look at it. */
-  #watchCore(shadow: SimulatedNode, raft: Raft): void {
+  #watchCore(shadow: SimulatedNode, raft: Raft, { inflightMessages }: RaftLimits): void {
     const { checks } = this;
     const observe = (): void => this.#judge(() => checks.observe(shadow));
     const reads = new Map<number, number>();
@@ -178,6 +180,7 @@ export class ConsensusChecks {
     raft.takeReady = (mayWrite) => {
       const ready = takeReady(mayWrite);
       observe();
+      this.#judge(() => checkWindows(shadow.id, raft, inflightMessages));
       if (ready.persist !== undefined) {
         const { persist } = ready;
         this.#judge(() => checks.write(shadow, persist));
@@ -223,4 +226,11 @@ export class ConsensusChecks {
     else if (known !== hash)
       throw new Error(`D3: the state of ${id} at ${appliedIndex} is not that of the others`);
   }
+}
+
+/** D4. */
+function checkWindows(id: string, raft: Raft, most: number): void {
+  for (const [peer, { inflight }] of raft.peers)
+    if (inflight > most)
+      throw new Error(`D4: ${inflight} appends of ${id} are in flight to ${peer}`);
 }

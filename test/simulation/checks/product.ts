@@ -69,7 +69,8 @@ export class ProductChecks {
   #apply({ data, index }: Entry): void {
     const command = decodeCommand(data);
     const { outcome, mutations, failure } = this.machine.apply(command, index);
-    if (failure !== undefined) throw failure;
+    if (failure !== undefined)
+      throw new Error(`command ${index} fails: ${command.operation.kind}`, { cause: failure });
     for (const { key, value } of mutations) {
       if (value === undefined) this.rows.delete(key);
       else this.rows.set(key, value);

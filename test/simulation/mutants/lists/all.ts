@@ -2,6 +2,7 @@
 import type { Mutant } from "../mutant.ts";
 import { electionMutants } from "./elections.ts";
 import { fileMutants } from "./files.ts";
+import { foundMutants } from "./found.ts";
 import { jobMutants } from "./jobs.ts";
 import { readMutants } from "./reads.ts";
 import { replicationMutants } from "./replication.ts";
@@ -14,4 +15,5 @@ export const allMutants: readonly Mutant[] = [
   ...jobMutants,
   ...fileMutants,
   ...stateMutants,
+  ...foundMutants,
 ];
