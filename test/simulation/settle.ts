@@ -6,6 +6,7 @@
 import { Random } from "../../src/lib/random.ts";
 import type { NodeId } from "../../src/lib/types.ts";
 import { isJoint } from "../../src/raft/configuration.ts";
+import type { Raft } from "../../src/raft/core.ts";
 import { hasEnded } from "../../src/scheduler/rows.ts";
 import type { Clients } from "./clients.ts";
 import type { Nemesis } from "./nemesis/nemesis.ts";
@@ -17,6 +18,9 @@ const progressMs = 30_000;
 const restMs = 180_000;
 /** How often it is asked whether there is rest, ms: looking costs more than most events. */
 const askMs = 20;
+/** Members that have not changed for so long, ms, do not change by themselves: the leader looks four times a second. */
+const stableMs = 2_000;
+const stableTries = 5;
 /** And it stays so for this long. */
 const calmMs = 2_000;
 
@@ -49,11 +53,9 @@ export async function settle(world: World, clients: Clients, nemesis: Nemesis): 
 /** A quorum and its links are whole; between all others links are cut at random, or they stand still. */
 async function stand(world: World): Promise<void> {
   const { time, network, plan, consensus } = world;
-  // Whoever was away comes back first: the fault is to meet a cluster of which a quorum is well.
-  await time.until(() => unsettled(world) === undefined, restMs, askMs);
+  const leader = await stableLeader(world);
+  if (leader === undefined) return;
   const random = new Random(plan.seed ^ 0x57a4d);
-  const leader = world.leader?.running?.raft;
-  if (leader === undefined || isJoint(leader.configuration)) return;
   const { voters } = leader.configuration;
   const keys = new Map(voters.map((id) => [id, random.next()]));
   const order = voters.toSorted((a, b) => (keys.get(a) ?? 0) - (keys.get(b) ?? 0));
@@ -90,6 +92,23 @@ async function stand(world: World): Promise<void> {
     world.product.machine.settings.get("x-standing")?.value !== undefined;
   if (!(await time.until(committed, progressMs)))
     throw new Error(`no progress under a standing fault (${plan.standing})`);
+}
+
+/**
+ * Whoever was away comes back first, and members have stopped changing: a fault that stays is to meet a cluster of which a
+ * quorum is well, and a change that is under way may need just the one who is cut off then.
+ */
+async function stableLeader(world: World): Promise<Raft | undefined> {
+  for (let tries = 0; tries < stableTries; tries += 1) {
+    await world.time.until(() => unsettled(world) === undefined, restMs, askMs);
+    const before = world.leader?.running?.raft;
+    const index = before?.configurationAsOf(before.lastIndex).index;
+    await world.time.run(stableMs);
+    const leader = world.leader?.running?.raft;
+    if (leader === undefined || leader !== before || unsettled(world) !== undefined) continue;
+    if (leader.configurationAsOf(leader.lastIndex).index === index) return leader;
+  }
+  return undefined;
 }
 
 /** What consensus still lacks. */
