@@ -87,15 +87,36 @@ export interface Plan {
 /** How much slower a model may be than the other one. */
 const costs = [10, 25, 100] as const;
 
-export function makePlan(seed: number): Plan {
+/** How much happens in a virtual minute. */
+export type Density = "lifelike" | "dense";
+
+const paces = {
+  /** Most of a cluster's life is quiet, and quiet time is cheap to simulate. */
+  lifelike: {
+    stirMs: [60_000, 120_000, 300_000],
+    /** Between two faults, ms: from one at a time to several at once. */
+    faultMs: [800, 4_000, 15_000, 40_000],
+    /** Between two requests of all clients together, ms. */
+    requestMs: [60, 600, 3_000, 10_000],
+  },
+  /** As many bugs as can be had for a second of the processor. */
+  dense: {
+    stirMs: [10_000, 20_000, 30_000],
+    faultMs: [400, 1_000, 3_000],
+    requestMs: [30, 150, 600],
+  },
+} as const;
+
+/** @param density default: lifelike */
+export function makePlan(seed: number, density: Density = "lifelike"): Plan {
+  const pace = paces[density];
   const random = new Random(seed);
   // Streams of their own: a draw more in one does not shift the others.
   const [world, faults, work] = [random.fork(), random.fork(), random.fork()];
   const founders = world.pick([3, 3, 4, 5, 5, 5, 7]) ?? 5;
   const spares = world.pick([0, 0, 1, 2]) ?? 0;
   const clients = world.between(2, 5);
-  // Most of a cluster's life is quiet, and quiet time is cheap to simulate.
-  const stirMs = world.pick([60_000, 120_000, 300_000]) ?? 60_000;
+  const stirMs = world.pick(pace.stirMs) ?? 60_000;
   return {
     seed,
     founders,
@@ -108,9 +129,10 @@ export function makePlan(seed: number): Plan {
     driftPerMille: world.pick([0, 0, 5, 80]) ?? 0,
     stirMs,
     standing: world.pick(["nothing", "nothing", "partial", "minority"] as const) ?? "nothing",
-    steps: [...faultsOf(faults, stirMs, spares), ...operationsOf(work, stirMs, clients)].toSorted(
-      (a, b) => a.at - b.at,
-    ),
+    steps: [
+      ...faultsOf(faults, { stirMs, spares, paceMs: faults.pick(pace.faultMs) ?? 1_000 }),
+      ...operationsOf(work, { stirMs, clients, pacesMs: pace.requestMs }),
+    ].toSorted((a, b) => a.at - b.at),
   };
 }
 
@@ -160,11 +182,14 @@ function networkOf(random: Random): NetworkFaults {
   };
 }
 
-/** Between two faults, ms: from one at a time to several at once. */
-const faultPacesMs = [800, 4_000, 15_000, 40_000] as const;
-
-function faultsOf(random: Random, stirMs: number, spares: number): Step[] {
-  const paceMs = random.pick(faultPacesMs) ?? 1_500;
+function faultsOf(
+  random: Random,
+  {
+    stirMs,
+    spares,
+    paceMs,
+  }: { readonly stirMs: number; readonly spares: number; readonly paceMs: number },
+): Step[] {
   const on = happenings.filter(
     ([kind]) => random.chance(1, 2) && (spares > 0 || (kind !== "join" && kind !== "remove")),
   );
@@ -178,18 +203,26 @@ function faultsOf(random: Random, stirMs: number, spares: number): Step[] {
   return steps;
 }
 
-/** Between two requests of all clients together, ms. */
-const requestPacesMs = [60, 600, 3_000, 10_000] as const;
-
-function operationsOf(random: Random, stirMs: number, clients: number): Step[] {
+function operationsOf(
+  random: Random,
+  {
+    stirMs,
+    clients,
+    pacesMs,
+  }: {
+    readonly stirMs: number;
+    readonly clients: number;
+    readonly pacesMs: readonly number[];
+  },
+): Step[] {
   const steps: Step[] = [];
-  let paceMs = random.pick(requestPacesMs) ?? 250;
+  let paceMs = random.pick(pacesMs) ?? 250;
   // Jobs from the start, and a second one soon after.
   for (const at of [0, random.between(0, 5_000)])
     steps.push({ kind: "operation", at, seed: random.next(), what: "submit", client: 0 });
   for (let at = 0; at < stirMs; at += random.between(1, 2 * paceMs)) {
     // Quiet and busy stretches.
-    if (random.chance(1, 15)) paceMs = random.pick(requestPacesMs) ?? paceMs;
+    if (random.chance(1, 15)) paceMs = random.pick(pacesMs) ?? paceMs;
     const client = random.between(0, clients - 1);
     const what = weighted(random, operations);
     steps.push({ kind: "operation", at, seed: random.next(), what, client });

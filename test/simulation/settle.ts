@@ -30,15 +30,8 @@ export async function settle(world: World, clients: Clients, nemesis: Nemesis): 
   if (world.plan.standing !== "nothing") await stand(world);
   world.network.heal();
   for (const { process } of world.machines.values()) process?.resume();
-  // Paused jobs would wait for ever.
-  const random = new Random(world.plan.seed ^ 0x7e57);
-  for (const { id, status } of world.product.machine.jobs.values())
-    if (status.kind === "paused")
-      clients
-        .operate(random, async ({ coordination }, key, signal) =>
-          coordination.decide({ kind: "steer-job", job: id, to: "running" }, { key, signal }),
-        )
-        .catch((error: unknown) => time.fail(error));
+  await time.until(() => clients.underWay === 0, restMs, askMs);
+  resumeJobs(world, clients);
   const isAtRest = (): boolean => clients.underWay === 0 && unrest(world) === undefined;
   for (let tries = 0; ; tries += 1) {
     if (!(await time.until(isAtRest, restMs, askMs)))
@@ -48,6 +41,18 @@ export async function settle(world: World, clients: Clients, nemesis: Nemesis): 
     if (tries > 5) throw new Error(`no lasting rest: ${unrest(world) ?? "requests"}`);
   }
   await readBack(world, clients);
+}
+
+/** Paused jobs would wait for ever. */
+function resumeJobs(world: World, clients: Clients): void {
+  const random = new Random(world.plan.seed ^ 0x7e57);
+  for (const { id, status } of world.product.machine.jobs.values())
+    if (status.kind === "paused")
+      clients
+        .operate(random, async ({ coordination }, key, signal) =>
+          coordination.decide({ kind: "steer-job", job: id, to: "running" }, { key, signal }),
+        )
+        .catch((error: unknown) => world.time.fail(error));
 }
 
 /** A quorum and its links are whole; between all others links are cut at random, or they stand still. */

@@ -32,8 +32,8 @@ export const worlds: Readonly<Record<WorldName, World | undefined>> = {
   /** Whole nodes, their clients, and everything that may happen to both. */
   cluster: {
     module: "test/simulation/simulate.ts",
-    function: "simulate",
-    seeds: 300,
+    function: "simulateDense",
+    seeds: 150,
     hangMs: 120_000,
   },
 };
