@@ -45,7 +45,6 @@ export function onAppend(state: RaftState, message: Append): void {
   }
   const lastNew = LogIndex(message.prevIndex + message.entries.length);
   store(state, message.entries);
-  if (lastNew > state.matchedLeader) state.matchedLeader = lastNew;
   commitTo(state, LogIndex(Math.min(message.leaderCommit, lastNew)));
   replyMatched(state, message.from, lastNew);
 }
@@ -89,8 +88,12 @@ function refuse(state: RaftState, message: Append): void {
   });
 }
 
-/** Tells the leader that the log agrees with its own up to here. */
+/**
+ * Tells the leader that the log agrees with its own up to here. A damaged node notes it too, whichever way it was found
+ * out: an idle leader, which sends no entries, would else never see it whole again (R9).
+ */
 export function replyMatched(state: RaftState, to: NodeId, matchIndex: LogIndex): void {
+  if (matchIndex > state.matchedLeader) state.matchedLeader = matchIndex;
   reply(state, to, { kind: "matched", matchIndex });
 }
 

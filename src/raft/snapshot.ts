@@ -42,7 +42,6 @@ export function onSnapshotStaged(state: RaftState, snapshot: SnapshotMeta): void
     commitTo(state, snapshot.index);
   } else install(state, snapshot);
   if (role.kind !== "follower" || role.leader === undefined) return;
-  if (snapshot.index > state.matchedLeader) state.matchedLeader = snapshot.index;
   replyMatched(state, role.leader, snapshot.index);
 }
 

@@ -10,7 +10,8 @@ const n1 = NodeId("n1");
 const n2 = NodeId("n2");
 const n3 = NodeId("n3");
 
-function damagedNode(): Raft {
+function damagedNode(lastIndex = 0): Raft {
+  const end = { index: LogIndex(lastIndex), term: Term(lastIndex === 0 ? 0 : 3) };
   return new Raft(
     {
       id: n1,
@@ -20,10 +21,10 @@ function damagedNode(): Raft {
       seed: 1,
       now: 0,
       hardState: { term: Term(3), vote: undefined },
-      base: { index: LogIndex(0), term: Term(0) },
-      lastIndex: LogIndex(0),
-      lastTerm: Term(0),
-      appliedIndex: LogIndex(0),
+      base: end,
+      lastIndex: end.index,
+      lastTerm: end.term,
+      appliedIndex: end.index,
       damaged: true,
     },
     { log: { read: () => [] } },
@@ -50,6 +51,14 @@ const append = (to: number, healIndex: number | undefined): Message => ({
   entries: Array.from({ length: to }, (_, i) => entry(i + 1, 4)),
   leaderCommit: LogIndex(0),
   healIndex: healIndex === undefined ? undefined : LogIndex(healIndex),
+});
+
+test("a damaged node that lacks nothing is whole without a new entry", (t) => {
+  const raft = damagedNode(5);
+  const offer = { from: n2, to: n1, term: Term(4), index: LogIndex(3), healIndex: LogIndex(5) };
+  raft.step({ kind: "message", message: { kind: "snapshotOffer", ...offer } }, 10);
+  t.true(persist(raft, 20).healed);
+  t.false(raft.isDamaged);
 });
 
 test("a damaged node grants no vote and no pre-vote, and does not stand itself", (t) => {

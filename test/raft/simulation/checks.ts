@@ -292,10 +292,13 @@ export class Checks {
   }
 
   /** R9: damage is over only when what was committed and acknowledged is there again. */
-  healed({ id, disk, lost }: SimulatedNode): void {
-    for (const { index, term } of lost)
-      if (this.truth.at(index)?.term === term && !disk.holds(index, term))
-        throw new Error(`R9: ${id} is whole again without the committed entry ${index}`);
+  healed(node: SimulatedNode): void {
+    for (const entry of node.lost) {
+      const { index, term } = entry;
+      const isMissing = this.truth.at(index)?.term === term && !node.disk.holds(index, term);
+      if (isMissing && node.hasPromised(entry))
+        throw new Error(`R9: ${node.id} is whole again without the committed entry ${index}`);
+    }
   }
 
   /** Damage may have taken a vote along: what the node does about it, R9 says. */

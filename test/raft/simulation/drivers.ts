@@ -195,6 +195,7 @@ export class Drivers {
       this.#world.events.after(delay, () => {
         if (this.#world.options.hasConnections && (from.life !== lives[0] || to.life !== lives[1]))
           return;
+        from.arrived(message);
         this.step(to, { kind: "message", message });
       });
   }

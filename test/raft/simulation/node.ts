@@ -43,6 +43,8 @@ export class SimulatedNode {
   isFull = false;
   /** It came later, and knows the founders by hearsay. */
   hasJoined = false;
+  /** Up to where a leader was told that this log matches its own, by term: what counted, not what was merely sent. */
+  readonly #promised = new Map<number, number>();
 
   constructor(id: NodeId, founders: readonly NodeId[], clock: Clock) {
     this.id = id;
@@ -58,6 +60,19 @@ export class SimulatedNode {
   /** The first true millisecond at which its clock shows at least `local`. */
   global(local: number): number {
     return Math.ceil(((local - this.clock.offset) * 1_000) / this.clock.perMille);
+  }
+
+  /** An answer of this node reached somebody. */
+  arrived(message: Message): void {
+    if (message.kind !== "appendReply" || message.damaged) return;
+    const { term, result } = message;
+    if (result.kind !== "matched") return;
+    this.#promised.set(term, Math.max(this.#promised.get(term) ?? 0, result.matchIndex));
+  }
+
+  /** Whether the leader that made this entry was told that it is durable here. */
+  hasPromised({ index, term }: Entry): boolean {
+    return (this.#promised.get(term) ?? 0) >= index;
   }
 
   vouchesFor(index: number, term: number): boolean {

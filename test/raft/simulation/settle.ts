@@ -4,8 +4,11 @@ import { isJoint } from "../../../src/raft/configuration.ts";
 import { isVoter, members } from "../../../src/raft/quorum.ts";
 import type { Cluster } from "../cluster.ts";
 
-/** Virtual ms in which a group at peace has to come to rest: a few elections, and snapshots on their way. */
-const restMs = 15_000;
+/**
+ * Virtual ms in which a group at peace has to come to rest: a few elections, and snapshots on their way, once the latest
+ * copies of a leader's old heartbeats have arrived, which are 20 s on theirs.
+ */
+const restMs = 35_000;
 /** Virtual ms in which a group at rest has to do what it is asked. */
 const serveMs = 3_000;
 /** So often a leader is asked to leave a joint configuration. */

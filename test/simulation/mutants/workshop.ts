@@ -1,5 +1,6 @@
 /** A copy of the sources in a folder of its own, with one mistake in it, compiled by the compiler of this repository. */
 import { execFile } from "node:child_process";
+import { rmSync } from "node:fs";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -13,6 +14,12 @@ export const root = fileURLToPath(new URL("../../../../", import.meta.url));
 
 const run = promisify(execFile);
 
+/** Folders that are there now: whoever ends the run from outside leaves none behind. */
+const folders = new Set<string>();
+process.on("exit", () => {
+  for (const path of folders) rmSync(path, { recursive: true, force: true });
+});
+
 export interface Copy extends AsyncDisposable {
   readonly path: string;
 }
@@ -20,7 +27,11 @@ export interface Copy extends AsyncDisposable {
 /** @param mutant undefined: the code as it is */
 export async function copyOf(world: World, mutant: Mutant | undefined): Promise<Copy> {
   const path = await mkdtemp(join(tmpdir(), "idunno-mutant-"));
-  const dispose = async (): Promise<void> => rm(path, { recursive: true, force: true });
+  folders.add(path);
+  const dispose = async (): Promise<void> => {
+    await rm(path, { recursive: true, force: true });
+    folders.delete(path);
+  };
   try {
     for (const folder of ["src", "test"])
       await cp(join(root, folder), join(path, folder), { recursive: true });
