@@ -4,9 +4,10 @@
  *  J1 each input of each job has one result, committed once, of the query that covered it;
  *  J2 results are the oracle's, and so is the file of a finished job, byte by byte;
  *  J3 queries are carved one after the other without gap or overlap, each as large as the batch size of its moment;
- *  J4 work is handed to members only that are up, to their present boot;
+ *  J4 work is handed out of jobs only that run, and to members only that are up, to their present boot;
  *  J5 jobs that run side by side progress alike;
- *  J6 a job is submitted once for each request, however often that was repeated.
+ *  J6 a job is submitted once for each request, however often that was repeated;
+ *  J7 what a job says of itself (queries open and done, inputs done and in error) is what its rows say.
  */
 import { decodeCommand } from "../../../src/machine/codec.ts";
 import type { Operation } from "../../../src/machine/commands.ts";
@@ -15,7 +16,12 @@ import type { Entry } from "../../../src/raft/types.ts";
 import { decodeSegment, type ManifestInput } from "../../../src/scheduler/manifest.ts";
 import { resultLine } from "../../../src/scheduler/results.ts";
 import { hasEnded } from "../../../src/scheduler/rows.ts";
-import type { JobRecord, QueryRecord, ResultRow } from "../../../src/scheduler/types.ts";
+import type {
+  JobRecord,
+  QueryAttempt,
+  QueryRecord,
+  ResultRow,
+} from "../../../src/scheduler/types.ts";
 import type { ChunkHash, JobId } from "../../../src/lib/types.ts";
 import { oracle } from "../executor.ts";
 import { FairTime } from "./fair-time.ts";
@@ -28,6 +34,7 @@ interface Followed {
   /** Queries with a result. */
   readonly done: Set<number>;
   doneInputs: number;
+  errorInputs: number;
   hasEnded: boolean;
 }
 
@@ -46,6 +53,8 @@ export class ProductChecks {
   readonly fairTime = new FairTime();
   readonly #contents: ReadonlyMap<ChunkHash, Uint8Array>;
   readonly #jobs = new Map<string, Followed>();
+  /** Newest attempt of each query. */
+  readonly #attempts = new Map<string, number>();
   #applied = 0;
 
   /** @param contents the bytes of every chunk that was ever stored anywhere */
@@ -76,10 +85,11 @@ export class ProductChecks {
       else this.rows.set(key, value);
     }
     for (const mutation of mutations) this.#look(mutation);
+    for (const { key } of mutations)
+      if (key.startsWith("progress/")) this.#checkCounts(key.slice("progress/".length) as JobId);
     const { operation } = command;
     if (outcome.kind === "ok" && outcome.value.kind === "job" && operation.kind === "submit-job")
       this.#submitted(operation, outcome.value.job as JobId);
-    if (operation.kind === "work") this.#checkCursors(operation);
     const handsOut = operation.kind === "work" && operation.assign.length > 0;
     this.fairTime.look(this.machine.jobs.values(), handsOut);
   }
@@ -102,7 +112,14 @@ export class ProductChecks {
   #followed(job: string): Followed {
     let followed = this.#jobs.get(job);
     if (followed === undefined) {
-      followed = { cursor: 0, carved: new Map(), done: new Set(), doneInputs: 0, hasEnded: false };
+      followed = {
+        cursor: 0,
+        carved: new Map(),
+        done: new Set(),
+        doneInputs: 0,
+        errorInputs: 0,
+        hasEnded: false,
+      };
       this.#jobs.set(job, followed);
     }
     return followed;
@@ -124,8 +141,21 @@ export class ProductChecks {
       followed.cursor = from + count;
     } else if (known.from !== from || known.count !== count)
       throw new Error(`J3: ${job}/${query} is another range than before`);
-    const newest = attempts.find(({ attempt }) => attempt === lastAttempt);
-    if (newest === undefined) return;
+    this.#checkNewest(
+      job,
+      query,
+      attempts.find(({ attempt }) => attempt === lastAttempt),
+    );
+  }
+
+  /** J4. Attempts that were given out before are none of its business. */
+  #checkNewest(job: string, query: number, newest: QueryAttempt | undefined): void {
+    const key = `${job}/${query}`;
+    if (newest === undefined || newest.attempt <= (this.#attempts.get(key) ?? 0)) return;
+    this.#attempts.set(key, newest.attempt);
+    const status = this.machine.jobs.get(job as JobId)?.status.kind;
+    if (status !== "running")
+      throw new Error(`J4: ${key} is handed out of a job that is ${status ?? "gone"}`);
     const member = this.machine.members.get(newest.node);
     if (member?.state !== "up" || member.boot !== newest.boot)
       throw new Error(
@@ -143,6 +173,7 @@ export class ProductChecks {
     if (row.outputs.length !== row.count)
       throw new Error(`J1: ${job}/${query} has ${row.outputs.length} of ${row.count} results`);
     followed.doneInputs += row.count;
+    followed.errorInputs += row.outputs.filter((output) => typeof output === "string").length;
     const record = this.machine.jobs.get(job as JobId);
     if (record === undefined) throw new Error(`J1: a result of ${job}, which is not there`);
     const inputs = this.#inputs(record);
@@ -193,15 +224,19 @@ export class ProductChecks {
     this.finished.push({ job: job.id, inputs: job.totalInputs });
   }
 
-  /** J3: what the jobs say of themselves is what their queries say. */
-  #checkCursors({ assign }: Extract<Operation, { kind: "work" }>): void {
-    for (const { job } of assign) {
-      const record = this.machine.jobs.get(job);
-      const { cursor } = this.#followed(job);
-      if (record !== undefined && record.cursor !== cursor)
-        throw new Error(
-          `J3: ${job} says that queries cover ${record.cursor} inputs, not ${cursor}`,
-        );
-    }
+  /** J3, J7. */
+  #checkCounts(id: JobId): void {
+    const job = this.machine.jobs.get(id);
+    if (job === undefined) return;
+    const { cursor, carved, done, doneInputs, errorInputs } = this.#followed(id);
+    const open = [...this.machine.openQueries(id)].map(({ query }) => query);
+    const wanted = hasEnded(job.status) ? [] : [...carved.keys()].filter((each) => !done.has(each));
+    const said = [job.cursor, job.openQueries, job.doneQueries, job.doneInputs, job.errorInputs];
+    const counted = [cursor, wanted.length, done.size, doneInputs, errorInputs];
+    if (said.join() !== counted.join() || open.toSorted().join() !== wanted.toSorted().join())
+      throw new Error(
+        `J7: ${id} says [cursor, open, done, inputs, errors] = [${said.join(", ")}], its rows [${counted.join(", ")}] ` +
+          `with ${open.length} open`,
+      );
   }
 }
