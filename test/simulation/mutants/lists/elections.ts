@@ -124,6 +124,8 @@ const roles = mutants({ file: "src/raft/state.ts", world: "group" }, [
     bug: "P7: whom an uncommitted change removes does not stand, though it alone may win (dissertation §4.2.2)",
     find: "return index > commitIndex && before !== undefined && isVoter(before, id);",
     replace: "return false && before !== undefined;",
+    // The removed voter must be the only one whose log can win, with its own removal at the end of it.
+    seeds: 3_000,
   },
   {
     name: "reads-dropped-with-the-lead",
