@@ -18,12 +18,14 @@ export class FairTime {
   #set = "";
   #handedOut = 0;
   #bound = 0;
+  #members: ReadonlySet<string> = new Set();
 
   /** @param handsOut whether the command just applied handed queries out */
   look(jobs: Iterable<JobRecord>, handsOut: boolean): void {
     const running = [...jobs].filter(
       ({ status, cursor, totalInputs }) => status.kind === "running" && cursor < totalInputs,
     );
+    this.#greet(running);
     const set = running.map(({ id, weight }) => `${id}*${weight}`).join();
     if (set !== this.#set) {
       this.#set = set;
@@ -45,5 +47,15 @@ export class FairTime {
       );
     if (this.#bound <= step) this.largestGap = Math.max(this.largestGap, spread / step);
     this.#bound = Math.max(spread, step);
+  }
+
+  /** Who comes or comes back begins no further behind than the one furthest behind of those that compete. */
+  #greet(running: readonly JobRecord[]): void {
+    const stayed = running.filter(({ id }) => this.#members.has(id));
+    const least = Math.min(...stayed.map(({ progress }) => progress));
+    for (const { id, progress } of running)
+      if (stayed.length > 0 && !this.#members.has(id) && progress < least - rounding)
+        throw new Error(`J5: ${id} begins at ${progress}, the others are at ${least} or further`);
+    this.#members = new Set(running.map(({ id }) => id));
   }
 }

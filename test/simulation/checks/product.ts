@@ -35,6 +35,8 @@ interface Followed {
   readonly done: Set<number>;
   doneInputs: number;
   errorInputs: number;
+  /** Virtual progress by what was carved since the job last started or resumed; undefined: it does not run. */
+  progress: number | undefined;
   hasEnded: boolean;
 }
 
@@ -118,6 +120,7 @@ export class ProductChecks {
         done: new Set(),
         doneInputs: 0,
         errorInputs: 0,
+        progress: undefined,
         hasEnded: false,
       };
       this.#jobs.set(job, followed);
@@ -139,6 +142,8 @@ export class ProductChecks {
         throw new Error(`J3: ${job}/${query} has ${count} inputs at batch size ${batchSize}`);
       followed.carved.set(query, { from, count });
       followed.cursor = from + count;
+      const weight = this.machine.jobs.get(job as JobId)?.weight ?? 1;
+      if (followed.progress !== undefined) followed.progress += 1 / weight;
     } else if (known.from !== from || known.count !== count)
       throw new Error(`J3: ${job}/${query} is another range than before`);
     this.#checkNewest(
@@ -224,11 +229,21 @@ export class ProductChecks {
     this.finished.push({ job: job.id, inputs: job.totalInputs });
   }
 
+  /** J5: each query carved counts one, divided by the weight of its moment. */
+  #checkProgress({ id, status, progress }: JobRecord): void {
+    const followed = this.#followed(id);
+    const expected = followed.progress ?? progress;
+    if (Math.abs(expected - progress) > 1e-6)
+      throw new Error(`J5: ${id} is at ${progress}, its queries make ${expected}`);
+    followed.progress = status.kind === "running" ? expected : undefined;
+  }
+
   /** J3, J7. */
   #checkCounts(id: JobId): void {
     const job = this.machine.jobs.get(id);
     if (job === undefined) return;
     const { cursor, carved, done, doneInputs, errorInputs } = this.#followed(id);
+    this.#checkProgress(job);
     const open = [...this.machine.openQueries(id)].map(({ query }) => query);
     const wanted = hasEnded(job.status) ? [] : [...carved.keys()].filter((each) => !done.has(each));
     const said = [job.cursor, job.openQueries, job.doneQueries, job.doneInputs, job.errorInputs];
