@@ -10,9 +10,14 @@ import type {
   VersionRecord,
 } from "../../src/sdfs/catalog/types.ts";
 import { replicationFactor } from "../../src/sdfs/catalog/types.ts";
-import type { Replica } from "./fixtures.ts";
 
-export function checkInvariants(replica: Replica): void {
+/** The rows of a replica, whoever holds them. */
+export interface ReplicaRows {
+  row(key: string): unknown;
+  table(name: string): Iterable<readonly [key: string, row: unknown]>;
+}
+
+export function checkInvariants(replica: ReplicaRows): void {
   const members = rowsOf<MemberRecord>(replica, "member");
   for (const [, job] of rowsOf<JobFixed>(replica, "job")) checkJob(replica, job, members);
   checkChunks(replica);
@@ -25,12 +30,12 @@ export function checkInvariants(replica: Replica): void {
     );
 }
 
-function rowsOf<Row>(replica: Replica, table: string): (readonly [string, Row])[] {
+function rowsOf<Row>(replica: ReplicaRows, table: string): (readonly [string, Row])[] {
   return [...replica.table(table)] as (readonly [string, Row])[];
 }
 
 function checkJob(
-  replica: Replica,
+  replica: ReplicaRows,
   fixed: JobFixed,
   members: readonly (readonly [string, MemberRecord])[],
 ): void {
@@ -76,7 +81,7 @@ function checkJob(
   }
 }
 
-function checkChunks(replica: Replica): void {
+function checkChunks(replica: ReplicaRows): void {
   const held = new Set(rowsOf<number>(replica, "held").map(([key, n]) => `${key} ${n}`));
   const listed = rowsOf<ChunkRecord>(replica, "chunk").flatMap(([, c]) =>
     c.stores.map((store) => `held/${store}/${c.hash} ${c.bytes}`),
@@ -102,7 +107,7 @@ function checkChunks(replica: Replica): void {
   }
 }
 
-function checkFiles(replica: Replica): void {
+function checkFiles(replica: ReplicaRows): void {
   let versions = 0;
   for (const [, file] of rowsOf<FileRecord>(replica, "file")) {
     const ascending = file.versions.toSorted((a, b) => a - b);

@@ -8,6 +8,7 @@ import type { NodeId } from "../../src/lib/types.ts";
 import { isJoint } from "../../src/raft/configuration.ts";
 import type { Raft } from "../../src/raft/core.ts";
 import { hasEnded } from "../../src/scheduler/rows.ts";
+import { type ChunkRecord, replicationFactor } from "../../src/sdfs/catalog/types.ts";
 import type { Clients } from "./clients.ts";
 import type { Nemesis } from "./nemesis/nemesis.ts";
 import type { World } from "./world.ts";
@@ -40,6 +41,8 @@ export async function settle(world: World, clients: Clients, nemesis: Nemesis): 
     if (isAtRest()) break;
     if (tries > 5) throw new Error(`no lasting rest: ${unrest(world) ?? "requests"}`);
   }
+  world.product.checkRows();
+  checkCopies(world);
   await readBack(world, clients);
 }
 
@@ -154,6 +157,23 @@ function lackingCopies(world: World): string | undefined {
     if (key.startsWith("lacking/") && (copies as number) < Math.min(4, up.length))
       return `${key} of ${Math.min(4, up.length)} has ${String(copies)} copies`;
   return undefined;
+}
+
+/** At rest each chunk lies on as many disks as there can be, counted there. Rot that nobody has read is not known yet. */
+function checkCopies(world: World): void {
+  const { machine, rows } = world.product;
+  const up = world.inside.filter(({ id }) => machine.members.get(id)?.state === "up");
+  const wanted = Math.min(replicationFactor, up.length);
+  for (const [key, value] of rows) {
+    if (!key.startsWith("chunk/")) continue;
+    const { hash, references, stores } = value as ChunkRecord;
+    if (references === 0) continue;
+    const copies = up.filter(
+      ({ chunks }) => stores.includes(chunks.id) && chunks.durable.has(hash),
+    );
+    if (copies.length < wanted)
+      throw new Error(`U3: chunk ${hash} lies on ${copies.length} disks, ${wanted} could have it`);
+  }
 }
 
 /** U1. */

@@ -7,6 +7,8 @@
  *  J4 work is handed out of jobs only that run, and to members only that are up, to their present boot;
  *  J5 jobs that run side by side progress alike;
  *  J6 a job is submitted once for each request, however often that was repeated;
+ *  J8 the numbered invariants of work.ts, commit.ts and machine.ts hold of all rows; log time never goes back;
+ *  J9 a version becomes visible with no fewer copies than there were members up, four at most;
  *  J7 what a job says of itself (queries open and done, inputs done and in error) is what its rows say.
  */
 import { decodeCommand } from "../../../src/machine/codec.ts";
@@ -23,8 +25,18 @@ import type {
   ResultRow,
 } from "../../../src/scheduler/types.ts";
 import type { ChunkHash, JobId } from "../../../src/lib/types.ts";
+import { takesMore } from "../../../src/machine/tables.ts";
+import {
+  type ChunkRecord,
+  replicationFactor,
+  type VersionRecord,
+} from "../../../src/sdfs/catalog/types.ts";
+import { checkInvariants } from "../../machine/invariants.ts";
 import { oracle } from "../executor.ts";
 import { FairTime } from "./fair-time.ts";
+
+/** Entries between two looks at all rows: they are many. */
+const rowsEvery = 100;
 
 interface Followed {
   /** The next input that no query covers, as the queries say. */
@@ -79,7 +91,10 @@ export class ProductChecks {
 
   #apply({ data, index }: Entry): void {
     const command = decodeCommand(data);
+    const { logTime } = this.machine;
     const { outcome, mutations, failure } = this.machine.apply(command, index);
+    if (this.machine.logTime < logTime)
+      throw new Error(`J8: log time goes from ${logTime} to ${this.machine.logTime}`);
     if (failure !== undefined)
       throw new Error(`command ${index} fails: ${command.operation.kind}`, { cause: failure });
     for (const { key, value } of mutations) {
@@ -89,11 +104,21 @@ export class ProductChecks {
     for (const mutation of mutations) this.#look(mutation);
     for (const { key } of mutations)
       if (key.startsWith("progress/")) this.#checkCounts(key.slice("progress/".length) as JobId);
+    if (this.#applied % rowsEvery === 0) this.checkRows();
     const { operation } = command;
     if (outcome.kind === "ok" && outcome.value.kind === "job" && operation.kind === "submit-job")
       this.#submitted(operation, outcome.value.job as JobId);
     const handsOut = operation.kind === "work" && operation.assign.length > 0;
     this.fairTime.look(this.machine.jobs.values(), handsOut);
+  }
+
+  /** J8. */
+  checkRows(): void {
+    const { rows } = this;
+    checkInvariants({
+      row: (key) => rows.get(key),
+      table: (name) => [...rows].filter(([key]) => key.startsWith(`${name}/`)),
+    });
   }
 
   #submitted({ name }: Extract<Operation, { kind: "submit-job" }>, job: JobId): void {
@@ -108,7 +133,19 @@ export class ProductChecks {
     if (table === "query" && value !== undefined) this.#handedOut(job, value as QueryRecord);
     if (table === "result" && value !== undefined)
       this.#completed(job, Number(query), value as ResultRow);
+    if (table === "version" && value !== undefined) this.#becameVisible(value as VersionRecord);
     if (table === "progress" && value !== undefined) this.#progressed(job as JobId);
+  }
+
+  /** J9. An empty file rests on the log alone. */
+  #becameVisible({ path, version, copies, chunks }: VersionRecord): void {
+    const up = [...this.machine.members.values()].filter(takesMore).length;
+    const stored = chunks.map(
+      ({ hash }) => (this.rows.get(`chunk/${hash}`) as ChunkRecord | undefined)?.stores.length ?? 0,
+    );
+    const least = Math.min(copies, ...stored);
+    if (least < Math.min(replicationFactor, up))
+      throw new Error(`J9: ${path}@${version} is visible with ${least} copies, ${up} nodes are up`);
   }
 
   #followed(job: string): Followed {

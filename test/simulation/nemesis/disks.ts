@@ -1,7 +1,11 @@
 /** Faults of disks: slow, full, failing to sync, rotting, wiped. */
 import type { Random } from "../../../src/lib/random.ts";
 import { dataDirectory, type SimulatedMachine } from "../machine.ts";
+import type { NodeId } from "../../../src/lib/types.ts";
 import type { Fault, Scene } from "./scene.ts";
+
+/** Longer than a client tries, so that one asks after the other, ms. */
+const removalMs = 15_000;
 
 export function hurtDisk(scene: Scene, { what, ms }: Fault, random: Random): boolean {
   const { time } = scene.world;
@@ -102,16 +106,24 @@ function wipeMachine(
   outside.add(id);
   wiped.add(id);
   scene.say("it is wiped", id);
-  const node = id;
-  void scene.clients
-    .operate(random, async ({ coordination }, key, signal) =>
-      coordination.decide({ kind: "remove-member", node }, { key, signal }),
-    )
-    .catch((error: unknown) => time.fail(error));
   const comeBack = (): void => {
-    if (product.machine.members.get(id)?.state === "left") scene.world.start(id);
-    else time.after(500, comeBack);
+    const member = product.machine.members.get(id);
+    if (member?.state === "left") {
+      scene.world.start(id);
+      return;
+    }
+    // Nobody may have been there to decide it.
+    if (member?.leaving !== true) removeMember(scene, id, random);
+    time.after(removalMs, comeBack);
   };
   time.after(ms, comeBack);
   return true;
+}
+
+function removeMember({ clients, world }: Scene, node: NodeId, random: Random): void {
+  clients
+    .operate(random, async ({ coordination }, key, signal) =>
+      coordination.decide({ kind: "remove-member", node }, { key, signal }),
+    )
+    .catch((error: unknown) => world.time.fail(error));
 }
