@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import test from "ava";
 import { allMutants } from "./mutants/lists/all.ts";
+import { waiting } from "./mutants/lists/waiting.ts";
 import { mutated } from "./mutants/mutant.ts";
 import { worlds } from "./mutants/worlds.ts";
 
@@ -16,7 +17,11 @@ test("mutants have names of their own", (t) => {
   t.is(new Set(allMutants.map(({ name }) => name)).size, allMutants.length);
 });
 
-test("a mutant waits only while its world is not there", (t) => {
-  for (const { name, world, isWaiting } of allMutants)
-    t.is(isWaiting === true, worlds[world] === undefined, name);
+test("every mutant has a world, and whoever waits is a mutant", (t) => {
+  for (const { name, world } of allMutants) t.not(worlds[world], undefined, name);
+  const names = allMutants.map(({ name }) => name);
+  t.deepEqual(
+    Object.keys(waiting).filter((name) => !names.includes(name)),
+    [],
+  );
 });

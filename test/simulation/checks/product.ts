@@ -285,10 +285,14 @@ export class ProductChecks {
     const wanted = hasEnded(job.status) ? [] : [...carved.keys()].filter((each) => !done.has(each));
     const said = [job.cursor, job.openQueries, job.doneQueries, job.doneInputs, job.errorInputs];
     const counted = [cursor, wanted.length, done.size, doneInputs, errorInputs];
-    if (said.join() !== counted.join() || open.toSorted().join() !== wanted.toSorted().join())
+    if (said.join() !== counted.join() || sorted(open) !== sorted(wanted))
       throw new Error(
         `J7: ${id} says [cursor, open, done, inputs, errors] = [${said.join(", ")}], its rows [${counted.join(", ")}] ` +
           `with ${open.length} open`,
       );
   }
+}
+
+function sorted(numbers: readonly number[]): string {
+  return numbers.toSorted((a, b) => a - b).join();
 }

@@ -34,8 +34,8 @@ const patience = {
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 
 const chosen = allMutants.filter(
-  ({ name, world, isWaiting }) =>
-    (values.list || isWaiting !== true) &&
+  ({ name, world, waitsFor }) =>
+    (values.list || waitsFor === undefined || values.only.includes(name)) &&
     (values.only.length === 0 || values.only.includes(name)) &&
     (values.world === undefined || values.world === world),
 );
@@ -101,9 +101,10 @@ function worldOf(name: WorldName): World {
   return world;
 }
 
-function line({ name, bug, world, file, seenBy, isWaiting }: Mutant): string {
+function line({ name, bug, world, file, seenBy, waitsFor }: Mutant): string {
   const seen = seenBy === undefined ? "" : `; to be seen by ${seenBy}`;
-  return `${name} (${world}${isWaiting === true ? ", waiting" : ""}, ${file}): ${bug}${seen}`;
+  const waits = waitsFor === undefined ? "" : `; not run: ${waitsFor}`;
+  return `${name} (${world}, ${file}): ${bug}${seen}${waits}`;
 }
 
 function say(text: string): void {

@@ -18,8 +18,8 @@ export interface Mutant {
   readonly seenBy?: string;
   /** It lives as long as this many seeds in a row; default: the world's bound. */
   readonly seeds?: number;
-  /** Set while its world cannot be asked yet. */
-  readonly isWaiting?: boolean;
+  /** Why nothing kills it yet: it is listed and not run (lists/waiting.ts). */
+  readonly waitsFor?: string;
 }
 
 /** A part of a list: what all of it has in common is said once. */

@@ -7,8 +7,9 @@ import { jobMutants } from "./jobs.ts";
 import { readMutants } from "./reads.ts";
 import { replicationMutants } from "./replication.ts";
 import { stateMutants } from "./state.ts";
+import { waiting } from "./waiting.ts";
 
-export const allMutants: readonly Mutant[] = [
+const listed: readonly Mutant[] = [
   ...electionMutants,
   ...replicationMutants,
   ...readMutants,
@@ -17,3 +18,8 @@ export const allMutants: readonly Mutant[] = [
   ...stateMutants,
   ...foundMutants,
 ];
+
+export const allMutants: readonly Mutant[] = listed.map((mutant) => {
+  const waitsFor = waiting[mutant.name];
+  return waitsFor === undefined ? mutant : { ...mutant, waitsFor };
+});

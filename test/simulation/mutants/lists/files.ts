@@ -1,4 +1,4 @@
-/** Mistakes in SDFS (src/sdfs/catalog, src/node), for the simulator of whole nodes. They wait until there is one. */
+/** Mistakes in SDFS (src/sdfs/catalog, src/node), for the simulator of whole nodes. */
 import { type Mutant, mutants } from "../mutant.ts";
 
 const commit = mutants({ file: "src/sdfs/catalog/commit.ts", world: "cluster" }, [

@@ -1,6 +1,5 @@
 /**
  * Mistakes in jobs, workers and the hand-out (src/scheduler, src/machine, src/node), for the simulator of whole nodes.
- * They wait until there is one.
  */
 import { type Mutant, mutants } from "../mutant.ts";
 

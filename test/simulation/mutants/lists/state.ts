@@ -1,6 +1,6 @@
 /**
  * Mistakes in the replicated state, its storage and its clients' promises (src/machine, src/node), for the simulator of
- * whole nodes. They wait until there is one.
+ * whole nodes.
  */
 import { type Mutant, mutants } from "../mutant.ts";
 
