@@ -33,6 +33,8 @@ const copiesAtOnce = 8;
 const copyMs = 30_000;
 /** Chunks named in one command. */
 const chunksPerCommand = 500;
+/** Commands by which the chunks of one lost store are written off in one sweep. */
+const pagesPerSweep = 10;
 
 export interface RepairerPorts {
   readonly self: NodeId;
@@ -72,6 +74,8 @@ export class Repairer {
   }
 
   async #work(): Promise<void> {
+    for (const { id, state } of this.#ports.machine.stores.values())
+      if (state === "lost") await this.#forget(id);
     const stores = this.#storeStatuses();
     const seen = stores
       .map(({ store, live, leaving }) => `${store}${live ? "+" : "-"}${leaving ? "!" : ""}`)
@@ -93,6 +97,23 @@ export class Repairer {
       else if (next !== undefined) this.#cursors.set(list, next);
       else if (list === "lacking/") this.#cursors.delete(list);
       else this.#settled.add(list);
+    }
+  }
+
+  /**
+   * What a store had that is lost for good is written off, so that its chunks are counted by the copies that there are:
+   * else one that loses another copy later would seem to have enough.
+   */
+  async #forget(store: StoreId): Promise<void> {
+    const { state, coordination } = this.#ports;
+    for (let page = 0; page < pagesPerSweep; page += 1) {
+      const chunks: string[] = [];
+      for await (const [key] of state.rows(heldBy(store))) {
+        chunks.push(key.slice(key.lastIndexOf("/") + 1));
+        if (chunks.length === chunksPerCommand) break;
+      }
+      if (chunks.length === 0) return;
+      await coordination.proposeHere({ kind: "lose-chunks", store, chunks }, undefined);
     }
   }
 

@@ -27,6 +27,15 @@ export const foundMutants: readonly Mutant[] = [
     world: "cluster",
   },
   {
+    name: "lost-store-still-counts",
+    bug: "copies on a store that was lost for good count for ever: who loses another has too few",
+    file: "src/node/repairer.ts",
+    find: 'if (state === "lost") await this.#forget(id);',
+    replace: 'if (state === "lost") continue;',
+    world: "cluster",
+    seenBy: "U3: copies counted on the disks",
+  },
+  {
     name: "mark-is-trusted-as-read",
     bug: "a mark whose sync had failed is read from the page cache and never written again",
     file: "src/node/stores/open-stores.ts",
