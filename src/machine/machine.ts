@@ -36,6 +36,7 @@ export class Machine {
   readonly #hot = new HotRows();
   #keys = new KeyOrder();
   #memberChanges = 0;
+  #chunkLosses = 0;
 
   constructor(ports: { readonly cold: ColdTables }) {
     this.#cold = ports.cold;
@@ -75,6 +76,7 @@ export class Machine {
       forgetOldKeys(tx, stamp, { order: this.#keys, hot: this.#hot, size });
       const mutations = tx.mutations();
       this.#commit(mutations);
+      if (command.operation.kind === "lose-chunks") this.#chunkLosses += 1;
       return failure === undefined ? { outcome, mutations } : { outcome, mutations, failure };
     } catch (error) {
       throw error instanceof ColdReadFailure ? error.cause : error; // unreachable: a fault of ours is caught in attempt
@@ -85,6 +87,11 @@ export class Machine {
   /** Grows whenever {@link members} changes: cheaper to look at than the list. Of this process, not replicated. */
   get memberChanges(): number {
     return this.#memberChanges;
+  }
+
+  /** Grows whenever chunks are said to be lost: what had enough copies may want more. Of this process, not replicated. */
+  get chunkLosses(): number {
+    return this.#chunkLosses;
   }
 
   readonly models: ReadonlyMap<string, ModelRecord> = this.#view("model");

@@ -5,7 +5,8 @@
 import { type FileUpload, type Pin, type UploadedChunk } from "../lib/content.ts";
 import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import { assert, type ChunkHash, FileVersion, LogTime } from "../lib/types.ts";
+import { assert, type ChunkHash, FileVersion } from "../lib/types.ts";
+import type { Machine } from "../machine/machine.ts";
 import { checkPath } from "../sdfs/catalog/paths.ts";
 import { versionId } from "../sdfs/catalog/rows.ts";
 import type { FileRecord, VersionRecord } from "../sdfs/catalog/types.ts";
@@ -22,6 +23,7 @@ const readAhead = 2;
 const copiesPauseMs = 250;
 
 export interface FilesPorts {
+  readonly machine: Pick<Machine, "logTime">;
   readonly state: StateStore;
   readonly chunks: ChunkService;
   readonly coordination: Coordination;
@@ -109,7 +111,7 @@ export class Files {
     { path, bytes, chunks }: Omit<FileUpload, "ifVersion">,
     { version, copies }: { readonly version: number; readonly copies: number },
   ): VersionRecord {
-    const { state } = this.#ports;
+    const { state, machine } = this.#ports;
     const id = versionId(path, FileVersion(version));
     const record = state.get(`version/${id}`) as VersionRecord | undefined;
     return (
@@ -118,7 +120,7 @@ export class Files {
         version: FileVersion(version),
         bytes,
         chunks: chunks.map((chunk) => ({ hash: chunk.hash, bytes: chunk.bytes })),
-        committedAt: LogTime((state.get("meta/logTime") as number | undefined) ?? 0),
+        committedAt: machine.logTime,
         index: state.appliedIndex,
         copies,
       }

@@ -9,6 +9,8 @@ import {
   type ConfigurationAt,
   defaultLimits,
   defaultTimings,
+  type RaftLimits,
+  type RaftTimings,
 } from "../raft/types.ts";
 import { ChunkCache } from "../sdfs/chunks/chunk-cache.ts";
 import { ChunkStore } from "../sdfs/chunks/chunk-store.ts";
@@ -66,10 +68,7 @@ export function firstVoters({ founders }: Identity): Configuration {
 }
 
 /** Those of the log; the founders' where it says nothing else of its base. */
-export function configurationsOf(
-  identity: Identity,
-  recovered: Recovered,
-): readonly ConfigurationAt[] {
+function configurationsOf(identity: Identity, recovered: Recovered): readonly ConfigurationAt[] {
   const { base, configurations } = recovered;
   const [first] = configurations;
   if (first !== undefined && first.index <= base.index) return configurations;
@@ -80,7 +79,12 @@ export function configurationsOf(
 export function makeRaft(
   identity: Identity,
   found: { readonly recovered: Recovered; readonly logStore: LogStore; readonly state: StateStore },
-  start: { readonly seed: number; readonly now: number },
+  start: {
+    readonly seed: number;
+    readonly now: number;
+    readonly timings?: RaftTimings;
+    readonly limits?: RaftLimits;
+  },
 ): Raft {
   const { recovered, logStore, state } = found;
   return new Raft(

@@ -55,11 +55,13 @@ export class Repairer {
   readonly #duty: LeaderDuty;
   readonly #closing = new AbortController();
   #timer: Timer | undefined;
-  /** Lists in which nothing was left to copy, until the members change. */
+  /** Lost stores of which the catalog says nothing any more; none of them ever gets a chunk again. */
+  readonly #writtenOff = new Set<StoreId>();
+  /** Lists in which nothing was left to copy, until the members change or chunks are lost. */
   readonly #settled = new Set<string>();
   /** The last row of the page before the one that is being repaired, by list. */
   readonly #cursors = new Map<string, string>();
-  #membersSeen = "";
+  #seen = "";
 
   constructor(ports: RepairerPorts) {
     this.#ports = ports;
@@ -74,14 +76,16 @@ export class Repairer {
   }
 
   async #work(): Promise<void> {
-    for (const { id, state } of this.#ports.machine.stores.values())
-      if (state === "lost") await this.#forget(id);
+    const { machine } = this.#ports;
+    for (const { id, state } of machine.stores.values())
+      if (state === "lost" && !this.#writtenOff.has(id)) await this.#writeOff(id);
     const stores = this.#storeStatuses();
     const seen = stores
       .map(({ store, live, leaving }) => `${store}${live ? "+" : "-"}${leaving ? "!" : ""}`)
+      .concat(String(machine.chunkLosses))
       .join();
-    if (seen !== this.#membersSeen) {
-      this.#membersSeen = seen;
+    if (seen !== this.#seen) {
+      this.#seen = seen;
       this.#settled.clear();
       this.#cursors.clear();
     }
@@ -104,7 +108,7 @@ export class Repairer {
    * What a store had that is lost for good is written off, so that its chunks are counted by the copies that there are:
    * else one that loses another copy later would seem to have enough.
    */
-  async #forget(store: StoreId): Promise<void> {
+  async #writeOff(store: StoreId): Promise<void> {
     const { state, coordination } = this.#ports;
     for (let page = 0; page < pagesPerSweep; page += 1) {
       const chunks: string[] = [];
@@ -112,7 +116,10 @@ export class Repairer {
         chunks.push(key.slice(key.lastIndexOf("/") + 1));
         if (chunks.length === chunksPerCommand) break;
       }
-      if (chunks.length === 0) return;
+      if (chunks.length === 0) {
+        this.#writtenOff.add(store);
+        return;
+      }
       await coordination.proposeHere({ kind: "lose-chunks", store, chunks }, undefined);
     }
   }

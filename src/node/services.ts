@@ -164,7 +164,7 @@ export function makeServices(
     cache: parts.cache,
     log,
   });
-  const files = new Files({ state, chunks, coordination, runtime });
+  const files = new Files({ machine, state, chunks, coordination, runtime });
   const inputs = new Inputs({ files, chunks });
   const models = parts.makeModels(files);
   return {

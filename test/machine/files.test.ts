@@ -149,7 +149,9 @@ test("placing and losing chunks keep both directions in step (C1)", (t) => {
   });
   t.deepEqual(chunkRow(replica, 1).stores, ["store1", "store2", "store3"] as never);
   t.is([...replica.table("held/store3")].length, 2);
+  const losses = replica.machine.chunkLosses;
   replica.must({ kind: "lose-chunks", store: StoreId("store1"), chunks: [hashOf(1), hashOf(99)] });
+  t.is(replica.machine.chunkLosses, losses + 1, "repair looks again");
   t.deepEqual(chunkRow(replica, 1).stores, ["store2", "store3"] as never);
   t.is(replica.row(`held/store1/${hashOf(1)}`), undefined);
   const many = Array.from({ length: 501 }, (_, n) => hashOf(n));

@@ -6,17 +6,17 @@
 import { IDunnoError } from "../../src/lib/errors.ts";
 import type { Random } from "../../src/lib/random.ts";
 import { Scope } from "../../src/lib/scope.ts";
-import { type ChunkHash, LogIndex, type NodeId, StoreId } from "../../src/lib/types.ts";
+import type { ChunkHash, NodeId } from "../../src/lib/types.ts";
 import { foreignIncarnation } from "../../src/node/admission.ts";
 import { LogClock } from "../../src/node/log-clock.ts";
 import { Node } from "../../src/node/node.ts";
-import { configurationsOf } from "../../src/node/opening.ts";
+import { makeRaft, makeRegistration } from "../../src/node/opening.ts";
 import { peerAddresses } from "../../src/node/peer-list.ts";
 import type { CompactionLimits } from "../../src/node/snapshots/compactor.ts";
 import { type Identity, readIdentity } from "../../src/node/stores/identity.ts";
 import { type OpenedStores, openStores } from "../../src/node/stores/open-stores.ts";
 import { greet } from "../../src/net/handshake.ts";
-import { Raft } from "../../src/raft/core.ts";
+import type { Raft } from "../../src/raft/core.ts";
 import type { RaftLimits, RaftTimings } from "../../src/raft/types.ts";
 import { ChunkDisk, SimulatedCache, SimulatedChunks } from "./chunks.ts";
 import { SimulatedDisk } from "./disk/simulated-disk.ts";
@@ -167,26 +167,15 @@ export class SimulatedMachine {
       { identity, isNew: found === undefined },
       { disk, scope: new Scope(), log, runtime: process, onFatal },
     );
-    const { recovered, logStore, state, machine } = stores;
+    const { machine } = stores;
     const boot = process.randomHex(8);
     const { timings, limits } = this.knobs;
-    const raft = new Raft(
-      {
-        id: this.id,
-        configurations: configurationsOf(identity, recovered),
-        timings,
-        limits,
-        seed: this.#random.next(),
-        now: process.now(),
-        hardState: recovered.hardState,
-        base: { index: recovered.base.index, term: recovered.base.term },
-        lastIndex: recovered.lastIndex,
-        lastTerm: recovered.lastTerm,
-        appliedIndex: LogIndex(Math.min(state.appliedIndex, recovered.lastIndex)),
-        damaged: recovered.damage.length > 0,
-      },
-      { log: logStore },
-    );
+    const raft = makeRaft(identity, stores, {
+      seed: this.#random.next(),
+      now: process.now(),
+      timings,
+      limits,
+    });
     let node: Node | undefined;
     const peers = this.#listen({ process, identity, boot, raft, machine }, () => node);
     const chunkStore = new SimulatedChunks(this.chunks, {
@@ -220,17 +209,16 @@ export class SimulatedMachine {
     process.onRan = () => this.#watch.ran(this);
     this.#watch.made(this, this.running);
     peers.setPeers(peerAddresses(identity, machine.members));
-    node.start({
-      kind: "register-member",
-      node: this.id,
-      incarnation: identity.incarnation,
-      boot,
-      store: StoreId(chunkStore.id),
-      peerAddress: `${this.id}:7000`,
-      httpAddress: `${this.id}:8000`,
-      slots: this.knobs.slots,
-      labels: [],
-    });
+    node.start(
+      makeRegistration(identity, {
+        boot,
+        chunkStore,
+        peerAddress: `${this.id}:7000`,
+        httpAddress: `${this.id}:8000`,
+        slots: this.knobs.slots,
+        labels: {},
+      }),
+    );
   }
 
   #listen(

@@ -5,6 +5,7 @@
 import type { ModelManifest } from "../../src/lib/model-manifest.ts";
 import { Random } from "../../src/lib/random.ts";
 import { FileVersion } from "../../src/lib/types.ts";
+import { manifest } from "../machine/fixtures.ts";
 import { Clients, inputsFolder, modelNames } from "./clients.ts";
 import { checkHistories } from "./checks/histories.ts";
 import { Nemesis } from "./nemesis/nemesis.ts";
@@ -128,33 +129,17 @@ async function fill(clients: Clients, random: Random, inputs: number): Promise<v
     await mustStore(clients, `${inputsFolder}${i}.jpg`, `picture ${i % 20}`, random);
   for (const name of modelNames) {
     await mustStore(clients, `models/${name}.onnx`, `weights of ${name}`, random);
-    const manifest = manifestOf(name);
     const file = { path: `models/${name}.onnx`, version: FileVersion(1) };
     await clients.operate(random, async ({ coordination }, key, signal) =>
-      coordination.decide({ kind: "add-model", manifest, file }, { key, signal }),
+      coordination.decide({ kind: "add-model", manifest: manifestOf(name), file }, { key, signal }),
     );
   }
 }
 
 /** The first digit of the hash says what an input costs (plan.ts). */
 function manifestOf(name: string): ModelManifest {
-  return {
-    format: 1,
-    name,
-    sha256: (name === "small" ? "a" : "b").padEnd(64, "0"),
-    input: { name: "in", layout: "nchw", height: 8, width: 8 },
-    output: { name: "out", classes: 10, activation: "none" },
-    preprocessing: {
-      resize: "fill",
-      channelOrder: "rgb",
-      scale: 1,
-      mean: [0, 0, 0],
-      std: [1, 1, 1],
-    },
-    labels: [],
-    topK: 1,
-    source: "the simulation",
-  };
+  const sha256 = (name === "small" ? "a" : "b").padEnd(64, "0");
+  return { ...manifest, name, sha256, output: { ...manifest.output, classes: 10 } };
 }
 
 async function mustStore(

@@ -44,6 +44,7 @@ export class VirtualTime {
   /** Runs until the condition holds; false when `ms` pass first. @param everyMs how often it is asked at most */
   async until(condition: () => boolean, ms: number, everyMs = 0): Promise<boolean> {
     const end = this.now + ms;
+    await settled();
     let askAt = this.now;
     for (;;) {
       this.#throwIfFailed();

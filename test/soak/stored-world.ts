@@ -4,6 +4,7 @@
  */
 import { IDunnoError } from "../../src/lib/errors.ts";
 import { pack, unpack } from "../../src/lib/msgpack.ts";
+import type { Runtime } from "../../src/lib/runtime.ts";
 import { Scope } from "../../src/lib/scope.ts";
 import { LogIndex, NodeId, Term } from "../../src/lib/types.ts";
 import type { Logger } from "../../src/node/log.ts";
@@ -34,11 +35,17 @@ export interface Opened extends OpenedStores {
   readonly directory: string;
 }
 
+/** What a node is opened in. */
+export interface Surroundings {
+  readonly disk: Disk;
+  readonly runtime: Runtime;
+}
+
 /** Opens a directory as a node does. */
 export async function openWorld(
   directory: string,
   founders: readonly string[],
-  disk: Disk = systemDisk,
+  { disk = systemDisk, runtime = systemRuntime }: Partial<Surroundings> = {},
 ): Promise<Opened> {
   await disk.files.mkdir(directory, { recursive: true });
   const scope = new Scope();
@@ -52,7 +59,7 @@ export async function openWorld(
       disk,
       scope,
       log: log as unknown as Logger,
-      runtime: systemRuntime,
+      runtime,
       onFatal,
     };
     return { ...(await openStores(directory, established, ports)), scope, directory };

@@ -77,13 +77,16 @@ export function describePosition({
 
 /** @throws IDunnoError MALFORMED */
 export function positionOfHead(head: SnapshotHead): SnapshotPosition {
-  const configuration = Buffer.from(head.configuration, "hex");
+  const encoded = Buffer.from(head.configuration, "hex");
+  const configuration = encoded.length === 0 ? undefined : decodeConfiguration(encoded);
+  if (encoded.length > 0 && configuration === undefined)
+    throw new IDunnoError("MALFORMED", { path: "snapshot chunk/configuration", expected: "one" });
   return {
     index: LogIndex(head.index),
     term: Term(head.term),
     chain: new Uint8Array(Buffer.from(head.chain, "hex")),
     hash: head.hash,
-    configuration: configuration.length === 0 ? undefined : decodeConfiguration(configuration),
+    configuration,
   };
 }
 

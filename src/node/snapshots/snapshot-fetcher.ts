@@ -2,7 +2,7 @@
  * Gets a snapshot from another node, chunk after chunk, one ahead of the one being written. What breaks is asked for
  * again from where it broke; only a snapshot that its sender has given up, or that does not add up, is begun anew.
  */
-import { hasCode } from "../../lib/errors.ts";
+import { type ErrorCode, hasCode } from "../../lib/errors.ts";
 import type { Runtime } from "../../lib/runtime.ts";
 import type { LogIndex, NodeId } from "../../lib/types.ts";
 import type { Reply } from "../../net/peers.ts";
@@ -23,6 +23,9 @@ export const fetchLimits = {
   retryMinMs: 100,
   retryMaxMs: 5_000,
 } as const;
+
+/** What was received, or is asked for, is worth nothing: it is begun anew. */
+const lost: readonly ErrorCode[] = ["NOT_FOUND", "CORRUPT", "MALFORMED"];
 
 export interface FetcherPorts {
   readonly stage: SnapshotStage;
@@ -75,7 +78,7 @@ export class SnapshotFetcher {
         return await this.#attempt(from, atLeast, signal);
       } catch (error) {
         if (signal.aborted || hasCode(error, "STORAGE_FAILED")) throw error;
-        const isLost = hasCode(error, "NOT_FOUND") || hasCode(error, "CORRUPT");
+        const isLost = lost.some((code) => hasCode(error, code));
         if (isLost) await stage.discard();
         log.debug("snapshot-chunk-failed", { from, error: String(error) });
         if (this.counts.chunks > chunksBefore) pauseMs = fetchLimits.retryMinMs;

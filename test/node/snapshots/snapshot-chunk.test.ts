@@ -95,3 +95,10 @@ test("a head comes back as it was, and any bytes are a head or MALFORMED", (t) =
   );
   decodesOrIsMalformed(t, head.map(pack), (bytes) => positionOfHead(decode(bytes)), 1_500);
 });
+
+test("a configuration that is none is refused, and not taken for the founders'", (t) => {
+  const [given] = fc.sample(head, 1);
+  t.throws(() => positionOfHead({ ...given, configuration: "00ff" } as SnapshotHead), {
+    message: /snapshot chunk\/configuration/,
+  });
+});

@@ -7,7 +7,7 @@ import test, { type ExecutionContext } from "ava";
 import { type Database, type KeyRange, writeSynced } from "../../../src/node/stores/database.ts";
 import type { Disk } from "../../../src/node/stores/disk.ts";
 import { systemDisk } from "../../../src/node/stores/system-disk.ts";
-import { makeDisk } from "./support.ts";
+import { drive, makeDisk } from "./support.ts";
 
 type Statement = (t: ExecutionContext, disk: Disk, directory: string) => Promise<void>;
 
@@ -22,7 +22,7 @@ function holds(title: string, statement: Statement): void {
   });
   test(`${title}, on the simulated disk`, async (t) => {
     const { disk, time } = makeDisk(7);
-    await time.drive(statement(t, disk.attach(), "/data"));
+    await drive(time, statement(t, disk.attach(), "/data"));
   });
 }
 

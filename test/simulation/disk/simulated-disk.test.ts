@@ -3,7 +3,8 @@ import { type Database, writeSynced } from "../../../src/node/stores/database.ts
 import type { Disk } from "../../../src/node/stores/disk.ts";
 import { syncDirectory, writeDurably } from "../../../src/node/stores/identity.ts";
 import type { SimulatedDisk } from "./simulated-disk.ts";
-import { makeDisk, type VirtualTime } from "./support.ts";
+import type { VirtualTime } from "../virtual-time.ts";
+import { drive, makeDisk } from "./support.ts";
 
 const seeds = Array.from({ length: 60 }, (_, i) => i + 1);
 const power = { power: true };
@@ -16,7 +17,7 @@ interface Bench {
 
 /** Runs a process on the disk to its end. */
 async function process<T>({ disk, time }: Bench, run: (disk: Disk) => Promise<T>): Promise<T> {
-  return (await time.drive(run(disk.attach()))) as T;
+  return (await drive(time, run(disk.attach()))) as T;
 }
 
 const rowOf = (i: number): string => `k${String(i).padStart(4, "0")}`;
@@ -57,9 +58,9 @@ test("equal seeds give equal disks, call by call", async (t) => {
         attached.openDatabase("/data/raft"),
       );
       void fill(database, 41, 60); // cut short
-      await time.drive(new Promise(() => undefined), () => time.turns > 55);
+      await drive(time, new Promise(() => undefined), () => time.events > 55);
       disk.crash(power);
-      return { keys: await reopened(bench), turns: time.turns };
+      return { keys: await reopened(bench), turns: time.events };
     }),
   );
   t.deepEqual(runs[0], runs[1]);
@@ -72,10 +73,10 @@ test("a synced batch outlasts every crash; one under way is there whole or not a
     const { disk, time } = bench;
     const database = await process(bench, async (attached) => attached.openDatabase("/data/raft"));
     const put = ["x", "y"].map((key) => ({ type: "put", key, value: new Uint8Array(1) }) as const);
-    const turns = time.turns;
+    const turns = time.events;
     void writeSynced(database, put); // cut short
-    await time.drive(Promise.resolve());
-    t.is(time.turns, turns);
+    await drive(time, Promise.resolve());
+    t.is(time.events, turns);
     disk.crash(seed % 2 === 0 ? power : kill);
     const keys = await reopened(bench);
     seen.add(keys.length);
@@ -107,16 +108,16 @@ test("nothing of a dead process settles or takes effect", async (t) => {
   const bench = makeDisk(1);
   const { disk, time } = bench;
   const dead = disk.attach();
-  const database = await time.drive(dead.openDatabase("/data/raft"));
+  const database = await drive(time, dead.openDatabase("/data/raft"));
   let settled = 0;
   const count = (): void => void (settled += 1);
   dead.files.readdir("/data").then(count, count);
   const alive = disk.attach();
   dead.files.mkdir("/data/late", { recursive: true }).then(count, count);
   if (database !== undefined) fill(database, 1, 1).then(count, count);
-  const again = await time.drive(alive.openDatabase("/data/raft"));
-  t.deepEqual(await time.drive(alive.files.readdir("/data")), ["raft"]);
-  t.deepEqual(again && (await time.drive(keysOf(again))), []);
+  const again = await drive(time, alive.openDatabase("/data/raft"));
+  t.deepEqual(await drive(time, alive.files.readdir("/data")), ["raft"]);
+  t.deepEqual(again && (await drive(time, keysOf(again))), []);
   t.is(settled, 0);
 });
 
@@ -148,9 +149,9 @@ test("a file written aside and renamed is the old one or the new one, at every p
       const { disk, time } = bench;
       const place = { directory: "/data", name: "pointer" };
       await process(bench, async ({ files }) => writeDurably(place, "old", files));
-      const start = time.turns;
+      const start = time.events;
       const writing = writeDurably(place, "new", disk.attach().files);
-      await time.drive(writing, () => time.turns >= start + turns);
+      await drive(time, writing, () => time.events >= start + turns);
       disk.crash(power);
       contents.add(
         await process(bench, async ({ files }) => files.readFile("/data/pointer", "utf8")),

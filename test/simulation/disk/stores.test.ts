@@ -14,7 +14,8 @@ import {
   writeOf,
 } from "../../soak/stored-world.ts";
 import type { SimulatedDisk } from "./simulated-disk.ts";
-import { makeDisk, type VirtualTime } from "./support.ts";
+import type { VirtualTime } from "../virtual-time.ts";
+import { drive, makeDisk, makeProcess } from "./support.ts";
 
 const founders = ["n1", "n2", "n3"];
 const laterVote: HardState = { term: Term(8), vote: NodeId("n3") };
@@ -33,8 +34,14 @@ function laterEntry(index: number): Entry {
 }
 
 /** A life of a node's stores: entries, votes, a truncation, states, a compaction. */
-async function live(disk: SimulatedDisk, promised: Promised): Promise<void> {
-  const world = await openWorld("/data", founders, disk.attach());
+async function live(
+  { disk, time }: { readonly disk: SimulatedDisk; readonly time: VirtualTime },
+  promised: Promised,
+): Promise<void> {
+  const world = await openWorld("/data", founders, {
+    disk: disk.attach(),
+    runtime: makeProcess(time),
+  });
   const { logStore, state } = world;
   promised.votes.push(vote);
   await logStore.write(writeOf([], { hardState: vote }));
@@ -86,15 +93,15 @@ function check(t: ExecutionContext, world: Opened, promised: Promised, where: st
   }
 }
 
-/** Lives until so many disk calls were answered. Says whether that was the end of it. */
+/** Lives until so much has happened: disk calls answered, timers gone off. Says whether that was the end of it. */
 async function liveFor(
   turns: number,
   { disk, time }: { readonly disk: SimulatedDisk; readonly time: VirtualTime },
   promised: Promised,
 ): Promise<boolean> {
   let isOver = false;
-  const life = live(disk, promised).then(() => (isOver = true));
-  await time.drive(life, () => time.turns >= turns);
+  const life = live({ disk, time }, promised).then(() => (isOver = true));
+  await drive(time, life, () => time.events >= turns);
   return isOver;
 }
 
@@ -110,10 +117,17 @@ for (const power of [false, true])
         disk.crash({ power });
         const where = `after ${turns} calls`;
         // And once more while it opens.
-        const opening = time.turns + (turns % 12);
-        await time.drive(openWorld("/data", founders, disk.attach()), () => time.turns >= opening);
+        const opening = time.events + (turns % 12);
+        await drive(
+          time,
+          openWorld("/data", founders, { disk: disk.attach(), runtime: makeProcess(time) }),
+          () => time.events >= opening,
+        );
         disk.crash({ power });
-        const world = await time.drive(openWorld("/data", founders, disk.attach()));
+        const world = await drive(
+          time,
+          openWorld("/data", founders, { disk: disk.attach(), runtime: makeProcess(time) }),
+        );
         if (world !== undefined) check(t, world, promised, where);
       }
       t.true(turns > 40, `${turns} points`);
@@ -122,28 +136,43 @@ for (const power of [false, true])
 test("a log and a state that had to be made anew are as durable as the first ones", async (t) => {
   for (let seed = 1; seed <= 20; seed += 1) {
     const { disk, time } = makeDisk(seed);
-    const first = await time.drive(openWorld("/data", founders, disk.attach()));
+    const first = await drive(
+      time,
+      openWorld("/data", founders, { disk: disk.attach(), runtime: makeProcess(time) }),
+    );
     if (first === undefined) return;
     const appended = append(first, founders, { from: 1, to: 260 });
-    await time.drive(appended.then(async () => first.state.settled()));
+    await drive(
+      time,
+      appended.then(async () => first.state.settled()),
+    );
     disk.crash({ power: true });
     // Once more, so that what was written lies in tables.
-    await time.drive(openWorld("/data", founders, disk.attach()));
+    await drive(
+      time,
+      openWorld("/data", founders, { disk: disk.attach(), runtime: makeProcess(time) }),
+    );
     disk.crash({ power: true });
     t.truthy(disk.corrupt("/data", seed % 2 === 0 ? "log-rows" : "state-rows"));
-    const second = await time.drive(openWorld("/data", founders, disk.attach()));
+    const second = await drive(
+      time,
+      openWorld("/data", founders, { disk: disk.attach(), runtime: makeProcess(time) }),
+    );
     if (second === undefined) return;
     applyTo(second, second.logStore.lastIndex);
-    await time.drive(second.state.settled());
+    await drive(time, second.state.settled());
     const next = second.logStore.lastIndex + 1;
-    await time.drive(second.logStore.write(writeOf([entryAt(next, founders)])));
-    await time.drive(second.logStore.healed());
-    const rows = await time.drive(rowsOf(second));
+    await drive(time, second.logStore.write(writeOf([entryAt(next, founders)])));
+    await drive(time, second.logStore.healed());
+    const rows = await drive(time, rowsOf(second));
     disk.crash({ power: true });
-    const third = await time.drive(openWorld("/data", founders, disk.attach()));
+    const third = await drive(
+      time,
+      openWorld("/data", founders, { disk: disk.attach(), runtime: makeProcess(time) }),
+    );
     if (third === undefined) return;
     t.deepEqual(third.recovered.damage, [], `seed ${seed}`);
     t.is(third.logStore.lastIndex, LogIndex(next));
-    t.deepEqual(await time.drive(rowsOf(third)), rows);
+    t.deepEqual(await drive(time, rowsOf(third)), rows);
   }
 });

@@ -1,61 +1,29 @@
-/** Virtual time for the tests of the disk alone: what is due runs one after the other, as fast as it can. */
+/** The disk by itself, in virtual time: what the tests of the disk drive. */
 import { Random } from "../../../src/lib/random.ts";
+import { SimulatedProcess } from "../process.ts";
+import { VirtualTime } from "../virtual-time.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
 
-/** A test that waits for something that never happens ends after this, in ms: timers of the stores are real ones. */
-const patienceMs = 20_000;
+/** Longer than anything here takes, in virtual ms. */
+const patienceMs = 60_000;
 
-interface Due {
-  readonly at: number;
-  readonly run: () => void;
-}
-
-export class VirtualTime {
-  #now = 0;
-  readonly #due: Due[] = [];
-  #turns = 0;
-
-  get now(): number {
-    return this.#now;
-  }
-
-  /** How many events have run. */
-  get turns(): number {
-    return this.#turns;
-  }
-
-  readonly after = (ms: number, run: () => void): void => {
-    const at = this.#now + ms;
-    const behind = this.#due.findLastIndex((each) => each.at <= at);
-    this.#due.splice(behind + 1, 0, { at, run });
-  };
-
-  /** Lets time pass until something has come to its end, or `isOver` says so. */
-  async drive<T>(work: Promise<T>, isOver: () => boolean = () => false): Promise<T | undefined> {
-    let outcome: { readonly value: T } | { readonly error: unknown } | undefined;
-    work.then(
-      (value) => (outcome = { value }),
-      (error: unknown) => (outcome = { error }),
-    );
-    const startMs = performance.now();
-    for (;;) {
-      await new Promise(setImmediate);
-      if (outcome !== undefined) break;
-      if (isOver()) return undefined;
-      if (performance.now() - startMs > patienceMs) throw new Error("nothing happens any more");
-      this.#next();
-    }
-    if ("error" in outcome) throw outcome.error;
-    return outcome.value;
-  }
-
-  #next(): void {
-    const next = this.#due.shift();
-    if (next === undefined) return;
-    this.#turns += 1;
-    this.#now = next.at;
-    next.run();
-  }
+/** Lets time pass until something has come to its end, or `isOver` says so. */
+export async function drive<T>(
+  time: VirtualTime,
+  work: Promise<T>,
+  isOver: () => boolean = () => false,
+): Promise<T | undefined> {
+  let outcome: { readonly value: T } | { readonly error: unknown } | undefined;
+  work.then(
+    (value) => (outcome = { value }),
+    (error: unknown) => (outcome = { error }),
+  );
+  const hasEnded = (): boolean => outcome !== undefined || isOver();
+  if (!(await time.until(hasEnded, patienceMs))) throw new Error("nothing happens any more");
+  const ended = outcome as { readonly value: T } | { readonly error: unknown } | undefined;
+  if (ended === undefined) return undefined;
+  if ("error" in ended) throw ended.error;
+  return ended.value;
 }
 
 /** A disk with its time. */
@@ -64,9 +32,12 @@ export function makeDisk(seed: number): {
   readonly time: VirtualTime;
 } {
   const time = new VirtualTime();
-  const disk = new SimulatedDisk(
-    { random: new Random(seed), after: time.after },
-    { mount: "/data" },
-  );
+  const after = (ms: number, run: () => void): void => void time.after(ms, run);
+  const disk = new SimulatedDisk({ random: new Random(seed), after }, { mount: "/data" });
   return { disk, time };
+}
+
+/** A process to use it, with a true clock. */
+export function makeProcess(time: VirtualTime): SimulatedProcess {
+  return new SimulatedProcess(time, { offset: 0, perMille: 1_000 }, new Random(1));
 }
