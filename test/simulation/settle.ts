@@ -59,7 +59,7 @@ function resumeJobs(world: World, clients: Clients): void {
 
 /** A quorum and its links are whole; between all others links are cut at random, or they stand still. */
 async function stand(world: World): Promise<void> {
-  const { time, network, plan, consensus } = world;
+  const { time, network, plan, product } = world;
   const leader = await stableLeader(world);
   if (leader === undefined) return;
   const random = new Random(plan.seed ^ 0x57a4d);
@@ -73,21 +73,17 @@ async function stand(world: World): Promise<void> {
   if (plan.standing === "minority")
     for (const id of world.ids) if (!core.has(id)) world.machine(id).process?.pause();
   world.trace.add({ kind: "fault", at: time.now, text: `stands: ${plan.standing}` });
-  const before = consensus.checks.truth.length;
-  let asked = 0;
+  const committed = (): boolean => product.machine.settings.has("x-standing");
+  // Of anybody: who is cut off from the leader cannot pass a request on, and a client goes to the next node.
   const ask = (): void => {
-    const id = random.pick([...core]);
-    if (id === undefined || consensus.checks.truth.length > before + 3) return;
-    asked += 1;
-    const value = `standing ${asked}`;
+    const id = random.pick(world.ids);
+    if (id === undefined || committed()) return;
+    const operation = { kind: "set-setting", name: "x-standing", value: id } as const;
     world
       .ask(
         id,
         async ({ coordination }, signal) =>
-          coordination.decide(
-            { kind: "set-setting", name: "x-standing", value },
-            { key: undefined, signal },
-          ),
+          coordination.decide(operation, { key: undefined, signal }),
         5_000,
       )
       // Whether anything is decided is asked below.
@@ -95,8 +91,6 @@ async function stand(world: World): Promise<void> {
     time.after(500, ask);
   };
   ask();
-  const committed = (): boolean =>
-    world.product.machine.settings.get("x-standing")?.value !== undefined;
   if (!(await time.until(committed, progressMs)))
     throw new Error(`no progress under a standing fault (${plan.standing})`);
 }
