@@ -91,13 +91,16 @@ const costs = [10, 25, 100] as const;
 export type Density = "lifelike" | "dense";
 
 const paces = {
-  /** Most of a cluster's life is quiet, and quiet time is cheap to simulate. */
+  /**
+   * Most of a cluster's life is quiet, and quiet time is cheap to simulate; what waits for minutes, such as the
+   * replacement of a voter, has them.
+   */
   lifelike: {
-    stirMs: [30_000, 60_000, 120_000],
+    stirMs: [120_000, 300_000, 600_000],
     /** Between two faults, ms: from one at a time to several at once. */
-    faultMs: [800, 4_000, 15_000, 40_000],
+    faultMs: [3_000, 12_000, 40_000, 120_000],
     /** Between two requests of all clients together, ms. */
-    requestMs: [100, 1_000, 4_000, 10_000],
+    requestMs: [100, 4_000, 15_000, 40_000],
   },
   /** As many bugs as can be had for a second of the processor. */
   dense: {
