@@ -28,6 +28,8 @@ const Hello = Type.Object({
   boot: Name,
   /** Its log lost something: its answers count for nothing yet. */
   damaged: Type.Boolean(),
+  /** host:port at which the caller listens for peers; older versions do not say it. */
+  address: Type.Optional(Type.String({ maxLength: 262 })),
   /** Whom the caller believes to reach. */
   to: Name,
   lane: Type.Union([Type.Literal("raft"), Type.Literal("control"), Type.Literal("bulk")]),
@@ -42,7 +44,7 @@ export type Hello = Omit<Static<typeof Hello>, "node" | "to"> & {
 /** What a node says of itself in every hello. */
 export type Identity = Pick<
   Hello,
-  "cluster" | "generation" | "node" | "incarnation" | "boot" | "damaged"
+  "cluster" | "generation" | "node" | "incarnation" | "boot" | "damaged" | "address"
 >;
 
 const parseGreeting = parser(
@@ -57,8 +59,19 @@ const parseProtocol = parser(Type.Object({ protocol: Type.Integer() }), "hello")
 const parseHello = parser(Hello, "hello");
 
 export function greet(identity: Identity, to: NodeId, lane: Lane): Hello {
-  const { cluster, generation, node, incarnation, boot, damaged } = identity;
-  return { protocol, cluster, generation, node, incarnation, boot, damaged, to, lane };
+  const { cluster, generation, node, incarnation, boot, damaged, address } = identity;
+  const hello: Hello = {
+    protocol,
+    cluster,
+    generation,
+    node,
+    incarnation,
+    boot,
+    damaged,
+    to,
+    lane,
+  };
+  return address === undefined ? hello : { ...hello, address };
 }
 
 export function sendHello(framed: FramedSocket, hello: Hello): void {

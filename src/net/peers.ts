@@ -16,9 +16,11 @@ import { RequestLane, type RequestOptions } from "./request-lane.ts";
 export type { Address, Hello, Lane, NetLimits, Reply, RequestOptions };
 
 export interface PeerNetworkOptions {
-  readonly identity: Omit<Identity, "damaged">;
+  readonly identity: Omit<Identity, "damaged" | "address">;
   /** Port 0 takes any free one. */
   readonly listen: Address;
+  /** The host under which others reach this node. Default: the one listened on. */
+  readonly advertise?: string | undefined;
   /** Whether the log is damaged, asked at each handshake. Default: it is not. */
   readonly damaged?: () => boolean;
   /** A reason to refuse a caller of the right cluster, such as a wrong incarnation. Default: none. */
@@ -42,6 +44,8 @@ export interface PeerHandlers {
   refused(peer: NodeId): void;
   /** The peer's process is another one than before. Said before `connected`, whoever dialled. */
   rebooted(peer: NodeId, hello: Hello): void;
+  /** Somebody called us, on any lane. He need not be a peer: what he says of himself may be all that is known of him. */
+  called?(hello: Hello): void;
   /** For the log: refused handshakes, failed dials, nonsense. Repeated dials that fail alike are told once. */
   trouble?(peer: NodeId | undefined, error: IDunnoError): void;
 }
@@ -84,7 +88,10 @@ export class PeerNetwork implements AsyncDisposable {
       {
         message: (from, payload) => handlers.message(from, payload),
         request: (from, lane, head, body) => handlers.request(from, lane, head, body),
-        greeted: (hello) => this.#learn(hello),
+        greeted: (hello) => {
+          this.#learn(hello);
+          if (this.#closed === undefined) handlers.called?.(hello);
+        },
         trouble: (peer, error) => handlers.trouble?.(peer, error),
       },
     );
@@ -103,6 +110,12 @@ export class PeerNetwork implements AsyncDisposable {
   /** The port that is listened on. */
   get port(): number {
     return this.#port;
+  }
+
+  /** host:port under which others reach this node. */
+  get address(): string {
+    const { advertise, listen } = this.#options;
+    return `${advertise ?? listen.host}:${this.#port}`;
   }
 
   /** The peers from now on: new ones are dialled, absent ones hung up, those at a new address dialled anew. */
@@ -228,7 +241,10 @@ export class PeerNetwork implements AsyncDisposable {
   }
 
   #identity(): Identity {
-    return { ...this.#options.identity, damaged: this.#options.damaged?.() ?? false };
+    const damaged = this.#options.damaged?.() ?? false;
+    // Who calls before the port is known to us gets no address; the next lane brings it.
+    const known = this.#port === 0 ? {} : { address: this.address };
+    return { ...this.#options.identity, damaged, ...known };
   }
 }
 

@@ -21,7 +21,7 @@ import { Models } from "./models.ts";
 import { Node } from "./node.ts";
 import { foreignIncarnation } from "./admission.ts";
 import { askCluster, askOnce } from "./joining.ts";
-import { peerAddresses } from "./peer-list.ts";
+import { Callers, peerAddresses } from "./peer-list.ts";
 import {
   establishIdentity,
   type Founder,
@@ -153,7 +153,9 @@ async function open(
   const raft = makeRaft(identity, { recovered, logStore, state }, start);
   const slots = options.slots ?? availableParallelism();
   const executor = await startExecutor(slots, { scope, log });
-  const peers = await listenForPeers(options, { identity, boot, raft, machine, log }, () => node);
+  const callers = new Callers();
+  const heard = { identity, boot, raft, machine, callers, log };
+  const peers = await listenForPeers(options, heard, () => node);
   scope.defer(async () => peers.close());
   const loopDelay = watchLoop(scope);
   const stored = { disk, log, runtime, raft, logStore, state, machine, stage, stateFolder };
@@ -166,6 +168,7 @@ async function open(
       cache,
       makeModels: (files) => new Models(join(directory, "models"), { files, executor }),
       peers,
+      callers,
       executor,
       loopDelay,
       onFatal: stop.fatal,
@@ -177,10 +180,10 @@ async function open(
   scope.defer(async () => made.close());
   const http = await startHttp(options.http, made.services);
   scope.defer(async () => http.close());
-  peers.setPeers(peerAddresses(identity, machine.members));
+  peers.setPeers(peerAddresses(identity, machine.members, callers.addresses));
   watchDisk(options, made, { log, scope });
-  const { advertise, listen, labels } = options;
-  const peerAddress = `${advertise ?? listen.host}:${peers.port}`;
+  const { advertise, labels } = options;
+  const peerAddress = peers.address;
   const httpAddress = `${advertise ?? options.http.host}:${http.port}`;
   const told = { boot, chunkStore, peerAddress, httpAddress, slots, labels };
   made.start(makeRegistration(identity, told));
@@ -272,12 +275,13 @@ function closer(scope: Scope, log: Logger, stop: Stop): () => Promise<void> {
  * @throws IDunnoError PORT_IN_USE
  */
 async function listenForPeers(
-  { listen }: NodeOptions,
+  { listen, advertise }: NodeOptions,
   parts: {
     readonly identity: Identity;
     readonly boot: string;
     readonly raft: Raft;
     readonly machine: Machine;
+    readonly callers: Callers;
     readonly log: Logger;
   },
   node: () => Node | undefined,
@@ -288,6 +292,7 @@ async function listenForPeers(
     {
       identity: { cluster, generation, node: NodeId(name), incarnation, boot: parts.boot },
       listen,
+      advertise,
       damaged: () => parts.raft.isDamaged,
       admit: (hello) => foreignIncarnation(parts.machine, hello),
     },
@@ -303,6 +308,9 @@ async function listenForPeers(
       disconnected: (peer) => node()?.onDisconnected(peer),
       refused: (peer) => node()?.onRefused(peer),
       rebooted: (peer) => node()?.onRebooted(peer),
+      called: (hello) => {
+        if (parts.callers.called(hello)) node()?.onCalled(hello);
+      },
       trouble: (peer, error) => tell(peer, error),
     },
   );

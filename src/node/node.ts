@@ -6,7 +6,7 @@ import type { AssignedQuery } from "../lib/outcome.ts";
 import type { Timer } from "../lib/runtime.ts";
 import type { ChunkHash, NodeId } from "../lib/types.ts";
 import type { RegisterMember } from "../machine/commands.ts";
-import type { Reply } from "../net/peers.ts";
+import type { Hello, Reply } from "../net/peers.ts";
 import { decodeMessage } from "../net/raft-codec.ts";
 import type { RoleView } from "../raft/types.ts";
 import type { Completion } from "../scheduler/types.ts";
@@ -125,6 +125,13 @@ export class Node {
     this.#members?.refused(peer);
   }
 
+  /** Somebody new has called. One that is in the list has registered where he is. */
+  onCalled(hello: Hello): void {
+    if (this.services.machine.members.has(hello.node)) return;
+    this.#parts.log.info("caller-unlisted", { peer: hello.node, address: hello.address });
+    this.#setPeers();
+  }
+
   onRebooted(peer: NodeId): void {
     this.#parts.log.info("peer-rebooted", { peer });
     this.services.driver.peerDied(peer);
@@ -172,6 +179,7 @@ export class Node {
     const { self } = this.#identity;
     if (machine.memberChanges === this.#memberChanges) return;
     this.#memberChanges = machine.memberChanges;
+    this.#parts.callers.forget(machine.members.keys());
     this.#setPeers();
     // Again when whoever has left has had time to hear of it.
     this.#parting?.cancel();
@@ -184,7 +192,9 @@ export class Node {
 
   #setPeers(): void {
     const { machine, identity, logClock } = this.services;
-    this.#parts.peers.setPeers(peerAddresses(identity, machine.members, logClock.now()));
+    const { peers, callers } = this.#parts;
+    const now = logClock.now();
+    peers.setPeers(peerAddresses(identity, machine.members, callers.addresses, now));
   }
 
   async #reconcile(): Promise<void> {

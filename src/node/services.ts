@@ -11,7 +11,7 @@ import { Files } from "./files.ts";
 import { Inputs } from "./inputs.ts";
 import type { Logger } from "./log.ts";
 import type { LogClock } from "./log-clock.ts";
-import { peerAddresses } from "./peer-list.ts";
+import { type Callers, peerAddresses } from "./peer-list.ts";
 import { members as groupMembers } from "../raft/quorum.ts";
 import { Metrics } from "./metrics.ts";
 import { type DriverPorts, RaftDriver } from "./raft-driver.ts";
@@ -83,6 +83,8 @@ export interface NodeParts extends Pick<
   readonly stage: SnapshotStage;
   readonly stateFolder: string;
   readonly peers: Peers;
+  /** Who has called since this process listens. */
+  readonly callers: Callers;
   readonly onFatal: (error: unknown) => void;
   /** Voters wanted while nobody has set another number; undefined: the setting's default. */
   readonly votersAtFirst: number | undefined;

@@ -62,6 +62,16 @@ test("raft messages arrive in order, with the sender's name", async (t) => {
   );
 });
 
+test("who is called hears where the caller listens, though he is no peer of his", async (t) => {
+  const near = await listen({ identity: identity(a), advertise: "localhost" });
+  const far = await listen({ identity: identity(b) });
+  near.network.setPeers(new Map([[b, at(far.network.port)]]));
+  await until(() => far.count("called") === 1, "it was called");
+  t.deepEqual(far.events, [`called a raft localhost:${near.network.port}`]);
+  t.false(far.network.send(a, {}), "nobody told it to dial");
+  await Promise.all([near.network.close(), far.network.close()]);
+});
+
 test("three nodes are all connected to each other", async (t) => {
   const ids = [a, b, c];
   const nodes = await Promise.all(

@@ -45,6 +45,7 @@ export interface NetOptions {
   readonly port?: number;
   readonly limits?: Partial<NetLimits>;
   readonly admit?: (hello: Hello) => string | undefined;
+  readonly advertise?: string;
   readonly damaged?: () => boolean;
   readonly request?: PeerHandlers["request"];
 }
@@ -61,6 +62,7 @@ export async function listen({ port = 0, request, ...options }: NetOptions): Pro
       disconnected: (peer) => events.push(`disconnected ${peer}`),
       refused: (peer) => events.push(`refused ${peer}`),
       rebooted: (peer, hello) => events.push(`rebooted ${peer} ${hello.boot}`),
+      called: ({ node, lane, address }) => events.push(`called ${node} ${lane} ${address ?? ""}`),
       trouble: (peer, error) => troubles.push({ peer, error }),
     },
   );

@@ -11,7 +11,7 @@ import { foreignIncarnation } from "../../src/node/admission.ts";
 import { LogClock } from "../../src/node/log-clock.ts";
 import { Node } from "../../src/node/node.ts";
 import { makeRaft, makeRegistration } from "../../src/node/opening.ts";
-import { peerAddresses } from "../../src/node/peer-list.ts";
+import { Callers, peerAddresses } from "../../src/node/peer-list.ts";
 import type { CompactionLimits } from "../../src/node/snapshots/compactor.ts";
 import { type Identity, readIdentity } from "../../src/node/stores/identity.ts";
 import { type OpenedStores, openStores } from "../../src/node/stores/open-stores.ts";
@@ -177,7 +177,8 @@ export class SimulatedMachine {
       limits,
     });
     let node: Node | undefined;
-    const peers = this.#listen({ process, identity, boot, raft, machine }, () => node);
+    const callers = new Callers();
+    const peers = this.#listen({ process, identity, boot, raft, machine, callers }, () => node);
     const chunkStore = new SimulatedChunks(this.chunks, {
       process,
       onDamage: (hash) => node?.onDamage(hash),
@@ -198,6 +199,7 @@ export class SimulatedMachine {
         compaction: this.knobs.compaction,
         makeModels: () => localModels(executor),
         peers,
+        callers,
         executor,
         loopDelay: { max: 0, percentile: () => 0 },
         onFatal,
@@ -208,7 +210,7 @@ export class SimulatedMachine {
     this.running = { process, boot, identity, stores, raft, node, peers, executor };
     process.onRan = () => this.#watch.ran(this);
     this.#watch.made(this, this.running);
-    peers.setPeers(peerAddresses(identity, machine.members));
+    peers.setPeers(peerAddresses(identity, machine.members, callers.addresses));
     node.start(
       makeRegistration(identity, {
         boot,
@@ -224,10 +226,11 @@ export class SimulatedMachine {
   #listen(
     parts: Pick<RunningNode, "process" | "identity" | "boot" | "raft"> & {
       readonly machine: OpenedStores["machine"];
+      readonly callers: Callers;
     },
     node: () => Node | undefined,
   ): SimulatedPeers {
-    const { process, identity, boot, raft, machine } = parts;
+    const { process, identity, boot, raft, machine, callers } = parts;
     const { cluster, generation, incarnation } = identity;
     return new SimulatedPeers(
       this.#network,
@@ -236,7 +239,15 @@ export class SimulatedMachine {
         process,
         hello: (to, lane) =>
           greet(
-            { cluster, generation, node: this.id, incarnation, boot, damaged: raft.isDamaged },
+            {
+              cluster,
+              generation,
+              node: this.id,
+              incarnation,
+              boot,
+              damaged: raft.isDamaged,
+              address: `${this.id}:7000`,
+            },
             to,
             lane,
           ),
@@ -254,6 +265,9 @@ export class SimulatedMachine {
         disconnected: (peer) => node()?.onDisconnected(peer),
         refused: (peer) => node()?.onRefused(peer),
         rebooted: (peer) => node()?.onRebooted(peer),
+        called: (hello) => {
+          if (callers.called(hello)) node()?.onCalled(hello);
+        },
       },
     );
   }

@@ -48,7 +48,10 @@ export class SimulatedPeers implements Peers {
       handlers,
       hello,
       objection: (theirs) => this.#objection(theirs),
-      learn: (theirs) => this.#learn(theirs),
+      learn: (theirs) => {
+        this.#learn(theirs);
+        handlers.called?.(theirs);
+      },
     };
     network.listen(this.#listener);
   }

@@ -44,6 +44,15 @@ export const foundMutants: readonly Mutant[] = [
     world: "cluster",
   },
   {
+    name: "unlisted-caller-unanswered",
+    bug: "who lost all that it knew cannot answer a leader that came after the founders, and is never refilled",
+    file: "src/node/peer-list.ts",
+    find: "for (const [node, address] of callers) addresses.set(node, address);",
+    replace:
+      "for (const [node, address] of callers) if (addresses.has(node)) addresses.set(node, address);",
+    world: "cluster",
+  },
+  {
     name: "joiner-takes-members-for-founders",
     bug: "who joins and fetches a snapshot takes those he was told of for its voters",
     file: "src/node/services.ts",

@@ -24,6 +24,8 @@ export const waiting: Readonly<Record<string, string>> = {
   "leader-stays-down": rare,
   "heir-leaves-too": rare,
   "mark-is-trusted-as-read": rare,
+  "unlisted-caller-unanswered":
+    "two in a thousand lifelike seeds (345, 650) see it: a node has to lose log and state while a newcomer leads",
   "joiner-takes-members-for-founders": rare,
   "lost-store-still-counts": notTried,
   "work-for-a-dead-boot": rare,

@@ -1,0 +1,80 @@
+/** Whom a node dials: by the member list, by what it was told at first, and by who calls. */
+import test from "ava";
+import { LogTime, NodeId, StoreId } from "../../src/lib/types.ts";
+import type { MemberRecord } from "../../src/machine/commands.ts";
+import { Callers, callersKept, partingMs, peerAddresses } from "../../src/node/peer-list.ts";
+import type { Identity } from "../../src/node/stores/identity.ts";
+
+const n1 = NodeId("n1");
+const n2 = NodeId("n2");
+const n4 = NodeId("n4");
+
+const identity: Identity = {
+  format: 1,
+  cluster: "c",
+  generation: 1,
+  node: "n1",
+  incarnation: "i",
+  founders: [
+    { name: "n1", host: "h1", port: 1 },
+    { name: "n2", host: "h2", port: 2 },
+  ],
+};
+
+function member(node: NodeId, peerAddress: string, state: MemberRecord["state"]): MemberRecord {
+  return {
+    node,
+    incarnation: "i",
+    boot: "b",
+    store: StoreId(`s-${node}`),
+    peerAddress,
+    httpAddress: "",
+    slots: 1,
+    labels: [],
+    state,
+    since: LogTime(0),
+  };
+}
+
+test("who knows no members dials the founders, and whoever calls at the address that he gives", (t) => {
+  const callers = new Callers();
+  t.deepEqual([...peerAddresses(identity, new Map())], [[n2, { host: "h2", port: 2 }]]);
+  t.true(callers.called({ node: n4, address: "h4:4" }));
+  t.true(callers.called({ node: n2, address: "moved:22" }));
+  t.false(callers.called({ node: n2, address: "moved:22" }), "that is known");
+  t.false(callers.called({ node: n2, address: "nonsense" }));
+  t.false(callers.called({ node: NodeId("old") }), "an older version");
+  t.deepEqual(
+    [...peerAddresses(identity, new Map(), callers.addresses)],
+    [
+      [n2, { host: "moved", port: 22 }],
+      [n4, { host: "h4", port: 4 }],
+    ],
+  );
+});
+
+test("the member list has the last word, and callers in it are forgotten", (t) => {
+  const callers = new Callers();
+  callers.called({ node: n2, address: "lies:9" });
+  callers.called({ node: n4, address: "h4:4" });
+  const members = new Map([
+    [n2, member(n2, "listed:7", "down")],
+    [n4, member(n4, "h4:4", "left")],
+  ]);
+  const now = partingMs + 1;
+  t.deepEqual(
+    [...peerAddresses(identity, members, callers.addresses, now)],
+    [[n2, { host: "listed", port: 7 }]],
+  );
+  callers.forget(members.keys());
+  t.is(callers.addresses.size, 0);
+  t.false(peerAddresses(identity, new Map([[n1, member(n1, "h1:1", "up")]])).has(n1), "not itself");
+});
+
+test("callers are bounded", (t) => {
+  const callers = new Callers();
+  for (let i = 0; i < callersKept; i += 1)
+    t.true(callers.called({ node: NodeId(`x${i}`), address: "h:1" }));
+  t.false(callers.called({ node: n4, address: "h4:4" }));
+  t.is(callers.addresses.size, callersKept);
+});
