@@ -12,7 +12,7 @@ import type { Operation } from "../machine/commands.ts";
 import type { RoleView } from "../raft/types.ts";
 import type { Applier } from "./applier.ts";
 import { parseIndex, parseLeader, parseOutcome } from "./control.ts";
-import { abortable, pause } from "./deadline.ts";
+import { abortable, pause, sharedAbort } from "./deadline.ts";
 import type { LogClock } from "./log-clock.ts";
 import type { Observer } from "./metrics.ts";
 import type { Peers } from "./ports.ts";
@@ -54,7 +54,7 @@ export interface CoordinationPorts {
 export class Coordination {
   readonly #ports: CoordinationPorts;
   /** Aborted and replaced whenever the leader changes: what was asked of the old one is asked again. */
-  #leaderChange = new AbortController();
+  #leaderChange = sharedAbort();
   #leader: NodeId | undefined;
   #asking: Promise<NodeId | undefined> | undefined;
   #lastLeader: NodeId | undefined;
@@ -75,7 +75,7 @@ export class Coordination {
       this.#ports.observer.leaderChanged();
     }
     const changed = this.#leaderChange;
-    this.#leaderChange = new AbortController();
+    this.#leaderChange = sharedAbort();
     changed.abort();
   }
 

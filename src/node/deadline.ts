@@ -8,6 +8,13 @@ export interface Deadline extends AbortSignal, Disposable {
   renew(): void;
 }
 
+/** A controller to whose signal as much listens as is under way: one request may wait for many chunks. That is no leak. */
+export function sharedAbort(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
+}
+
 /** A signal that aborts with TIMED_OUT after `ms`, or with whatever `parent` aborts with. */
 export function deadline(
   runtime: Runtime,
@@ -15,9 +22,7 @@ export function deadline(
   ms: number,
   parent?: AbortSignal,
 ): Deadline {
-  const controller = new AbortController();
-  // One request may wait for many chunks at once, each of which listens: that is no leak.
-  setMaxListeners(0, controller.signal);
+  const controller = sharedAbort();
   const timer = runtime.after(ms, () =>
     controller.abort(new IDunnoError("TIMED_OUT", { what, afterMs: ms })),
   );

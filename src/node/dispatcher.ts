@@ -17,7 +17,7 @@ import { Predictor } from "../scheduler/prediction.ts";
 import { completionBytes } from "../scheduler/results.ts";
 import type { Completion } from "../scheduler/types.ts";
 import type { Coordination } from "./coordination.ts";
-import { pause } from "./deadline.ts";
+import { pause, sharedAbort } from "./deadline.ts";
 import { LeaderDuty } from "./leader-duty.ts";
 import type { Logger } from "./log.ts";
 import type { RaftDriver } from "./raft-driver.ts";
@@ -50,7 +50,7 @@ export class Dispatcher {
   readonly #ports: DispatcherPorts;
   readonly #duty: LeaderDuty;
   #predictor = new Predictor();
-  readonly #closing = new AbortController();
+  readonly #closing = sharedAbort();
   readonly #waiting: Waiting[] = [];
 
   constructor(ports: DispatcherPorts) {

@@ -13,7 +13,7 @@ import { hasEnded } from "../scheduler/rows.ts";
 import type { JobRecord } from "../scheduler/types.ts";
 import type { ChunkService } from "./chunk-service.ts";
 import type { Coordination } from "./coordination.ts";
-import { deadline, pause } from "./deadline.ts";
+import { deadline, pause, sharedAbort } from "./deadline.ts";
 import type { Files } from "./files.ts";
 import type { Inputs } from "./inputs.ts";
 import { LeaderDuty } from "./leader-duty.ts";
@@ -42,7 +42,7 @@ export interface FinisherPorts {
 export class Finisher {
   readonly #ports: FinisherPorts;
   readonly #duty: LeaderDuty;
-  readonly #closing = new AbortController();
+  readonly #closing = sharedAbort();
 
   constructor(ports: FinisherPorts) {
     this.#ports = ports;

@@ -12,7 +12,7 @@ import type { MemberRecord, RegisterMember } from "../machine/commands.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Raft } from "../raft/core.ts";
 import type { Coordination } from "./coordination.ts";
-import { deadline, pause } from "./deadline.ts";
+import { deadline, pause, sharedAbort } from "./deadline.ts";
 import type { Logger } from "./log.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 
@@ -40,7 +40,7 @@ export interface MembersPorts {
 
 export class Members {
   readonly #ports: MembersPorts;
-  readonly #closing = new AbortController();
+  readonly #closing = sharedAbort();
   /** Peers whose port refused, by the boot that died. */
   readonly #dead = new Map<NodeId, string | undefined>();
   /** The boot with which each peer is connected now. */

@@ -1,7 +1,7 @@
 /** Models are fetched and loaded when they are added, on every node, so that no job has to wait for them. */
 import type { Runtime } from "../lib/runtime.ts";
 import type { Machine } from "../machine/machine.ts";
-import { pause } from "./deadline.ts";
+import { pause, sharedAbort } from "./deadline.ts";
 import type { Logger } from "./log.ts";
 import type { LocalModels } from "./ports.ts";
 
@@ -17,7 +17,7 @@ export interface ModelPreloaderPorts {
 
 export class ModelPreloader {
   readonly #ports: ModelPreloaderPorts;
-  readonly #closing = new AbortController();
+  readonly #closing = sharedAbort();
   /** name@version of what was loaded. */
   readonly #loaded = new Set<string>();
   #running: Promise<void> = Promise.resolve();

@@ -11,7 +11,7 @@ import { decodeMessage } from "../net/raft-codec.ts";
 import type { RoleView } from "../raft/types.ts";
 import type { Completion } from "../scheduler/types.ts";
 import type { AssignRequest } from "./control.ts";
-import { deadline } from "./deadline.ts";
+import { deadline, sharedAbort } from "./deadline.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Finisher } from "./finisher.ts";
 import { Members } from "./members.ts";
@@ -41,7 +41,7 @@ export class Node {
   readonly #preloader: ModelPreloader;
   readonly #voters: Voters;
   readonly #requests: PeerRequests;
-  readonly #closing = new AbortController();
+  readonly #closing = sharedAbort();
   #members: Members | undefined;
   #leads = false;
   /** The member list when the peers were last set. */

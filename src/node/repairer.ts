@@ -12,7 +12,7 @@ import { type ChunkRecord, replicationFactor } from "../sdfs/catalog/types.ts";
 import type { ChunkService } from "./chunk-service.ts";
 import { parseIndex } from "./control.ts";
 import type { Coordination } from "./coordination.ts";
-import { deadline } from "./deadline.ts";
+import { deadline, sharedAbort } from "./deadline.ts";
 import { LeaderDuty } from "./leader-duty.ts";
 import type { Logger } from "./log.ts";
 import type { LogClock } from "./log-clock.ts";
@@ -53,7 +53,7 @@ export interface RepairerPorts {
 export class Repairer {
   readonly #ports: RepairerPorts;
   readonly #duty: LeaderDuty;
-  readonly #closing = new AbortController();
+  readonly #closing = sharedAbort();
   #timer: Timer | undefined;
   /** Lost stores of which the catalog says nothing any more; none of them ever gets a chunk again. */
   readonly #writtenOff = new Set<StoreId>();

@@ -7,7 +7,7 @@ import { completionBytes } from "../scheduler/results.ts";
 import type { Completion } from "../scheduler/types.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import type { NodeId } from "../lib/types.ts";
-import { pause } from "./deadline.ts";
+import { pause, sharedAbort } from "./deadline.ts";
 import type { Logger } from "./log.ts";
 
 /** Queries in one request, and their bytes, far below a frame's bound: the leader commits them together. */
@@ -33,11 +33,11 @@ export interface OutboxPorts {
 
 export class ResultsOutbox {
   readonly #ports: OutboxPorts;
-  readonly #closing = new AbortController();
+  readonly #closing = sharedAbort();
   #waiting: Completion[] = [];
   #running: Promise<void> = Promise.resolve();
   #busy = false;
-  #nudge = new AbortController();
+  #nudge = sharedAbort();
 
   constructor(ports: OutboxPorts) {
     this.#ports = ports;
@@ -51,7 +51,7 @@ export class ResultsOutbox {
   /** The leader changed: ask the new one at once. */
   onLeaderChange(): void {
     const before = this.#nudge;
-    this.#nudge = new AbortController();
+    this.#nudge = sharedAbort();
     before.abort();
   }
 

@@ -7,7 +7,6 @@
  *  W2 finished results are kept until a leader acknowledged them, or their job has ended;
  *  W3 results depend on the input, the model and its manifest only: errors come from a fixed table.
  */
-import { setMaxListeners } from "node:events";
 import { chunkBytes } from "../lib/content.ts";
 import { asIDunnoError, hasCode, IDunnoError } from "../lib/errors.ts";
 import type { AssignedQuery } from "../lib/outcome.ts";
@@ -20,7 +19,7 @@ import { hasEnded } from "../scheduler/rows.ts";
 import type { Completion, JobRecord, PackedOutput } from "../scheduler/types.ts";
 import type { Applier } from "./applier.ts";
 import type { ChunkService } from "./chunk-service.ts";
-import { pause } from "./deadline.ts";
+import { pause, sharedAbort } from "./deadline.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Logger } from "./log.ts";
 import type { Inference, LocalModels } from "./ports.ts";
@@ -61,7 +60,7 @@ export interface WorkerPorts {
 
 export class Worker {
   readonly #ports: WorkerPorts;
-  readonly #closing = new AbortController();
+  readonly #closing = sharedAbort();
   readonly #inHand = new Map<string, AssignedQuery>();
   readonly #queue: AssignedQuery[] = [];
   readonly #quarantine = new Quarantine();
@@ -69,8 +68,6 @@ export class Worker {
 
   constructor(ports: WorkerPorts) {
     this.#ports = ports;
-    // Every query in hand listens to it: that is no leak.
-    setMaxListeners(0, this.#closing.signal);
   }
 
   /** Takes queries pushed by a leader; what is known already, or meant for another boot, is dropped. */

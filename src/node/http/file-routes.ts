@@ -9,6 +9,7 @@ import type { Services } from "../services.ts";
 import type { App } from "./app.ts";
 import { beforeRead, Page, pageSize, requestKey, requestSignal } from "./request.ts";
 import { fileView, locateView } from "./views.ts";
+import { sharedAbort } from "../deadline.ts";
 
 type ByPath = { Params: { "*": string } };
 
@@ -42,7 +43,7 @@ export function fileRoutes(app: App, services: Services): void {
     await beforeRead(request, reply, services);
     const record = files.stat(request.params["*"], versionOf(request));
     const range = parseRange(request.headers.range, record.bytes);
-    const gone = new AbortController();
+    const gone = sharedAbort();
     reply.raw.once("close", () => gone.abort(new IDunnoError("CLOSED", { what: "the reader" })));
     if (range !== undefined)
       void reply

@@ -12,6 +12,7 @@ import { submitJob } from "../submission.ts";
 import type { App } from "./app.ts";
 import { beforeRead, requestKey, requestSignal } from "./request.ts";
 import { jobView } from "./views.ts";
+import { sharedAbort } from "../deadline.ts";
 
 type ById = { Params: { id: string } };
 
@@ -67,7 +68,7 @@ export function jobRoutes(app: App, services: Services): void {
       await beforeRead(request, reply, services);
       const job = findJob(services, request.params.id);
       const { follow } = request.query;
-      const gone = new AbortController();
+      const gone = sharedAbort();
       reply.raw.once("close", () => gone.abort(new IDunnoError("CLOSED", { what: "the reader" })));
       const lines = streamResults(
         job.id,

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { apiLimits } from "../../lib/api/routes.ts";
 import { IDunnoError } from "../../lib/errors.ts";
 import { Type } from "../../lib/schema.ts";
-import { deadline, type Deadline } from "../deadline.ts";
+import { deadline, type Deadline, sharedAbort } from "../deadline.ts";
 import type { Services } from "../services.ts";
 import { systemRuntime } from "../system-runtime.ts";
 
@@ -33,7 +33,7 @@ export function requestSignal(request: FastifyRequest, reply: FastifyReply): Dea
     Number.isFinite(asked) && asked > 0 ? Math.min(asked, timeoutMaxMs) : apiLimits.timeoutMs;
   // Answered a little before the client gives up, so that it learns what was in the way.
   const ms = wanted - Math.max(wanted * leadShare, Math.min(leadMs, wanted / 2));
-  const gone = new AbortController();
+  const gone = sharedAbort();
   const signal = deadline(
     systemRuntime,
     `${request.method} ${request.routeOptions.url ?? request.url}`,
