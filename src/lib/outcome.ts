@@ -20,6 +20,7 @@ export type OutcomeValue =
         readonly copies: number;
       }[];
     }
+  | { readonly kind: "dropped"; readonly hashes: readonly string[] }
   | { readonly kind: "assigned"; readonly assigned: readonly AssignedQuery[] };
 
 /** A query as handed out: what the leader pushes to the worker. */

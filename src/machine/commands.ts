@@ -63,9 +63,51 @@ export interface CommitFiles {
   readonly files: readonly FileUpload[];
 }
 
+/** Takes a file with all its versions out of the listing. */
 export interface RemoveFile {
   readonly kind: "remove-file";
   readonly path: string;
+  /** It cannot be restored. */
+  readonly purge?: true | undefined;
+}
+
+/** Makes a removed file readable again, while its versions last. */
+export interface RestoreFile {
+  readonly kind: "restore-file";
+  readonly path: string;
+}
+
+/** Forgets removed versions that nobody can need any more (sdfs/catalog/collection.ts). At most 200. */
+export interface CollectVersions {
+  readonly kind: "collect-versions";
+  readonly ids: readonly string[];
+}
+
+/** Forgets chunks that no version names. At most 500. */
+export interface CollectChunks {
+  readonly kind: "collect-chunks";
+  readonly chunks: readonly string[];
+}
+
+/** A node wants to delete chunks from its store; answered with those that it is to delete. At most 500. */
+export interface DropChunks {
+  readonly kind: "drop-chunks";
+  readonly store: StoreId;
+  readonly chunks: readonly string[];
+}
+
+/** Forgets drops up to a log index: older acknowledgements are void then, whatever they are about. At most 500. */
+export interface ForgetDrops {
+  readonly kind: "forget-drops";
+  readonly floor: number;
+  readonly drops: readonly { readonly store: StoreId; readonly hash: string }[];
+}
+
+/** A store has these chunks beyond the copies that are wanted. At most 500. */
+export interface ReleaseChunks {
+  readonly kind: "release-chunks";
+  readonly store: StoreId;
+  readonly chunks: readonly string[];
 }
 
 /** Repair made these chunks durable on a store. */
@@ -102,6 +144,12 @@ export type Operation =
   | PruneResults
   | CommitFiles
   | RemoveFile
+  | RestoreFile
+  | CollectVersions
+  | CollectChunks
+  | DropChunks
+  | ForgetDrops
+  | ReleaseChunks
   | PlaceChunks
   | LoseChunks
   | SetSetting;

@@ -17,13 +17,12 @@ import {
 import type { FinishJob, SubmitJob } from "../scheduler/types.ts";
 import { applyWork } from "../scheduler/work.ts";
 import { commitFiles } from "../sdfs/catalog/commit.ts";
-import { removeFile } from "../sdfs/catalog/removal.ts";
-import { loseChunks, placeChunks } from "../sdfs/catalog/replicas.ts";
 import { versionId, versions } from "../sdfs/catalog/rows.ts";
 import { orderedOperation } from "./codec.ts";
 import type { AddModel, Operation } from "./commands.ts";
 import { setSetting } from "./settings.ts";
-import { markMember, registerMember, removeMember, requiredCopies } from "./members.ts";
+import { commitContext, performOnFiles } from "./perform-on-files.ts";
+import { markMember, registerMember, removeMember } from "./members.ts";
 import { mayWork, members, meta, models } from "./tables.ts";
 
 /** Models: each is in every node's memory with its labels. */
@@ -54,32 +53,11 @@ export function perform(rows: Rows, operation: Operation, stamp: Stamp): Outcome
       return finish(rows, operation, stamp);
     case "prune-results":
       return pruneResults(rows, operation);
-    case "commit-files":
-      return commitFiles(rows, operation.files, {
-        ...stamp,
-        requiredCopies: requiredCopies(rows, stamp.now),
-      });
-    case "remove-file":
-      return removeFile(rows, operation.path, stamp);
-    case "place-chunks":
-      return placeChunks(rows, operation.store, operation.chunks);
-    case "lose-chunks":
-      return loseChunks(rows, operation.store, operation.chunks);
     case "set-setting":
       return setSetting(rows, operation);
     default:
-      return unknownKind(operation);
+      return performOnFiles(rows, operation, stamp);
   }
-}
-
-/** A newer node's command: the feature level should have kept it out of the log. */
-function unknownKind(operation: never): Outcome {
-  const { kind } = operation as { readonly kind: unknown };
-  return refuse("INVALID", {
-    what: `a command of kind ${String(kind)}`,
-    why: "this version does not know it",
-    remedy: "upgrade every node first",
-  });
 }
 
 function addModel(rows: Rows, command: AddModel, { now }: Stamp): Outcome {
@@ -122,10 +100,7 @@ function submit(rows: Rows, command: SubmitJob, stamp: Stamp): Outcome {
 function finish(rows: Rows, { job, results }: FinishJob, stamp: Stamp): Outcome {
   const wrong = checkFinish(rows, job);
   if (wrong !== undefined) return wrong;
-  const committed = commitFiles(rows, [results], {
-    ...stamp,
-    requiredCopies: requiredCopies(rows, stamp.now),
-  });
+  const committed = commitFiles(rows, [results], commitContext(rows, stamp));
   if (committed.kind === "refused" || committed.value.kind !== "files") return committed;
   const [file] = committed.value.files;
   assert(file !== undefined, "the commit of a file names its version");

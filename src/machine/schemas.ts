@@ -17,6 +17,8 @@ const Hash = Type.String({ pattern: "^[0-9a-f]{64}$" });
 /** host:port; the longest host name has 253 characters. */
 const Address = Type.String({ maxLength: 262 });
 const Path = Type.String();
+/** Of a removed version: log index and number. */
+const RemovedId = Type.String({ pattern: "^[0-9]{12}/[0-9]{4}$" });
 /** Becomes part of a key; which names there are, apply says. */
 const Setting = Type.String({ pattern: "^[a-z][a-z0-9._-]{0,64}$" });
 
@@ -86,7 +88,16 @@ export const operationSchemas: { readonly [K in Operation["kind"]]: TSchema } = 
   "finish-job": operation("finish-job", { job: Job, results: Upload }),
   "prune-results": operation("prune-results", { job: Job }),
   "commit-files": operation("commit-files", { files: Type.Array(Upload) }),
-  "remove-file": operation("remove-file", { path: Path }),
+  "remove-file": operation("remove-file", { path: Path, purge: Type.Optional(Type.Literal(true)) }),
+  "restore-file": operation("restore-file", { path: Path }),
+  "collect-versions": operation("collect-versions", { ids: Type.Array(RemovedId) }),
+  "collect-chunks": operation("collect-chunks", { chunks: Type.Array(Hash) }),
+  "drop-chunks": operation("drop-chunks", { store: Id, chunks: Type.Array(Hash) }),
+  "forget-drops": operation("forget-drops", {
+    floor: Count,
+    drops: Type.Array(Type.Object({ store: Id, hash: Hash }, closed)),
+  }),
+  "release-chunks": operation("release-chunks", { store: Id, chunks: Type.Array(Hash) }),
   "place-chunks": operation("place-chunks", {
     store: Id,
     chunks: Type.Array(Type.Object({ hash: Hash, index: Count }, closed)),

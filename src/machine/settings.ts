@@ -22,6 +22,9 @@ interface Known {
 /** Voters at most: 7 survive any 3 losses at once, which is one less than the copies of a chunk (design section 9). */
 const votersMax = 7;
 
+/** A year. */
+const undeleteMaxS = 31_536_000;
+
 const known = {
   /** How many members vote while there are enough. */
   voters: {
@@ -29,6 +32,14 @@ const known = {
     wrong: (value) => {
       const fits = /^[0-9]$/.test(value) && Number(value) >= 1 && Number(value) <= votersMax;
       return fits ? undefined : `a whole number from 1 to ${votersMax}`;
+    },
+  },
+  /** For how many seconds a removed file can be restored. What it takes up is free only afterwards. */
+  "sdfs-undelete-s": {
+    unset: "3600",
+    wrong: (value) => {
+      const fits = /^[0-9]{1,8}$/.test(value) && Number(value) <= undeleteMaxS;
+      return fits ? undefined : `a whole number of seconds, at most ${undeleteMaxS}`;
     },
   },
 } as const satisfies Readonly<Record<string, Known>>;
@@ -54,6 +65,12 @@ export function settingOf(
   name: string,
 ): string | undefined {
   return rows.get(name)?.value ?? (isKnownSetting(name) ? known[name].unset : undefined);
+}
+
+/** For how long a removed file can be restored, in ms of log time. */
+export function restorableMs(rows: Rows): number {
+  const value = settings.get(rows, "sdfs-undelete-s")?.value ?? known["sdfs-undelete-s"].unset;
+  return Number(value) * 1_000;
 }
 
 /** Sets, or takes back to what it is by itself when there is no value. */

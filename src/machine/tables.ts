@@ -21,6 +21,8 @@ export const meta = {
   keyFloor: "keyFloor",
   /** Catalog index up to which removed versions may have been collected. */
   collectionFloor: "collectionFloor",
+  /** Log index up to which drops of chunks may have been forgotten. */
+  dropFloor: "dropFloor",
   /** How many settings have a row. */
   settings: "settings",
 } as const;

@@ -56,6 +56,14 @@ export function hasEnded(status: JobProgress["status"]): boolean {
   return status.kind !== "running" && status.kind !== "paused";
 }
 
+/** What submissions fixed of the jobs that have not ended. */
+export function unfinishedJobs(rows: Rows): JobFixed[] {
+  return progresses.list(rows).flatMap(([id, { status }]) => {
+    const fixed = hasEnded(status) ? undefined : jobs.get(rows, id);
+    return fixed === undefined ? [] : [fixed];
+  });
+}
+
 /**
  * The virtual time of fair sharing, where a job that starts or resumes begins: the least progress of those that run and
  * have inputs left to hand out. One that only waits for its last results competes for nothing and may be far behind.

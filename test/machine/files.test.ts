@@ -127,15 +127,16 @@ test("an acknowledgement from before a drop is void (C4)", (t) => {
   t.is(codeOf(replica.apply(upload("x", [chunk(7, [1], 19)])).outcome), "STALE_CATALOG");
   t.is(codeOf(replica.apply(upload("x", [chunk(7, [1], 20)])).outcome), "ok");
   replica.must({ kind: "lose-chunks", store: StoreId("store1"), chunks: [hashOf(7)] });
+  const lost = replica.index;
   const place = (index: number) =>
     replica.must({
       kind: "place-chunks",
       store: StoreId("store1"),
       chunks: [{ hash: hashOf(7), index }],
     });
-  place(19);
+  place(lost - 1);
   t.deepEqual(chunkRow(replica, 7).stores, []);
-  place(20);
+  place(lost);
   t.deepEqual(chunkRow(replica, 7).stores, ["store1"] as never);
 });
 

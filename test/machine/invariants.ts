@@ -1,6 +1,7 @@
 /** The numbered invariants of work.ts (S), commit.ts (C) and machine.ts (M), checked against the rows of a replica. */
 import { deepStrictEqual, ok } from "node:assert/strict";
-import type { MemberRecord } from "../../src/machine/commands.ts";
+import type { Pin } from "../../src/lib/content.ts";
+import type { MemberRecord, ModelRecord } from "../../src/machine/commands.ts";
 import type { JobFixed, JobProgress, QueryRecord, ResultRow } from "../../src/scheduler/types.ts";
 import type {
   ChunkRecord,
@@ -19,7 +20,11 @@ export interface ReplicaRows {
 
 export function checkInvariants(replica: ReplicaRows): void {
   const members = rowsOf<MemberRecord>(replica, "member");
-  for (const [, job] of rowsOf<JobFixed>(replica, "job")) checkJob(replica, job, members);
+  for (const [, job] of rowsOf<JobFixed>(replica, "job")) {
+    checkJob(replica, job, members);
+    checkPins(replica, job);
+  }
+  for (const [, { file }] of rowsOf<ModelRecord>(replica, "model")) checkPin(replica, file);
   checkChunks(replica);
   checkFiles(replica);
   const active = rowsOf<StoreRecord>(replica, "store").filter(([, s]) => s.state === "active");
@@ -78,6 +83,18 @@ function checkJob(
   }
 }
 
+/** G1: what an unfinished job or a model pins is there. */
+function checkPins(replica: ReplicaRows, { id, model, manifest }: JobFixed): void {
+  const { status } = replica.row(`progress/${id}`) as JobProgress;
+  if (status.kind !== "running" && status.kind !== "paused") return;
+  checkPin(replica, model.file);
+  checkPin(replica, manifest);
+}
+
+function checkPin(replica: ReplicaRows, { path, chunks }: Pin): void {
+  for (const { hash } of chunks) ok(replica.row(`chunk/${hash}`), `G1 ${path} is pinned`);
+}
+
 function checkChunks(replica: ReplicaRows): void {
   const held = new Set(rowsOf<number>(replica, "held").map(([key, n]) => `${key} ${n}`));
   const listed = rowsOf<ChunkRecord>(replica, "chunk").flatMap(([, c]) =>
@@ -90,6 +107,11 @@ function checkChunks(replica: ReplicaRows): void {
     .filter((c) => c.references > 0 && c.stores.length < replicationFactor)
     .map((c) => `lacking/${c.hash} ${c.stores.length}`);
   deepStrictEqual(new Set(lacking), new Set(wanting), "repair finds what wants copies");
+  const garbage = rowsOf<number>(replica, "garbage").map(([key, n]) => `${key} ${n}`);
+  const unwanted = rowsOf<ChunkRecord>(replica, "chunk")
+    .filter(([, { references }]) => references === 0)
+    .map(([, { hash, bytes }]) => `garbage/${hash} ${bytes}`);
+  deepStrictEqual(new Set(garbage), new Set(unwanted), "collection finds what nobody names");
   const references = new Map<string, number>();
   const named = [
     ...rowsOf<VersionRecord>(replica, "version"),
@@ -98,6 +120,10 @@ function checkChunks(replica: ReplicaRows): void {
   for (const [, { chunks }] of named)
     for (const hash of new Set(chunks.map((c) => c.hash)))
       references.set(hash, (references.get(hash) ?? 0) + 1);
+  const known = new Set(
+    rowsOf<ChunkRecord>(replica, "chunk").map(([, { hash }]) => hash as string),
+  );
+  for (const hash of references.keys()) ok(known.has(hash), "G2 what is named is known");
   for (const [, chunk] of rowsOf<ChunkRecord>(replica, "chunk")) {
     deepStrictEqual(chunk.references, references.get(chunk.hash) ?? 0, "C2");
     deepStrictEqual(chunk.stores, [...new Set(chunk.stores)].toSorted(), "stores ascend");

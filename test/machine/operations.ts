@@ -96,7 +96,24 @@ export const operations: {
   "finish-job": fc.record({ kind: kind("finish-job"), job, results: upload }),
   "prune-results": fc.record({ kind: kind("prune-results"), job }),
   "commit-files": fc.record({ kind: kind("commit-files"), files: few(upload) }),
-  "remove-file": fc.record({ kind: kind("remove-file"), path: text }),
+  "remove-file": fc.record({
+    kind: kind("remove-file"),
+    path: text,
+    purge: optional(fc.constant(true as const)),
+  }),
+  "restore-file": fc.record({ kind: kind("restore-file"), path: text }),
+  "collect-versions": fc.record({
+    kind: kind("collect-versions"),
+    ids: few(fc.stringMatching(/^[0-9]{12}\/[0-9]{4}$/)),
+  }),
+  "collect-chunks": fc.record({ kind: kind("collect-chunks"), chunks: few(hash) }),
+  "drop-chunks": fc.record({ kind: kind("drop-chunks"), store, chunks: few(hash) }),
+  "forget-drops": fc.record({
+    kind: kind("forget-drops"),
+    floor: count,
+    drops: few(fc.record({ store, hash })),
+  }),
+  "release-chunks": fc.record({ kind: kind("release-chunks"), store, chunks: few(hash) }),
   "place-chunks": fc.record({
     kind: kind("place-chunks"),
     store,

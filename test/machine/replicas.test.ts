@@ -115,11 +115,38 @@ function fileOperation(replica: Replica, [kind, a, b, c, d]: Step): Operation {
   const path = pick(["x", "y", "inputs"], a) ?? "x";
   const chunks = [10 + (b % 4), 10 + (c % 4)].slice(d % 3 === 0 ? 1 : 0);
   const store = StoreId(`store${1 + (a % 4)}`);
-  switch (kind % 5) {
+  const hashes = chunks.map(hashOf);
+  switch (kind % 9) {
     case 0:
-      return { kind: "remove-file", path };
+      return d % 3 === 0
+        ? { kind: "remove-file", path, purge: true }
+        : { kind: "remove-file", path };
     case 1:
-      return { kind: "lose-chunks", store, chunks: chunks.map(hashOf) };
+      return {
+        kind: pick(["lose-chunks", "release-chunks"] as const, d) ?? "lose-chunks",
+        store,
+        chunks: hashes,
+      };
+    case 3:
+      return { kind: "restore-file", path };
+    case 4:
+      return {
+        kind: "collect-versions",
+        ids: rowsOf(replica, "removed")
+          .map((key) => key.slice("removed/".length))
+          .slice(0, 1 + (b % 5)),
+      };
+    case 5:
+      return {
+        kind: "collect-chunks",
+        chunks: rowsOf(replica, "garbage").map((key) => key.slice("garbage/".length)),
+      };
+    case 6: {
+      if (c % 4 > 0) return { kind: "drop-chunks", store, chunks: hashes };
+      const dropped = rowsOf(replica, "dropped").map((key) => key.split("/"));
+      const drops = dropped.map(([, of = "", hash = ""]) => ({ store: StoreId(of), hash }));
+      return { kind: "forget-drops", floor: Math.max(0, replica.index - b), drops };
+    }
     case 2: {
       const placed = chunks.map((n) => ({ hash: hashOf(n), index: replica.index }));
       return { kind: "place-chunks", store, chunks: placed };
@@ -129,6 +156,10 @@ function fileOperation(replica: Replica, [kind, a, b, c, d]: Step): Operation {
       return upload(path, list, c % 6 === 0 ? b % 4 : undefined);
     }
   }
+}
+
+function rowsOf(replica: Replica, table: string): string[] {
+  return [...replica.rows.keys()].filter((key) => key.startsWith(`${table}/`)).toSorted();
 }
 
 /** What a step does to a cluster in this state: mostly something that makes sense. */
@@ -198,6 +229,8 @@ test("and histories get somewhere: each kind of command succeeds in some (fixed 
   const kinds = new Set<string>();
   t.false(fc.check(agreement(kinds), { seed: 1, numRuns: 25 }).failed);
   const wanted = ["work", "finish-job", "commit-files", "steer-job", "prune-results", "set-job"];
+  const collecting = ["collect-versions", "collect-chunks", "drop-chunks", "forget-drops"];
+  wanted.push(...collecting, "release-chunks", "restore-file");
   for (const kind of [...wanted, "remove-file", "place-chunks", "lose-chunks", "add-model"])
     t.true(kinds.has(`${kind} ok`), `${kind} never succeeded`);
 });

@@ -14,9 +14,9 @@ import { type ChunkHash, FileVersion, StoreId } from "../../lib/types.ts";
 import { checkPath } from "./paths.ts";
 import { removeVersion } from "./removal.ts";
 import {
+  acknowledgedFrom,
   chunks,
   files,
-  lastDrop,
   stores,
   versionId,
   versions,
@@ -33,6 +33,8 @@ export const chunksPerCommit = 16_384;
 /** What a commit rests on besides the catalog: how many copies the members of this moment require. */
 export interface CommitContext extends Stamp {
   readonly requiredCopies: number;
+  /** Log index up to which drops may have been forgotten: acknowledgements from before it are void. */
+  readonly dropFloor: number;
 }
 
 /** Commits the uploads in order; a later one sees the earlier ones. Refused as a whole when one is. */
@@ -52,7 +54,8 @@ export function commitFiles(
     return refuse("TOO_LARGE", { what: "the list of chunks", size, limit: chunksPerCommit });
   const committed: { path: string; version: number; copies: number }[] = [];
   for (const [n, upload] of uploads.entries()) {
-    const wrong = checkShape(upload) ?? checkVersion(rows, upload) ?? checkReplicas(rows, upload);
+    const wrong =
+      checkShape(upload) ?? checkVersion(rows, upload) ?? checkReplicas(rows, upload, context);
     if (wrong !== undefined) return wrong;
     const copies = copiesOf(rows, upload, context.requiredCopies);
     if (copies < context.requiredCopies)
@@ -92,10 +95,14 @@ function checkVersion(rows: Rows, { path, ifVersion }: FileUpload): Outcome | un
 }
 
 /** C4: an acknowledgement from before a drop is void. */
-function checkReplicas(rows: Rows, { chunks: list }: FileUpload): Outcome | undefined {
+function checkReplicas(
+  rows: Rows,
+  { chunks: list }: FileUpload,
+  { dropFloor }: CommitContext,
+): Outcome | undefined {
   for (const { hash, replicas } of list)
     for (const { store, index } of replicas) {
-      const floor = lastDrop(rows, StoreId(store), hash);
+      const floor = acknowledgedFrom(rows, { store: StoreId(store), hash, floor: dropFloor });
       if (floor > index) return refuse("STALE_CATALOG", { index, floor });
     }
   return undefined;

@@ -5,6 +5,7 @@ import {
   type ChunkRecord,
   type DroppedRecord,
   type FileRecord,
+  type GarbageRecord,
   type HeldRecord,
   type LackingRecord,
   type RemovedRecord,
@@ -27,6 +28,8 @@ export const removed = new Table<RemovedRecord>("removed");
 export const dropped = new Table<DroppedRecord>("dropped");
 /** Cold; chunks that want more copies, for repair to find: hash → copies recorded. */
 export const lacking = new Table<LackingRecord>("lacking");
+/** Cold; chunks that no version names, for collection to find. */
+export const garbage = new Table<GarbageRecord>("garbage");
 /** Hot. */
 export const stores = new Table<StoreRecord>("store");
 
@@ -45,7 +48,12 @@ export function removedId(index: number, n: number): string {
   return `${padded(index, 12)}/${padded(n, 4)}`;
 }
 
-/** Writes a chunk's row, and keeps the list of those that want more copies in step with it. */
+/** Log index of the removal in the id of a removed row; undefined when it is no such id. */
+export function removalIndex(id: string): number | undefined {
+  return /^[0-9]{12}\/[0-9]{4}$/.test(id) ? Number(id.slice(0, 12)) : undefined;
+}
+
+/** Writes a chunk's row, and keeps the lists of those that want more copies, or that nobody wants, in step with it. */
 export function writeChunk(rows: Rows, before: ChunkRecord | undefined, after: ChunkRecord): void {
   chunks.put(rows, after.hash, after);
   if (wantsCopies(after)) {
@@ -56,6 +64,16 @@ export function writeChunk(rows: Rows, before: ChunkRecord | undefined, after: C
     )
       lacking.put(rows, after.hash, after.stores.length);
   } else if (before !== undefined && wantsCopies(before)) lacking.delete(rows, after.hash);
+  const wasGarbage = before?.references === 0;
+  if (after.references === 0 && !wasGarbage) garbage.put(rows, after.hash, after.bytes);
+  else if (after.references > 0 && wasGarbage) garbage.delete(rows, after.hash);
+}
+
+/** Forgets a chunk that no version names, and who holds it. */
+export function forgetChunk(rows: Rows, { hash, stores: on }: ChunkRecord): void {
+  for (const store of on) held.delete(rows, heldId(store, hash));
+  chunks.delete(rows, hash);
+  garbage.delete(rows, hash);
 }
 
 function wantsCopies({ stores: on, references }: ChunkRecord): boolean {
@@ -78,7 +96,18 @@ export function removeFromStore(rows: Rows, store: StoreId, hash: ChunkHash): vo
   held.delete(rows, heldId(store, hash));
 }
 
-/** Log index of the last drop of a chunk from a store, 0 if none: acknowledgements of an earlier index are void. */
-export function lastDrop(rows: Rows, store: StoreId, hash: ChunkHash): number {
-  return dropped.get(rows, heldId(store, hash)) ?? 0;
+/**
+ * Log index from which on acknowledgements of a store for a chunk hold: earlier ones are void, since the chunk was
+ * taken off that store later, or may have been.
+ * @param floor index up to which drops may have been forgotten
+ */
+export function acknowledgedFrom(
+  rows: Rows,
+  {
+    store,
+    hash,
+    floor,
+  }: { readonly store: StoreId; readonly hash: ChunkHash; readonly floor: number },
+): number {
+  return Math.max(floor, dropped.get(rows, heldId(store, hash)) ?? 0);
 }

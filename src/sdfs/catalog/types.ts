@@ -8,6 +8,8 @@ import type { ChunkHash, FileVersion, LogTime, StoreId } from "../../lib/types.t
 export const replicationFactor = 4;
 /** Versions of a path that stay readable by default. */
 export const versionsKept = 5;
+/** Versions of a path that can be readable at most: each is in the file's row. */
+export const versionsLimit = 100;
 /** A node down for less than this still counts as required for a put, in milliseconds of log time. */
 export const recentlyDownMs = 30_000;
 
@@ -21,6 +23,8 @@ export interface FileRecord {
   /** Size of the newest readable version, for listings. */
   readonly bytes: number;
   readonly modifiedAt: LogTime;
+  /** Log index of the removal whose versions can be restored while their `removed` rows last; absent when it is readable. */
+  readonly removal?: number;
 }
 
 /** `version/<path>@<version, 10 digits>` */
@@ -52,11 +56,25 @@ export type HeldRecord = number;
 /** `lacking/<hash>` → copies recorded, fewer than {@link replicationFactor}: damage, a lost chunk, or a small cluster. */
 export type LackingRecord = number;
 
-/** `removed/<log index, 12 digits>/<n, 4 digits>`: a version taken from the listing, kept until collection may have it. */
+/**
+ * `removed/<log index, 12 digits>/<n, 4 digits>`: a version taken from the listing, kept until collection may have it
+ * (collection.ts).
+ */
 export interface RemovedRecord {
   readonly path: string;
   readonly version: FileVersion;
   readonly chunks: readonly { readonly hash: ChunkHash; readonly bytes: number }[];
+  /** What makes it readable again; absent where nobody can ask for that: it was outnumbered, or purged. */
+  readonly restore?: RestoreRecord;
+}
+
+export interface RestoreRecord {
+  /** Log time of the removal. */
+  readonly removedAt: LogTime;
+  /** As in {@link VersionRecord}. */
+  readonly committedAt: LogTime;
+  readonly index: number;
+  readonly copies: number;
 }
 
 /** `store/<id>`: a chunk folder. Hot. A new id in a node's registration makes the old store `lost`. */
@@ -66,5 +84,11 @@ export interface StoreRecord {
   readonly state: "active" | "lost";
 }
 
-/** `dropped/<store>/<hash>` → log index of the last drop of this chunk from this store. An acknowledgement before it is void. */
+/**
+ * `dropped/<store>/<hash>` → log index at which this chunk was last taken off this store, by a drop or by damage. An
+ * acknowledgement before it is void.
+ */
 export type DroppedRecord = number;
+
+/** `garbage/<hash>` → bytes: a chunk that no version names, for collection to find. */
+export type GarbageRecord = number;

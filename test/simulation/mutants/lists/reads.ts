@@ -110,6 +110,7 @@ const snapshots = mutants({ file: "src/raft/snapshot.ts", world: "group" }, [
   },
   {
     name: "old-snapshot-installed",
+    seeds: 3_000,
     bug: "R11: a snapshot that comes late takes the state back",
     find: 'if (snapshot.index <= state.commitIndex || role.kind === "leader") return;',
     replace: 'if (role.kind === "leader") return;',

@@ -1,0 +1,139 @@
+/**
+ * The operations of the file catalog, and what it has to know of the rest of the state: how many copies the members of
+ * the moment require, and what jobs and models still need.
+ */
+import type { Pin } from "../lib/content.ts";
+import { type Outcome, done, refuse } from "../lib/outcome.ts";
+import type { Rows, Stamp } from "../lib/rows.ts";
+import type { ChunkHash, StoreId } from "../lib/types.ts";
+import { unfinishedJobs } from "../scheduler/rows.ts";
+import {
+  collectChunks,
+  collectVersions,
+  dropChunks,
+  forgetDrops,
+  versionsPerCollect,
+} from "../sdfs/catalog/collection.ts";
+import { type CommitContext, commitFiles } from "../sdfs/catalog/commit.ts";
+import { removeFile, restoreFile } from "../sdfs/catalog/removal.ts";
+import { loseChunks, placeChunks, releaseChunks } from "../sdfs/catalog/replicas.ts";
+import { stores } from "../sdfs/catalog/rows.ts";
+import type { CollectVersions, ForgetDrops, Operation } from "./commands.ts";
+import { requiredCopies } from "./members.ts";
+import { restorableMs } from "./settings.ts";
+import { members, meta, models, takesMore } from "./tables.ts";
+
+type FileOperation = Extract<
+  Operation,
+  {
+    kind:
+      | "commit-files"
+      | "remove-file"
+      | "restore-file"
+      | "place-chunks"
+      | "lose-chunks"
+      | "release-chunks"
+      | "collect-versions"
+      | "collect-chunks"
+      | "drop-chunks"
+      | "forget-drops";
+  }
+>;
+
+export function performOnFiles(rows: Rows, operation: FileOperation, stamp: Stamp): Outcome {
+  switch (operation.kind) {
+    case "commit-files":
+      return commitFiles(rows, operation.files, commitContext(rows, stamp));
+    case "remove-file":
+      return removeFile(rows, { path: operation.path, purge: operation.purge === true }, stamp);
+    case "restore-file":
+      return restoreFile(rows, operation.path, stamp);
+    case "place-chunks":
+      return placeChunks(rows, operation, { dropFloor: dropFloor(rows) });
+    case "lose-chunks":
+      return loseChunks(rows, operation, stamp);
+    case "release-chunks":
+      return releaseChunks(rows, operation, (store) => upNodeOf(rows, store));
+    case "collect-versions":
+      return collect(rows, operation, stamp);
+    case "collect-chunks":
+      return collectChunks(rows, operation.chunks);
+    case "drop-chunks":
+      return dropChunks(rows, operation, stamp);
+    case "forget-drops":
+      return forget(rows, operation, stamp);
+    default:
+      return unknownKind(operation);
+  }
+}
+
+/** A newer node's command: the feature level should have kept it out of the log. */
+function unknownKind(operation: never): Outcome {
+  const { kind } = operation as { readonly kind: unknown };
+  return refuse("INVALID", {
+    what: `a command of kind ${String(kind)}`,
+    why: "this version does not know it",
+    remedy: "upgrade every node first",
+  });
+}
+
+export function commitContext(rows: Rows, stamp: Stamp): CommitContext {
+  return {
+    ...stamp,
+    requiredCopies: requiredCopies(rows, stamp.now),
+    dropFloor: dropFloor(rows),
+  };
+}
+
+function dropFloor(rows: Rows): number {
+  return meta.table.get(rows, meta.dropFloor) ?? 0;
+}
+
+/** The node of a store on which copies count now. */
+function upNodeOf(rows: Rows, store: StoreId): string | undefined {
+  const record = stores.get(rows, store);
+  const member = record === undefined ? undefined : members.get(rows, record.node);
+  return record?.state === "active" && member !== undefined && takesMore(member)
+    ? record.node
+    : undefined;
+}
+
+function collect(rows: Rows, { ids }: CollectVersions, stamp: Stamp): Outcome {
+  if (ids.length > versionsPerCollect)
+    return refuse("TOO_LARGE", {
+      what: "the list of versions",
+      size: ids.length,
+      limit: versionsPerCollect,
+    });
+  const jobs = unfinishedJobs(rows);
+  const pins: Pin[] = models.list(rows).map(([, { file }]) => file);
+  for (const { model, manifest } of jobs) pins.push(model.file, manifest);
+  const floor = collectVersions(rows, ids, {
+    ...stamp,
+    restorableMs: restorableMs(rows),
+    oldestResolution: jobs.reduce((least, job) => Math.min(least, job.catalogIndex), Infinity),
+    pinned: (hashes) => among(hashes, pins),
+  });
+  const before = meta.table.get(rows, meta.collectionFloor) ?? 0;
+  if (floor > before) meta.table.put(rows, meta.collectionFloor, floor);
+  return done;
+}
+
+function among(hashes: ReadonlySet<ChunkHash>, pins: readonly Pin[]): ReadonlySet<ChunkHash> {
+  const found = new Set<ChunkHash>();
+  for (const { chunks } of pins)
+    for (const { hash } of chunks) if (hashes.has(hash)) found.add(hash);
+  return found;
+}
+
+function forget(rows: Rows, { drops, floor }: ForgetDrops, { index }: Stamp): Outcome {
+  if (floor >= index)
+    return refuse("INVALID", {
+      what: "the floor of drops",
+      why: `${floor} lies ahead of the log`,
+      remedy: "nothing was changed",
+    });
+  const outcome = forgetDrops(rows, drops, floor);
+  if (outcome.kind === "ok" && floor > dropFloor(rows)) meta.table.put(rows, meta.dropFloor, floor);
+  return outcome;
+}
