@@ -97,6 +97,7 @@ async function applyLog(directory: string, entries: number, log: Logger): Promis
     runtime: systemRuntime,
     log,
     entries: (from, maxBytes) => logStore.read(from, last, maxBytes),
+    onMutations: () => undefined,
     onFatal: fatal,
   });
   const applyStartMs = performance.now();

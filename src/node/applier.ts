@@ -7,7 +7,7 @@ import type { Outcome } from "../lib/outcome.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { assert, LogIndex, type Term } from "../lib/types.ts";
 import { decodeCommand } from "../machine/codec.ts";
-import type { Machine } from "../machine/machine.ts";
+import type { Machine, Mutation } from "../machine/machine.ts";
 import type { Entry } from "../raft/types.ts";
 import { nextTurn } from "./deadline.ts";
 import type { Logger } from "./log.ts";
@@ -28,6 +28,8 @@ export interface ApplierPorts {
   readonly log: Logger;
   /** Committed entries from an index on. */
   readonly entries: (from: LogIndex, maxBytes: number) => readonly Entry[];
+  /** What a command changed, in the moment in which it did. */
+  readonly onMutations: (mutations: readonly Mutation[]) => void;
   readonly onFatal: (error: unknown) => void;
 }
 
@@ -178,13 +180,14 @@ export class Applier {
 
   #apply(entry: Entry): void {
     assert(entry.index === this.#applied + 1, "entries are applied in order");
-    const { machine, state, log, logClock } = this.#ports;
+    const { machine, state, log, logClock, onMutations } = this.#ports;
     const expectation = this.#expected.get(entry.index);
     this.#expected.delete(entry.index);
     if (entry.kind === "command") {
       const command = decodeCommand(entry.data);
       const applied = machine.apply(command, entry.index);
       state.commit(entry.index, applied.mutations);
+      onMutations(applied.mutations);
       logClock.observe(machine.logTime);
       if (applied.failure !== undefined)
         log.error("apply-failed", {

@@ -209,13 +209,29 @@ export class ChunkService {
 
   /** Durable in this node's own store. */
   async putHere(hash: ChunkHash, bytes: Uint8Array): Promise<number> {
+    const index = this.#index;
     await this.#ports.store.put(hash, bytes);
+    return index;
+  }
+
+  /** Whether a chunk is durable here: the index of the acknowledgement; undefined: it is not. */
+  async hasHere(hash: ChunkHash): Promise<number | undefined> {
+    const index = this.#index;
+    return (await this.#ports.store.has(hash)) ? index : undefined;
+  }
+
+  /**
+   * What an acknowledgement that begins now rests on (G3): a drop that is decided meanwhile has a later index, and one
+   * decided before was carried out first.
+   */
+  get #index(): number {
     return this.#ports.applier.appliedIndex;
   }
 
   /** As a repair target: make a chunk local and durable from one of these nodes. */
   async copyHere(hash: ChunkHash, from: readonly NodeId[], signal: AbortSignal): Promise<number> {
-    if (await this.#ports.store.has(hash)) return this.#ports.applier.appliedIndex;
+    const index = await this.hasHere(hash);
+    if (index !== undefined) return index;
     for (const node of from) {
       const bytes = await this.#fetchFrom(node, ChunkHash(hash), signal);
       if (bytes !== undefined) return this.putHere(hash, bytes);

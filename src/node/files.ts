@@ -63,7 +63,14 @@ export class Files {
         await this.#ports.coordination.linearize(signal);
         return this.#committed(file, committed);
       } catch (error) {
-        if (asIDunnoError(error).code !== "TOO_FEW_COPIES" || signal.aborted) throw error;
+        const { code } = asIDunnoError(error);
+        if (signal.aborted) throw error;
+        if (code === "STALE_CATALOG") {
+          // A chunk went away after its store had acknowledged it: it is made durable once more.
+          file = { ...(await this.#replicateAgain(file, signal)), ifVersion };
+          continue;
+        }
+        if (code !== "TOO_FEW_COPIES") throw error;
         // A node that just went down still counts as required: wait for it, or for its absence to be lasting.
         await pause(this.#ports.runtime, copiesPauseMs, signal);
         if (signal.aborted) throw error;

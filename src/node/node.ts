@@ -10,6 +10,7 @@ import type { Hello, Reply } from "../net/peers.ts";
 import { decodeMessage } from "../net/raft-codec.ts";
 import type { RoleView } from "../raft/types.ts";
 import type { Completion } from "../scheduler/types.ts";
+import { Collector, defaultCollection } from "./collector.ts";
 import type { AssignRequest } from "./control.ts";
 import { deadline, sharedAbort } from "./deadline.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -21,6 +22,7 @@ import { Repairer } from "./repairer.ts";
 import { ResultsOutbox } from "./results-outbox.ts";
 import { makeServices, type NodeIdentity, type NodeParts, type Services } from "./services.ts";
 import { partingMs, peerAddresses } from "./peer-list.ts";
+import { Sweeper } from "./sweeper.ts";
 import { Voters } from "./voters.ts";
 import { Worker } from "./worker.ts";
 
@@ -38,6 +40,8 @@ export class Node {
   readonly #dispatcher: Dispatcher;
   readonly #finisher: Finisher;
   readonly #repairer: Repairer;
+  readonly #collector: Collector;
+  readonly #sweeper: Sweeper;
   readonly #preloader: ModelPreloader;
   readonly #voters: Voters;
   readonly #requests: PeerRequests;
@@ -57,6 +61,7 @@ export class Node {
       onRole: (role) => this.#onRole(role),
       onConfiguration: ({ index, configuration }) =>
         parts.log.info("configuration", { index, ...configuration }),
+      onMutations: (mutations) => this.#sweeper.applied(mutations),
       isRegistered: () => this.#members?.isRegistered === true,
     });
     const { coordination, applier } = this.services;
@@ -80,6 +85,13 @@ export class Node {
     });
     this.#finisher = new Finisher(shared);
     this.#repairer = new Repairer({ ...shared, store: parts.chunkStore });
+    const times = parts.collection ?? defaultCollection;
+    this.#collector = new Collector(times, shared);
+    this.#sweeper = new Sweeper(times, {
+      ...shared,
+      store: parts.chunkStore,
+      reportLost: async (lost) => this.#repairer.reportLost(lost),
+    });
     this.#voters = new Voters({
       ...shared,
       repairer: this.#repairer,
@@ -101,6 +113,8 @@ export class Node {
     this.#members.start();
     this.#voters.start();
     this.#repairer.start();
+    this.#collector.start();
+    this.#sweeper.start();
     this.#preloader.nudge();
     void this.#reconcile(); // its failures are logged there
   }
@@ -203,7 +217,7 @@ export class Node {
     try {
       using limit = deadline(runtime, "the first look at the catalog", 60_000, signal);
       await this.services.coordination.linearize(limit);
-      await this.#repairer.reconcile();
+      await this.#sweeper.takeInventory();
     } catch (error) {
       if (!signal.aborted) this.#parts.log.warn("inventory-unchecked", { error: String(error) });
     }
@@ -266,6 +280,8 @@ export class Node {
       this.#dispatcher.close(),
       this.#finisher.close(),
       this.#repairer.close(),
+      this.#collector.close(),
+      this.#sweeper.close(),
       this.#preloader.close(),
     ]);
     // First the write under way, which may be installing what the next line would close.

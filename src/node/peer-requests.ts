@@ -32,7 +32,7 @@ export class PeerRequests {
   async serve(_from: NodeId, head: unknown, body: Uint8Array): Promise<Reply> {
     const request = parseRequest(head);
     const { services, worker, dispatcher } = this.#ports;
-    const { coordination, chunks, chunkStore, applier } = services;
+    const { coordination, chunks, chunkStore } = services;
     switch (request.kind) {
       case "propose":
         return { head: await coordination.proposeForwarded(body), body: nothing };
@@ -62,8 +62,8 @@ export class PeerRequests {
         return { head: { found: true, store: chunkStore.id, index }, body: nothing };
       }
       case "hasChunk": {
-        const found = await chunkStore.has(ChunkHash(request.hash));
-        const head = { found, store: chunkStore.id, index: applier.appliedIndex };
+        const index = await chunks.hasHere(ChunkHash(request.hash));
+        const head = { found: index !== undefined, store: chunkStore.id, index: index ?? 0 };
         return { head, body: nothing };
       }
       case "snapshotChunk":

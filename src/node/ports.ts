@@ -16,7 +16,7 @@ export type Peers = Pick<
 
 export type Chunks = Pick<
   ChunkStore,
-  "get" | "has" | "hash" | "id" | "list" | "path" | "put" | "size"
+  "delete" | "get" | "has" | "hash" | "id" | "list" | "path" | "put" | "size"
 >;
 
 export type CachedChunks = Pick<ChunkCache, "acquire" | "bytes" | "suspect">;

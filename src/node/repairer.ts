@@ -1,10 +1,9 @@
 /**
  * Re-replication, as the leader: chunks of a store whose node has been down for a while, or that was lost for good, get
- * new copies elsewhere, the most endangered first. And, as any node after a start: whatever this store should hold
- * and does not have is told to the cluster, so that it is made again.
+ * new copies elsewhere, the most endangered first.
  */
 import type { Runtime, Timer } from "../lib/runtime.ts";
-import { ChunkHash, type NodeId, type StoreId } from "../lib/types.ts";
+import type { ChunkHash, NodeId, StoreId } from "../lib/types.ts";
 import { groupBy } from "../lib/group-by.ts";
 import type { Machine } from "../machine/machine.ts";
 import { planRepair, type RepairCopy, type StoreStatus } from "../sdfs/catalog/repair.ts";
@@ -213,20 +212,6 @@ export class Repairer {
       log.warn("chunk-copy-failed", { hash, to: target, error: String(error) });
       return undefined;
     }
-  }
-
-  /** After a start: tells the cluster what this store should hold and does not. */
-  async reconcile(): Promise<void> {
-    const { state, store, log } = this.#ports;
-    const present = new Set<string>();
-    for await (const hash of store.list()) present.add(hash);
-    const missing: ChunkHash[] = [];
-    for await (const [key] of state.rows(heldBy(store.id))) {
-      const hash = key.slice(key.lastIndexOf("/") + 1);
-      if (!present.has(hash)) missing.push(ChunkHash(hash));
-    }
-    await this.reportLost(missing);
-    if (missing.length > 0) log.warn("chunks-missing", { store: store.id, chunks: missing.length });
   }
 
   /** These chunks are not in this store any more. */

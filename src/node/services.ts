@@ -4,8 +4,9 @@ import type { Raft } from "../raft/core.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import type { NodeId } from "../lib/types.ts";
 import { encodeMessage } from "../net/raft-codec.ts";
-import { Applier } from "./applier.ts";
+import { Applier, type ApplierPorts } from "./applier.ts";
 import { ChunkService } from "./chunk-service.ts";
+import type { CollectionTimes } from "./collector.ts";
 import { Coordination } from "./coordination.ts";
 import { Files } from "./files.ts";
 import { Inputs } from "./inputs.ts";
@@ -78,6 +79,8 @@ export interface NodeParts extends Pick<
   readonly cache: CachedChunks;
   /** When the log is cut; undefined: {@link defaultCompaction}. */
   readonly compaction?: CompactionLimits;
+  /** When what nobody needs is collected; undefined: {@link defaultCollection}. */
+  readonly collection?: CollectionTimes;
   /** Models on this machine, made from files of the store. */
   readonly makeModels: (files: Files) => LocalModels;
   readonly stage: SnapshotStage;
@@ -92,7 +95,8 @@ export interface NodeParts extends Pick<
   readonly onRemoved: () => void;
 }
 
-type ConsensusHooks = Pick<DriverPorts, "onRole" | "onConfiguration">;
+type ConsensusHooks = Pick<DriverPorts, "onRole" | "onConfiguration"> &
+  Pick<ApplierPorts, "onMutations">;
 
 /** What carries entries from the log to the state, and the state to nodes that lack it. */
 function makeConsensus(
@@ -108,6 +112,7 @@ function makeConsensus(
     runtime,
     log,
     entries: (from, maxBytes) => raft.entries(from, maxBytes),
+    onMutations: hooks.onMutations,
     onFatal,
   });
   const snapshots: SnapshotExchange = new SnapshotExchange({

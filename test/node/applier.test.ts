@@ -39,6 +39,7 @@ function setUp(log: Entry[]) {
       reads.push(found.length);
       return found;
     },
+    onMutations: () => undefined,
     onFatal: (error) => failures.push(error),
   });
   const reached = async (index: number) =>

@@ -73,6 +73,7 @@ export class SimulatedChunks implements Chunks {
   readonly #disk: ChunkDisk;
   readonly #process: SimulatedProcess;
   readonly #onDamage: (hash: ChunkHash) => void;
+  readonly #deletes = new Map<ChunkHash, Promise<unknown>>();
 
   constructor(
     disk: ChunkDisk,
@@ -93,6 +94,7 @@ export class SimulatedChunks implements Chunks {
   }
 
   async put(hash: ChunkHash, bytes: Uint8Array): Promise<void> {
+    await this.#deletes.get(hash)?.catch(() => undefined); // it is decided, and that is all
     if (chunkHash(bytes) !== hash)
       throw new IDunnoError("MALFORMED", { path: `chunk ${hash}`, expected: "bytes of that hash" });
     await this.#io();
@@ -101,6 +103,7 @@ export class SimulatedChunks implements Chunks {
   }
 
   async has(hash: ChunkHash): Promise<boolean> {
+    await this.#deletes.get(hash)?.catch(() => undefined); // as above
     return (await this.get(hash)) !== undefined;
   }
 
@@ -113,14 +116,35 @@ export class SimulatedChunks implements Chunks {
     return undefined;
   }
 
+  /** In the chunk's turn, as the real store does it: puts and questions meanwhile wait. */
+  async delete(hash: ChunkHash, isDropped: () => Promise<boolean>): Promise<void> {
+    await this.#inTurn(hash, async () => {
+      if (await isDropped()) this.#disk.durable.delete(hash);
+    });
+  }
+
+  async #inTurn<T>(hash: ChunkHash, work: () => Promise<T>): Promise<T> {
+    const before = this.#deletes.get(hash);
+    const turn = (async () => {
+      await before?.catch(() => undefined); // whoever's turn it was has the failure
+      return work();
+    })();
+    this.#deletes.set(hash, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#deletes.get(hash) === turn) this.#deletes.delete(hash);
+    }
+  }
+
   async size(hash: ChunkHash): Promise<number | undefined> {
     await this.#io();
     return this.#disk.durable.get(hash)?.bytes.length;
   }
 
-  async *list(): AsyncGenerator<ChunkHash> {
+  async *list(digit = ""): AsyncGenerator<ChunkHash> {
     await this.#io();
-    yield* this.#disk.durable.keys();
+    for (const hash of this.#disk.durable.keys()) if (hash.startsWith(digit)) yield hash;
   }
 
   async #io(): Promise<void> {

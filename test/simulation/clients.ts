@@ -185,10 +185,12 @@ export class Clients {
   }
 
   async #remove(client: number, random: Random): Promise<void> {
+    if (random.chance(1, 3)) return this.#replaceInput(random);
     const path = random.pick(filePaths) ?? "docs/a";
+    const purge = random.chance(1, 2) ? true : undefined;
     const call = this.#tick();
     const outcome = await this.#decide(random, async ({ coordination }, key, signal) =>
-      coordination.decide({ kind: "remove-file", path }, { key, signal }),
+      coordination.decide({ kind: "remove-file", path, purge }, { key, signal }),
     );
     const known = { client, key: path, call, input: { kind: "remove" } as const };
     if (outcome.kind === "done")
@@ -196,6 +198,16 @@ export class Clients {
     else if (outcome.kind === "unknown")
       this.files.push({ ...known, return: undefined, output: undefined });
     else this.files.push({ ...known, return: this.#tick(), output: { kind: "not-found" } });
+  }
+
+  /** Jobs that run go on with what they found, though nobody else can have it any more. */
+  async #replaceInput(random: Random): Promise<void> {
+    const n = random.between(0, this.#world.plan.inputs - 1);
+    const path = `${inputsFolder}${n}.jpg`;
+    await this.#decide(random, async ({ coordination }, key, signal) =>
+      coordination.decide({ kind: "remove-file", path, purge: true }, { key, signal }),
+    );
+    await this.store(path, `picture ${n % 20} ${(this.#made += 1)}`, random);
   }
 
   async #read(client: number, random: Random): Promise<void> {

@@ -4,6 +4,7 @@
  * simulated: time, disk, chunk files, network, inference.
  */
 import { IDunnoError } from "../../src/lib/errors.ts";
+import type { CollectionTimes } from "../../src/node/collector.ts";
 import type { Random } from "../../src/lib/random.ts";
 import { Scope } from "../../src/lib/scope.ts";
 import type { ChunkHash, NodeId } from "../../src/lib/types.ts";
@@ -34,6 +35,7 @@ export interface MachineKnobs {
   readonly timings: RaftTimings;
   readonly limits: RaftLimits;
   readonly compaction: CompactionLimits;
+  readonly collection: CollectionTimes;
   readonly slots: number;
   readonly voters: number | undefined;
   /** Milliseconds that an input takes with the model of this SHA-256. */
@@ -197,6 +199,7 @@ export class SimulatedMachine {
         chunkStore,
         cache,
         compaction: this.knobs.compaction,
+        collection: this.knobs.collection,
         makeModels: () => localModels(executor),
         peers,
         callers,

@@ -3,6 +3,7 @@
  * Each step has a seed of its own for what it decides when its time has come, so that a run with some steps left out is
  * still the same run otherwise. That is what makes failures short (report/shrink.ts).
  */
+import type { CollectionTimes } from "../../src/node/collector.ts";
 import { Random } from "../../src/lib/random.ts";
 import { type RaftTimings, defaultLimits, defaultTimings } from "../../src/raft/types.ts";
 import type { MachineKnobs } from "./machine.ts";
@@ -70,6 +71,8 @@ export interface Plan {
   /** Machines that join later, if at all. */
   readonly spares: number;
   readonly clients: number;
+  /** For how long removed files can be restored, in seconds of log time. */
+  readonly undeleteS: number;
   readonly knobs: MachineKnobs;
   readonly network: NetworkFaults;
   /** Files that jobs run over. */
@@ -116,6 +119,7 @@ export function makePlan(seed: number, density: Density = "lifelike"): Plan {
   const random = new Random(seed);
   // Streams of their own: a draw more in one does not shift the others.
   const [world, faults, work] = [random.fork(), random.fork(), random.fork()];
+  const collecting = random.fork();
   const founders = world.pick([3, 3, 4, 5, 5, 5, 7]) ?? 5;
   const spares = world.pick([0, 0, 1, 2]) ?? 0;
   const clients = world.between(2, 5);
@@ -125,8 +129,9 @@ export function makePlan(seed: number, density: Density = "lifelike"): Plan {
     founders,
     spares,
     clients,
-    knobs: knobsOf(world),
+    knobs: { ...knobsOf(world), collection: collectionOf(collecting) },
     network: networkOf(world),
+    undeleteS: collecting.pick([0, 5, 60]) ?? 0,
     inputs: world.pick([12, 24, 24, 80]) ?? 24,
     diskMs: world.pick([1, 1, 3, 10]) ?? 1,
     driftPerMille: world.pick([0, 0, 5, 80]) ?? 0,
@@ -139,7 +144,18 @@ export function makePlan(seed: number, density: Density = "lifelike"): Plan {
   };
 }
 
-function knobsOf(random: Random): MachineKnobs {
+/** A day in half a minute, at most: what nobody needs is to be gone before a run ends. */
+function collectionOf(random: Random): CollectionTimes {
+  return {
+    sweepMs: random.pick([500, 2_000, 5_000]) ?? 2_000,
+    garbageMs: random.pick([0, 1_000, 10_000]) ?? 0,
+    dropMs: random.pick([1_000, 20_000]) ?? 20_000,
+    orphanMs: random.pick([1_000, 10_000, 30_000]) ?? 10_000,
+    inventoryMs: random.pick([5_000, 20_000]) ?? 20_000,
+  };
+}
+
+function knobsOf(random: Random): Omit<MachineKnobs, "collection"> {
   // Every number of the core is a multiple of it; slower ones make more virtual time of the same work.
   const heartbeatMs = random.pick([50, 200, 200, 400]) ?? 50;
   const timings: RaftTimings = {

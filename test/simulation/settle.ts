@@ -140,7 +140,7 @@ function unrest(world: World): string | undefined {
   }
   for (const { id, status, doneInputs, totalInputs } of machine.jobs.values())
     if (!hasEnded(status)) return `${id} is ${status.kind}, ${doneInputs} of ${totalInputs} done`;
-  return lackingCopies(world);
+  return lackingCopies(world) ?? uncollected(world);
 }
 
 /** U3: each chunk lies on as many disks as there can be, counted there. Rot that nobody has read is not known yet. */
@@ -157,6 +157,18 @@ function lackingCopies(world: World): string | undefined {
     );
     if (copies.length < wanted)
       return `U3: chunk ${hash} lies on ${copies.length} disks, ${wanted} could have it`;
+  }
+  return undefined;
+}
+
+/** U4: what nobody needs goes: no chunk is nobody's for good, and no disk holds one that the catalog does not count on. */
+function uncollected(world: World): string | undefined {
+  const { machine, rows } = world.product;
+  for (const key of rows.keys()) if (key.startsWith("garbage/")) return `U4: ${key} stays`;
+  for (const { id, chunks } of world.inside) {
+    if (machine.members.get(id)?.state !== "up") continue;
+    for (const hash of chunks.durable.keys())
+      if (!rows.has(`held/${chunks.id}/${hash}`)) return `U4: the disk of ${id} keeps ${hash}`;
   }
   return undefined;
 }

@@ -118,13 +118,19 @@ async function found(world: World, clients: Clients): Promise<void> {
     throw new Error("the founders do not come together");
   const random = new Random(plan.seed);
   let isFilled = false;
-  const filling = fill(clients, random, plan.inputs).then(() => (isFilled = true));
+  const filling = fill(clients, random, plan).then(() => (isFilled = true));
   filling.catch((error: unknown) => time.fail(error));
   if (!(await time.until(() => isFilled, foundingMs)))
     throw new Error("the store cannot be filled");
 }
 
-async function fill(clients: Clients, random: Random, inputs: number): Promise<void> {
+async function fill(clients: Clients, random: Random, { inputs, undeleteS }: Plan): Promise<void> {
+  await clients.operate(random, async ({ coordination }, key, signal) =>
+    coordination.decide(
+      { kind: "set-setting", name: "sdfs-undelete-s", value: String(undeleteS) },
+      { key, signal },
+    ),
+  );
   for (let i = 0; i < inputs; i += 1)
     await mustStore(clients, `${inputsFolder}${i}.jpg`, `picture ${i % 20}`, random);
   for (const name of modelNames) {

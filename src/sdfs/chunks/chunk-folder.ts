@@ -101,9 +101,9 @@ export class ChunkFolder {
     });
   }
 
-  /** The names of all chunks, in no order. What comes or goes meanwhile may or may not be among them. */
-  async *list(): AsyncGenerator<ChunkHash> {
-    for (const digit of fanOut) {
+  /** The names of the chunks in some folders, in no order. What comes or goes meanwhile may or may not be among them. */
+  async *list(folders: readonly string[] = fanOut): AsyncGenerator<ChunkHash> {
+    for (const digit of folders) {
       const entries = await this.#io.run(() =>
         opendir(join(this.directory, digit), { bufferSize: namesAtOnce }),
       );

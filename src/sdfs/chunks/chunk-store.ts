@@ -146,23 +146,34 @@ export class ChunkStore implements AsyncDisposable {
     return this.#folder.size(hash);
   }
 
-  /** All chunks by their names, unverified, in no order. */
-  list(): AsyncIterable<ChunkHash> {
+  /**
+   * Chunks by their names, unverified, in no order.
+   * @param digit those whose name begins with it; default: all
+   */
+  list(digit?: string): AsyncIterable<ChunkHash> {
     this.#refuseUnlessOpen();
-    return this.#folder.list();
+    return this.#folder.list(digit === undefined ? fanOut : [digit]);
   }
 
-  /** Deletes a chunk, if it is here. After a power cut it may be back, which costs space only. */
-  async delete(hash: ChunkHash): Promise<void> {
+  /**
+   * Deletes a chunk, if it is here. After a power cut it may be back, which costs space only. Whoever puts the chunk or
+   * asks for it meanwhile waits until that is decided.
+   * @param isDropped whether it is to be deleted, asked when everything called before has ended
+   */
+  async delete(
+    hash: ChunkHash,
+    isDropped: () => Promise<boolean> = async () => true,
+  ): Promise<void> {
     this.#refuseUnlessOpen();
     const path = this.#folder.path(hash);
     // Whoever puts or asks from now on must not rest on what is here still.
     this.#puts.delete(hash);
     this.#deletes.set(hash, (this.#deletes.get(hash) ?? 0) + 1);
     try {
-      await this.#inTurn(hash, () => {
+      await this.#inTurn(hash, async () => {
+        if (!(await isDropped())) return;
         this.#verified.delete(hash);
-        return this.io.run(() => rm(path, { force: true }));
+        await this.io.run(() => rm(path, { force: true }));
       });
     } finally {
       const left = (this.#deletes.get(hash) ?? 1) - 1;

@@ -1,6 +1,58 @@
 /** Mistakes in SDFS (src/sdfs/catalog, src/node), for the simulator of whole nodes. */
 import { type Mutant, mutants } from "../mutant.ts";
 
+const collection = mutants({ file: "src/sdfs/catalog/collection.ts", world: "cluster" }, [
+  {
+    name: "collected-under-a-job",
+    bug: "G1: a removed version is collected while a job that found it runs",
+    find: "index === undefined || index > oldestResolution",
+    replace: "index === undefined || index > oldestResolution + Infinity",
+  },
+  {
+    name: "pin-ignored",
+    bug: "G1: what a model or a job pins is collected when its file was removed",
+    find: "if ([...distinct].some((hash) => pinned.has(hash))) continue;",
+    replace: "if (pinned.size > named.size) continue;",
+  },
+  {
+    name: "named-chunk-forgotten",
+    bug: "G2: a chunk that was garbage is forgotten though a version names it again (early prune)",
+    find: "if (chunk?.references === 0) forgetChunk(rows, chunk);",
+    replace: "if (chunk !== undefined) forgetChunk(rows, chunk);",
+  },
+  {
+    name: "counted-copy-dropped",
+    bug: "G3: a node deletes a chunk that the catalog counts on",
+    find: "(hash) => held.get(rows, heldId(store, ChunkHash(hash))) === undefined,",
+    replace: "(hash) => held.get(rows, heldId(store, ChunkHash(hash))) !== 0,",
+  },
+  {
+    name: "drop-voids-nothing",
+    bug: "G3: collection races a commit: a drop leaves earlier acknowledgements valid",
+    find: "dropped.put(rows, heldId(store, ChunkHash(hash)), index);",
+    replace: "dropped.put(rows, heldId(store, ChunkHash(hash)), 0 * index);",
+  },
+]);
+
+const acknowledgement = mutants({ file: "src/node/chunk-service.ts", world: "cluster" }, [
+  {
+    name: "acknowledged-as-of-the-end",
+    bug: "G3: an acknowledgement is as of its end, and a drop between is not noticed",
+    find: "return (await this.#ports.store.has(hash)) ? index : undefined;",
+    replace:
+      "return (await this.#ports.store.has(hash)) ? Math.max(index, this.#index) : undefined;",
+  },
+]);
+
+const sweeping = mutants({ file: "src/node/sweeper.ts", world: "cluster" }, [
+  {
+    name: "freed-files-stay",
+    bug: "what the catalog lets go of is never deleted, and disks fill up",
+    find: "if (here.length > 0) await this.#delete(here);",
+    replace: "if (here.length > chunksPerMove) await this.#delete(here);",
+  },
+]);
+
 const commit = mutants({ file: "src/sdfs/catalog/commit.ts", world: "cluster" }, [
   {
     name: "too-few-copies-will-do",
@@ -95,4 +147,11 @@ const chunks = mutants({ file: "src/node/chunk-service.ts", world: "cluster" }, 
   },
 ]);
 
-export const fileMutants: readonly Mutant[] = [...commit, ...replicas, ...chunks];
+export const fileMutants: readonly Mutant[] = [
+  ...collection,
+  ...acknowledgement,
+  ...sweeping,
+  ...commit,
+  ...replicas,
+  ...chunks,
+];
