@@ -5,7 +5,7 @@
  *  U1 what was acknowledged is there: a file's newest version has the bytes that were put, in as many copies as said;
  *  U2 an answer never says that something went wrong inside (INTERNAL, MALFORMED).
  */
-import { asIDunnoError, type ErrorCode, type IDunnoError } from "../../src/lib/errors.ts";
+import { asIDunnoError, type IDunnoError } from "../../src/lib/errors.ts";
 import { Random } from "../../src/lib/random.ts";
 import { JobId, NodeId } from "../../src/lib/types.ts";
 import type { Services } from "../../src/node/services.ts";
@@ -14,6 +14,7 @@ import { hasEnded } from "../../src/scheduler/rows.ts";
 import type { FileInput, FileOutput, RegisterInput, RegisterOutput } from "./history/models.ts";
 import type { Operation } from "./history/operation.ts";
 import type { Step } from "./plan.ts";
+import { bytesOf, refusals, retried, textOf } from "./requests.ts";
 import type { World } from "./world.ts";
 
 type Request = Extract<Step, { kind: "operation" }>;
@@ -28,22 +29,6 @@ const settingNames = ["x-a", "x-b", "x-c"] as const;
 const filePaths = ["docs/a", "docs/b", "docs/c", "docs/d"] as const;
 export const modelNames = ["small", "large"] as const;
 export const inputsFolder = "inputs/";
-
-/** Nothing was decided, or the key guards it: asked again. */
-const retried: ReadonlySet<ErrorCode> = new Set([
-  "NOT_LEADER",
-  "NO_LEADER",
-  "UNREACHABLE",
-  "CLOSED",
-  "BUSY",
-  "TIMED_OUT",
-  "NO_SPACE",
-  "TOO_FEW_COPIES",
-  "STALE_CATALOG",
-  "CHUNK_UNAVAILABLE",
-]);
-/** Said for certain, and kept under the key: nothing was changed and never will be. */
-const refusals: ReadonlySet<ErrorCode> = new Set(["NOT_FOUND", "CONFLICT"]);
 
 /** What a request came to. `unknown`: it may have been carried out, or may yet be. */
 type Outcome<T> =
@@ -353,14 +338,4 @@ export class Clients {
   #tick(): number {
     return this.#world.moment();
   }
-}
-
-async function* bytesOf(text: string): AsyncGenerator<Uint8Array> {
-  yield new TextEncoder().encode(text);
-}
-
-async function textOf(content: AsyncIterable<Uint8Array>): Promise<string> {
-  let text = "";
-  for await (const bytes of content) text += new TextDecoder().decode(bytes);
-  return text;
 }
