@@ -105,6 +105,23 @@ test("a source outside of any folder keeps only its own name", async (t) => {
   t.is(found?.path, "c");
 });
 
+test("a put may be made to depend on the newest version, of one file at a time", async (t) => {
+  await using fixture = await Fixture.make();
+  await fixture.write("cat.jpg");
+  await fixture.write("dog.jpg");
+  const put = async (n: string, ...rest: string[]): Promise<number> =>
+    (await fixture.sdfs(["put", "--if-version", n, ...rest])).code;
+  t.is(await put("0", "cat.jpg", "cat"), 0);
+  t.is(await put("0", "cat.jpg", "cat"), 5);
+  t.is(await put("1", "cat.jpg", "cat"), 0);
+  t.is((await fixture.sdfs(["put", "--if-version=1", "-", "cat"], { stdin: [] })).code, 5);
+  t.is(fixture.node.cluster.files.get("cat")?.length, 2);
+  const asked = fixture.node.asked.length;
+  t.is(await put("0", "cat.jpg", "dog.jpg", "pets"), 2);
+  t.is(await put("-1", "cat.jpg", "cat"), 2);
+  t.is(fixture.node.asked.length, asked, "nothing was put");
+});
+
 test("standard input becomes a file, and a file standard output", async (t) => {
   await using fixture = await Fixture.make();
   const stdin = [Buffer.from("he"), Buffer.from("llo")];

@@ -118,7 +118,7 @@ export class FakeNode implements AsyncDisposable {
       if (!(error instanceof IDunnoError)) throw error;
       const { code, details, message } = error;
       return {
-        status: code === "NOT_FOUND" ? 404 : 400,
+        status: code === "NOT_FOUND" ? 404 : code === "CONFLICT" ? 409 : 400,
         body: JSON.stringify({ error: { code, message, details } }),
       };
     }
@@ -232,7 +232,13 @@ export class FakeNode implements AsyncDisposable {
   }
 
   #files({ method, key, body, query, range }: Asked, path: string): unknown {
-    if (method === "PUT") return this.cluster.once(key, () => this.cluster.addFile(path, body));
+    if (method === "PUT")
+      return this.cluster.once(key, () => {
+        const newest = this.cluster.files.get(path)?.length ?? 0;
+        if (Number(query.get("ifVersion") ?? newest) !== newest)
+          throw new IDunnoError("CONFLICT", { what: path, why: `its newest version is ${newest}` });
+        return this.cluster.addFile(path, body);
+      });
     const { view, content } = this.#file(path, query.get("version"));
     if (method === "DELETE")
       return this.cluster.once(key, () => {

@@ -58,10 +58,10 @@ export async function startHttp(
   listen: { readonly host: string; readonly port: number },
   services: Services,
 ): Promise<HttpServer> {
-  const app = makeApp();
-  app.setErrorHandler((error, request, reply) => {
+  const onError = (error: unknown, request: FastifyRequest, reply: FastifyReply): void =>
     answerError(error, request, reply, services.log);
-  });
+  const app = makeApp(onError);
+  app.setErrorHandler(onError);
   app.setNotFoundHandler((request, reply) => {
     const error = new IDunnoError("NOT_FOUND", {
       kind: "route",
@@ -135,6 +135,8 @@ function translate(error: unknown): IDunnoError {
     });
   if ("code" in error && error.code === "FST_ERR_CTP_INVALID_MEDIA_TYPE")
     return new IDunnoError("MALFORMED", { path: "content-type", expected: "application/json" });
+  if ("code" in error && error.code === "FST_ERR_BAD_URL")
+    return new IDunnoError("MALFORMED", { path: "the URL", expected: "percent-encoded UTF-8" });
   if ("statusCode" in error && error.statusCode === 400)
     return new IDunnoError("MALFORMED", { path: "body", expected: error.message });
   return asIDunnoError(error);
