@@ -20,7 +20,7 @@ import { loseChunks, placeChunks, releaseChunks } from "../sdfs/catalog/replicas
 import { stores } from "../sdfs/catalog/rows.ts";
 import type { CollectVersions, ForgetDrops, Operation } from "./commands.ts";
 import { requiredCopies } from "./members.ts";
-import { restorableMs } from "./settings.ts";
+import { restorableMs, versionsKeptNow } from "./settings.ts";
 import { members, meta, models, takesMore } from "./tables.ts";
 
 type FileOperation = Extract<
@@ -82,6 +82,7 @@ export function commitContext(rows: Rows, stamp: Stamp): CommitContext {
     ...stamp,
     requiredCopies: requiredCopies(rows, stamp.now),
     dropFloor: dropFloor(rows),
+    versionsKept: versionsKeptNow(rows),
   };
 }
 

@@ -10,7 +10,7 @@ import type {
   StoreRecord,
   VersionRecord,
 } from "../../src/sdfs/catalog/types.ts";
-import { replicationFactor } from "../../src/sdfs/catalog/types.ts";
+import { replicationFactor, versionsKept } from "../../src/sdfs/catalog/types.ts";
 
 /** The rows of a replica, whoever holds them. */
 export interface ReplicaRows {
@@ -18,7 +18,11 @@ export interface ReplicaRows {
   table(name: string): Iterable<readonly [key: string, row: unknown]>;
 }
 
-export function checkInvariants(replica: ReplicaRows): void {
+/** @param history.versionsKept the most that the setting `sdfs-versions` ever was */
+export function checkInvariants(
+  replica: ReplicaRows,
+  history: { readonly versionsKept: number } = { versionsKept },
+): void {
   const members = rowsOf<MemberRecord>(replica, "member");
   for (const [, job] of rowsOf<JobFixed>(replica, "job")) {
     checkJob(replica, job, members);
@@ -26,7 +30,7 @@ export function checkInvariants(replica: ReplicaRows): void {
   }
   for (const [, { file }] of rowsOf<ModelRecord>(replica, "model")) checkPin(replica, file);
   checkChunks(replica);
-  checkFiles(replica);
+  checkFiles(replica, history.versionsKept);
   const active = rowsOf<StoreRecord>(replica, "store").filter(([, s]) => s.state === "active");
   for (const [, member] of members)
     ok(member.state !== "up" || active.some(([, s]) => s.id === member.store), "M store active");
@@ -130,12 +134,12 @@ function checkChunks(replica: ReplicaRows): void {
   }
 }
 
-function checkFiles(replica: ReplicaRows): void {
+function checkFiles(replica: ReplicaRows, kept: number): void {
   let versions = 0;
   for (const [, file] of rowsOf<FileRecord>(replica, "file")) {
     const ascending = file.versions.toSorted((a, b) => a - b);
     deepStrictEqual(file.versions, ascending, "C3 ascending");
-    ok(file.versions.length <= 5 && (file.versions.at(-1) ?? 0) <= file.last, "C3");
+    ok(file.versions.length <= kept && (file.versions.at(-1) ?? 0) <= file.last, "C3");
     for (const version of file.versions)
       ok(replica.row(`version/${file.path}@${String(version).padStart(10, "0")}`), "C3 row");
     versions += file.versions.length;

@@ -6,7 +6,7 @@ import type { ChunkHash, FileVersion, LogTime, StoreId } from "../../lib/types.t
 
 /** Copies of every chunk when enough nodes are up: any three may be lost. */
 export const replicationFactor = 4;
-/** Versions of a path that stay readable by default. */
+/** Versions of a path that stay readable while nobody sets another number (`sdfs-versions`). */
 export const versionsKept = 5;
 /** Versions of a path that can be readable at most: each is in the file's row. */
 export const versionsLimit = 100;
@@ -16,7 +16,7 @@ export const recentlyDownMs = 30_000;
 /** `file/<path>` */
 export interface FileRecord {
   readonly path: string;
-  /** Readable versions, ascending, at most {@link versionsKept}. Empty: the file was removed. */
+  /** Readable versions, ascending. Empty: the file was removed. */
   readonly versions: readonly FileVersion[];
   /** The newest version ever given: numbers are not reused after a removal. */
   readonly last: FileVersion;
