@@ -111,6 +111,11 @@ export function jobIds(text: string, before: readonly string[] = []): string[] {
   return [...before, jobId(text)];
 }
 
+/** What the paths of a folder's files begin with: `images/` for `images`, nothing for `/` and for everything. */
+export function folderPrefix(text: string): string {
+  return text.replace(/\/*$/, "/").replace(/^\/$/, "");
+}
+
 export interface FileAt {
   readonly path: string;
   /** Undefined: the newest. */

@@ -12,7 +12,7 @@ import {
   SettingView,
   StatusView,
 } from "../lib/api/cluster.ts";
-import { FileView, ListView, LocateView, LogView, StoreView } from "../lib/api/files.ts";
+import { FileView, ListView, LocateView, LogView, MovedView, StoreView } from "../lib/api/files.ts";
 import { AssignmentsView, JobView, QueryView, ResultLine } from "../lib/api/jobs.ts";
 import { IDunnoError } from "../lib/errors.ts";
 import { parser, type Static, type TSchema, Type } from "../lib/schema.ts";
@@ -34,6 +34,7 @@ export const parse = {
   assignments: lazily(AssignmentsView, "assignments"),
   file: lazily(FileView, "file"),
   versions: lazily(Type.Array(FileView), "versions"),
+  moved: lazily(MovedView, "moved files"),
   list: lazily(ListView, "list"),
   locate: lazily(LocateView, "locations"),
   store: lazily(StoreView, "store"),

@@ -13,7 +13,14 @@ import type {
   SettingView,
   StatusView,
 } from "../lib/api/cluster.ts";
-import type { FileView, ListView, LocateView, LogView, StoreView } from "../lib/api/files.ts";
+import type {
+  FileView,
+  ListView,
+  LocateView,
+  LogView,
+  MovedView,
+  StoreView,
+} from "../lib/api/files.ts";
 import type {
   AssignmentsView,
   JobView,
@@ -23,6 +30,7 @@ import type {
   SubmitJobBody,
 } from "../lib/api/jobs.ts";
 import { apiLimits } from "../lib/api/routes.ts";
+import type { FileMove } from "../lib/content.ts";
 import { parse, parseResultLine } from "./answers.ts";
 import { download, followLines } from "./resume.ts";
 import type { CallOptions, ClientOptions, MutationOptions, PageQuery } from "./options.ts";
@@ -198,6 +206,12 @@ export class IDunnoClient {
   async removeFile(path: string, options: MutationOptions = {}): Promise<FileView> {
     const call: Call = { method: "DELETE", path: `/v1/files/${segments(path)}` };
     return this.#mutate(call, parse.file, options);
+  }
+
+  /** Gives files other names, with all their versions, all or none: 1 to 1,000 of them. */
+  async move(moves: readonly FileMove[], options: MutationOptions = {}): Promise<MovedView> {
+    const call: Call = { method: "POST", path: "/v1/moves", json: { moves } };
+    return this.#mutate(call, parse.moved, options);
   }
 
   /** One page of the newest versions of the files whose path begins with `prefix`, sorted by the bytes of their paths. */

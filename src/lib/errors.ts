@@ -19,8 +19,14 @@ export interface ErrorDetails {
   UNREACHABLE: { readonly nodes: readonly string[] };
   TIMED_OUT: { readonly what: string; readonly afterMs: number };
   CLOSED: { readonly what: string };
-  /** A queue or a body reached its limit. */
-  TOO_LARGE: { readonly what: string; readonly size: number; readonly limit: number };
+  /** A queue or a body reached its limit: of bytes, where no `unit` is named. */
+  TOO_LARGE: {
+    readonly what: string;
+    readonly size: number;
+    readonly limit: number;
+    readonly unit?: string;
+    readonly remedy?: string;
+  };
   BUSY: { readonly what: string; readonly limit: number };
   NOT_FOUND: { readonly kind: string; readonly name: string; readonly remedy: string };
   CONFLICT: { readonly what: string; readonly why: string };
@@ -66,7 +72,8 @@ const describe: { readonly [C in ErrorCode]: (details: ErrorDetails[C]) => strin
   TIMED_OUT: ({ what, afterMs }) =>
     `${what} did not end within ${afterMs} ms; it may still happen: try again, or allow more with --timeout`,
   CLOSED: ({ what }) => `${what} is closed`,
-  TOO_LARGE: ({ what, size, limit }) => `${what} has ${size} bytes; the limit is ${limit}`,
+  TOO_LARGE: ({ what, size, limit, unit = "bytes", remedy }) =>
+    `${what} has ${size} ${unit}; the limit is ${limit}${remedy === undefined ? "" : `: ${remedy}`}`,
   BUSY: ({ what, limit }) => `${what} is full (${limit}); try again`,
   NOT_FOUND: ({ kind, name, remedy }) => `no ${kind} ${name}; ${remedy}`,
   CONFLICT: ({ what, why }) => `${what}: ${why}`,

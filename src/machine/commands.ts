@@ -4,7 +4,7 @@
  */
 import type { ModelManifest } from "../lib/model-manifest.ts";
 import type { FileVersion, LogTime, NodeId, StoreId } from "../lib/types.ts";
-import type { FileUpload, Pin } from "../lib/content.ts";
+import type { FileMove, FileUpload, Pin } from "../lib/content.ts";
 import type { AssignedQuery, Outcome, OutcomeValue } from "../lib/outcome.ts";
 import type {
   FinishJob,
@@ -110,6 +110,12 @@ export interface ReleaseChunks {
   readonly chunks: readonly string[];
 }
 
+/** Gives files other names, with all their readable versions, all or none. At most 1,000. */
+export interface MoveFiles {
+  readonly kind: "move-files";
+  readonly moves: readonly FileMove[];
+}
+
 /** Repair made these chunks durable on a store. */
 export interface PlaceChunks {
   readonly kind: "place-chunks";
@@ -152,7 +158,8 @@ export type Operation =
   | ReleaseChunks
   | PlaceChunks
   | LoseChunks
-  | SetSetting;
+  | SetSetting
+  | MoveFiles;
 
 /** A log entry's content: an operation, stamped with log time by the leader that proposed it. */
 export interface Command {

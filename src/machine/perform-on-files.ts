@@ -15,6 +15,7 @@ import {
   versionsPerCollect,
 } from "../sdfs/catalog/collection.ts";
 import { type CommitContext, commitFiles } from "../sdfs/catalog/commit.ts";
+import { moveFiles } from "../sdfs/catalog/move.ts";
 import { removeFile, restoreFile } from "../sdfs/catalog/removal.ts";
 import { loseChunks, placeChunks, releaseChunks } from "../sdfs/catalog/replicas.ts";
 import { stores } from "../sdfs/catalog/rows.ts";
@@ -30,6 +31,7 @@ type FileOperation = Extract<
       | "commit-files"
       | "remove-file"
       | "restore-file"
+      | "move-files"
       | "place-chunks"
       | "lose-chunks"
       | "release-chunks"
@@ -48,6 +50,8 @@ export function performOnFiles(rows: Rows, operation: FileOperation, stamp: Stam
       return removeFile(rows, { path: operation.path, purge: operation.purge === true }, stamp);
     case "restore-file":
       return restoreFile(rows, operation.path, stamp);
+    case "move-files":
+      return moveFiles(rows, operation.moves, stamp);
     case "place-chunks":
       return placeChunks(rows, operation, { dropFloor: dropFloor(rows) });
     case "lose-chunks":

@@ -107,6 +107,9 @@ export const operationSchemas: { readonly [K in Operation["kind"]]: TSchema } = 
     name: Setting,
     value: Type.Optional(Type.String()),
   }),
+  "move-files": operation("move-files", {
+    moves: Type.Array(Type.Object({ from: Path, to: Path }, closed)),
+  }),
 };
 
 /** What surrounds an operation; which schema that one has is told by its kind. */

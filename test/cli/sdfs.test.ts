@@ -209,6 +209,42 @@ test("stat, versions, store and rm tell of a file", async (t) => {
   t.is((await fixture.sdfs(["stat", "a"])).code, 4);
 });
 
+test("mv gives a file another name, and a folder's files at one moment", async (t) => {
+  await using fixture = await Fixture.make();
+  const { cluster } = fixture.node;
+  for (const path of ["cat", "a/1", "a/b/2", "a/b/3", "ab", "z/1"]) cluster.addFile(path, path);
+  const mv = async (...argv: string[]): Promise<Outcome> => fixture.sdfs(["mv", ...argv]);
+  t.regex((await mv("cat", "pets/")).out, /^cat +pets\/cat +1$/m);
+  t.is((await mv("-r", "a", "c/d")).code, 0);
+  t.deepEqual([...cluster.files.keys()].toSorted(), [
+    "ab",
+    "c/d/1",
+    "c/d/b/2",
+    "c/d/b/3",
+    "pets/cat",
+    "z/1",
+  ]);
+  t.is(fixture.node.asked.filter((asked) => asked.includes("/v1/moves")).length, 2);
+  t.is((await mv("-r", "z", "c/d")).code, 5, "what is there stays");
+  t.is((await mv("none", "some")).code, 4);
+  t.is((await mv("-r", "none", "some")).code, 4);
+  t.is((await mv("c/d/", "some")).code, 2);
+  t.is((await mv("-r", "/", "all")).code, 0);
+  t.true([...cluster.files.keys()].every((path) => path.startsWith("all/")));
+});
+
+test("mv -r of more than 1,000 files says so, and moves none", async (t) => {
+  await using fixture = await Fixture.make();
+  const { cluster } = fixture.node;
+  for (let i = 0; i <= 1_000; i += 1) cluster.addFile(`a/${String(i).padStart(4, "0")}`, "x");
+  const { code, err } = await fixture.sdfs(["mv", "-r", "a", "b"]);
+  t.is(code, 1);
+  t.regex(err, /the folder a\/ has 1001 files or more; the limit is 1000: move its folders one/);
+  t.false(fixture.node.asked.some((asked) => asked.includes("/v1/moves")));
+  cluster.files.delete("a/0000");
+  t.is((await fixture.sdfs(["mv", "-r", "a", "b"])).code, 0);
+});
+
 test("few transfers run at once, in order, and a failure starts no more", async (t) => {
   const items = Array.from({ length: 50 }, (_, i) => i);
   let running = 0;

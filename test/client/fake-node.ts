@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { ModelView } from "../../src/lib/api/cluster.ts";
 import type { SetJobBody, SubmitJobBody } from "../../src/lib/api/jobs.ts";
+import type { FileMove } from "../../src/lib/content.ts";
 import { type ErrorCode, type ErrorDetails, IDunnoError } from "../../src/lib/errors.ts";
 import { FakeCluster, sampleJob, sampleStatus, type StoredFile } from "./fake-cluster.ts";
 
@@ -152,6 +153,8 @@ export class FakeNode implements AsyncDisposable {
         return this.#file(name, asked.query.get("version")).view;
       case "versions":
         return (cluster.files.get(name) ?? []).map(({ view }) => view);
+      case "moves":
+        return this.#moves(asked);
       case "list":
         return this.#list(asked.query);
       case "stores":
@@ -246,6 +249,26 @@ export class FakeNode implements AsyncDisposable {
         return view;
       });
     return content.subarray(Number(/bytes=(\d+)-/.exec(range ?? "")?.[1] ?? 0));
+  }
+
+  #moves({ key, body }: Asked): unknown {
+    const { moves } = JSON.parse(body.toString()) as { readonly moves: readonly FileMove[] };
+    const { files } = this.cluster;
+    return this.cluster.once(key, () => {
+      for (const { from, to } of moves)
+        if (files.has(to)) throw new IDunnoError("CONFLICT", { what: to, why: "it exists" });
+        else this.#file(from, null);
+      const moved = moves.map(({ from, to }) => {
+        const versions = files.get(from) ?? [];
+        files.delete(from);
+        files.set(
+          to,
+          versions.map(({ view, content }) => ({ view: { ...view, path: to }, content })),
+        );
+        return { from, path: to, version: versions.length };
+      });
+      return { files: moved };
+    });
   }
 
   #file(path: string, version: string | null): StoredFile {

@@ -125,6 +125,10 @@ export const operations: {
     name: fc.stringMatching(/^[a-z][a-z0-9._-]{0,64}$/),
     value: optional(text),
   }),
+  "move-files": fc.record({
+    kind: kind("move-files"),
+    moves: few(fc.record({ from: text, to: text })),
+  }),
 };
 
 export const operation: fc.Arbitrary<Operation> = fc.oneof(...Object.values(operations));

@@ -116,7 +116,16 @@ function fileOperation(replica: Replica, [kind, a, b, c, d]: Step): Operation {
   const chunks = [10 + (b % 4), 10 + (c % 4)].slice(d % 3 === 0 ? 1 : 0);
   const store = StoreId(`store${1 + (a % 4)}`);
   const hashes = chunks.map(hashOf);
-  switch (kind % 9) {
+  switch (kind % 10) {
+    case 9: {
+      const to = ["x", "y", "z", "inputs"];
+      const names = (from: number) => pick(to, from) ?? "z";
+      const moves = [
+        { from: path, to: names(b) },
+        { from: names(c), to: names(c + d) },
+      ];
+      return { kind: "move-files", moves: moves.slice(d % 2) };
+    }
     case 0:
       return d % 3 === 0
         ? { kind: "remove-file", path, purge: true }
@@ -230,7 +239,7 @@ test("and histories get somewhere: each kind of command succeeds in some (fixed 
   t.false(fc.check(agreement(kinds), { seed: 1, numRuns: 25 }).failed);
   const wanted = ["work", "finish-job", "commit-files", "steer-job", "prune-results", "set-job"];
   const collecting = ["collect-versions", "collect-chunks", "drop-chunks", "forget-drops"];
-  wanted.push(...collecting, "release-chunks", "restore-file");
+  wanted.push(...collecting, "release-chunks", "restore-file", "move-files");
   for (const kind of [...wanted, "remove-file", "place-chunks", "lose-chunks", "add-model"])
     t.true(kinds.has(`${kind} ok`), `${kind} never succeeded`);
 });

@@ -4,6 +4,7 @@ import type { Open } from "../session.ts";
 import { addGetCommands } from "./get.ts";
 import { addInspectCommands } from "./inspect.ts";
 import { addListCommand } from "./list.ts";
+import { addMoveCommand } from "./move.ts";
 import { addPutCommand } from "./put.ts";
 
 export function addSdfsCommands(program: Command, open: Open): void {
@@ -25,5 +26,6 @@ Examples:
   addPutCommand(sdfs, open);
   addGetCommands(sdfs, open);
   addListCommand(sdfs, open);
+  addMoveCommand(sdfs, open);
   addInspectCommands(sdfs, open);
 }

@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import { hasCode, IDunnoError } from "../../lib/errors.ts";
 import { humanBytes, plural } from "../format.ts";
-import { type FileAt, fileAt } from "../options.ts";
+import { type FileAt, fileAt, folderPrefix } from "../options.ts";
 import { bar } from "../progress.ts";
 import type { Open, Session } from "../session.ts";
 import { readable } from "./local-files.ts";
@@ -90,7 +90,7 @@ async function fetchInto(
 async function restore(session: Session, source: string, destination: string): Promise<void> {
   if (destination === "-")
     throw new IDunnoError("USAGE", { message: "a folder cannot be written to standard output" });
-  const prefix = source.replace(/\/*$/, "/").replace(/^\/$/, "");
+  const prefix = folderPrefix(source);
   const folder = session.local(destination);
   await session.learnNodes();
   const files: { path: string; version: number; bytes: number; target: string }[] = [];

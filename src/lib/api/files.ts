@@ -33,6 +33,32 @@ export const ListView = Type.Object(
 );
 export type ListView = Static<typeof ListView>;
 
+/** Moves of one moment, all or none: 1 to 1,000. */
+export const MoveBody = Type.Object(
+  { moves: Type.Array(Type.Object({ from: Type.String(), to: Type.String() }, closed)) },
+  closed,
+);
+export type MoveBody = Static<typeof MoveBody>;
+
+/** In the order in which they were asked for. */
+export const MovedView = Type.Object(
+  {
+    files: Type.Array(
+      Type.Object(
+        {
+          from: Type.String(),
+          path: Type.String(),
+          /** What the newest version is now called. */
+          version: Count,
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+export type MovedView = Static<typeof MovedView>;
+
 export const LocateView = Type.Object(
   {
     path: Type.String(),

@@ -27,6 +27,7 @@
  * | PUT /v1/files/PATH           | bytes → FileView; ?ifVersion=N                                  |
  * | GET /v1/files/PATH           | → bytes; ?version=N; Range                                      |
  * | DELETE /v1/files/PATH        | → FileView of what was removed                                  |
+ * | POST /v1/moves               | MoveBody → MovedView                                            |
  * | GET /v1/list                 | ?prefix=&after=&limit= → ListView                               |
  * | GET /v1/stat/PATH            | ?version=N → FileView                                           |
  * | GET /v1/versions/PATH        | → FileView[], oldest first                                      |

@@ -14,6 +14,7 @@ import { clusterRoutes } from "./cluster-routes.ts";
 import { fileRoutes } from "./file-routes.ts";
 import { jobRoutes } from "./job-routes.ts";
 import { logRoutes } from "./log-routes.ts";
+import { namespaceRoutes } from "./namespace-routes.ts";
 import { settingRoutes } from "./setting-routes.ts";
 
 /** Which HTTP status tells which failure. */
@@ -81,6 +82,7 @@ export async function startHttp(
   });
   clusterRoutes(app, services);
   settingRoutes(app, services);
+  namespaceRoutes(app, services);
   jobRoutes(app, services);
   void app.register(async (files) => {
     // A file's bytes are taken as a stream, whatever they claim to be: JSON, too, is stored and not parsed.
