@@ -12,7 +12,15 @@ import {
   SettingView,
   StatusView,
 } from "../lib/api/cluster.ts";
-import { FileView, ListView, LocateView, LogView, MovedView, StoreView } from "../lib/api/files.ts";
+import {
+  FileView,
+  ListView,
+  LocateView,
+  LogView,
+  MovedView,
+  StoreView,
+  UsageView,
+} from "../lib/api/files.ts";
 import { AssignmentsView, JobView, QueryView, ResultLine } from "../lib/api/jobs.ts";
 import { IDunnoError } from "../lib/errors.ts";
 import { parser, type Static, type TSchema, Type } from "../lib/schema.ts";
@@ -37,6 +45,7 @@ export const parse = {
   moved: lazily(MovedView, "moved files"),
   list: lazily(ListView, "list"),
   locate: lazily(LocateView, "locations"),
+  usage: lazily(UsageView, "usage"),
   store: lazily(StoreView, "store"),
   log: lazily(LogView, "log"),
 } as const;

@@ -15,6 +15,7 @@ import type {
 } from "../lib/api/cluster.ts";
 import type {
   FileView,
+  FolderUsage,
   ListView,
   LocateView,
   LogView,
@@ -36,6 +37,7 @@ import { download, followLines } from "./resume.ts";
 import type { CallOptions, ClientOptions, MutationOptions, PageQuery } from "./options.ts";
 import { segment, segments } from "./paths.ts";
 import { type Call, Transport } from "./transport.ts";
+import { nested } from "./usage.ts";
 import { type ByteSource, Upload } from "./upload.ts";
 
 export type { ByteSource } from "./upload.ts";
@@ -228,6 +230,27 @@ export class IDunnoClient {
     do {
       const page = await this.list({ prefix, after, limit: apiLimits.pageRows }, options);
       yield* page.files;
+      after = page.next;
+    } while (after !== undefined);
+  }
+
+  /**
+   * How much lies under a prefix, a folder after those in it, the prefix itself last. Pages are of different moments.
+   * @param depth folders under the prefix that are told apart: 0 gives the prefix alone
+   */
+  usage(prefix: string, depth: number, options: CallOptions = {}): AsyncGenerator<FolderUsage> {
+    return nested(this.#usageParts(prefix, depth, options), prefix);
+  }
+
+  async *#usageParts(
+    prefix: string,
+    depth: number,
+    options: CallOptions,
+  ): AsyncGenerator<FolderUsage> {
+    let after: string | undefined;
+    do {
+      const page = await this.#read("/v1/usage", parse.usage, { prefix, after, depth }, options);
+      yield* page.folders;
       after = page.next;
     } while (after !== undefined);
   }

@@ -245,6 +245,28 @@ test("mv -r of more than 1,000 files says so, and moves none", async (t) => {
   t.is((await fixture.sdfs(["mv", "-r", "a", "b"])).code, 0);
 });
 
+test("du adds up what lies in each folder, however the pages cut it", async (t) => {
+  await using fixture = await Fixture.make();
+  const { cluster } = fixture.node;
+  for (const path of ["a/1", "a/b/1", "a/b/2", "a/b/3", "a/b/4", "a/b/c/1", "a/z", "b/1", "top"])
+    cluster.addFile(path, "x".repeat(10));
+  const du = async (...argv: string[]): Promise<string[]> =>
+    (await fixture.sdfs(["du", ...argv, "-o", "csv"])).out.trimEnd().split("\n").slice(1);
+  t.deepEqual(await du(), ["90,180,9,"]);
+  t.deepEqual(await du("-d", "1"), ["70,140,7,a/", "10,20,1,b/", "90,180,9,"]);
+  t.deepEqual(await du("a", "-d", "9"), ["10,20,1,a/b/c/", "50,100,5,a/b/", "70,140,7,a/"]);
+  t.regex((await fixture.sdfs(["du"])).out, /^ *90 B +180 B +9 +\/$/m);
+  t.is((await fixture.sdfs(["du", "none"])).code, 4);
+  t.is((await fixture.sdfs(["du", "-d", "100"])).code, 2);
+});
+
+test("du of an empty store is nothing, and no error", async (t) => {
+  await using fixture = await Fixture.make();
+  const { code, out } = await fixture.sdfs(["du", "-o", "ndjson"]);
+  t.is(code, 0);
+  t.deepEqual(JSON.parse(out), { path: "", files: 0, bytes: 0, keptBytes: 0 });
+});
+
 test("few transfers run at once, in order, and a failure starts no more", async (t) => {
   const items = Array.from({ length: 50 }, (_, i) => i);
   let running = 0;

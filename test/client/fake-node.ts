@@ -7,9 +7,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { ModelView } from "../../src/lib/api/cluster.ts";
 import type { SetJobBody, SubmitJobBody } from "../../src/lib/api/jobs.ts";
-import type { FileMove } from "../../src/lib/content.ts";
 import { type ErrorCode, type ErrorDetails, IDunnoError } from "../../src/lib/errors.ts";
 import { FakeCluster, sampleJob, sampleStatus, type StoredFile } from "./fake-cluster.ts";
+import { list, moveFiles, pageRows, usage } from "./fake-namespace.ts";
 
 export type Fault =
   /** Lets a request through. */
@@ -153,10 +153,12 @@ export class FakeNode implements AsyncDisposable {
         return this.#file(name, asked.query.get("version")).view;
       case "versions":
         return (cluster.files.get(name) ?? []).map(({ view }) => view);
+      case "usage":
+        return usage(cluster, asked.query);
       case "moves":
-        return this.#moves(asked);
+        return moveFiles(cluster, asked.key, asked.body.toString());
       case "list":
-        return this.#list(asked.query);
+        return list(cluster, asked.query);
       case "stores":
         return { node: "n1", store: "s", chunks: [{ hash: "ab", bytes: 2 }] };
       case "log":
@@ -251,51 +253,11 @@ export class FakeNode implements AsyncDisposable {
     return content.subarray(Number(/bytes=(\d+)-/.exec(range ?? "")?.[1] ?? 0));
   }
 
-  #moves({ key, body }: Asked): unknown {
-    const { moves } = JSON.parse(body.toString()) as { readonly moves: readonly FileMove[] };
-    const { files } = this.cluster;
-    return this.cluster.once(key, () => {
-      for (const { from, to } of moves)
-        if (files.has(to)) throw new IDunnoError("CONFLICT", { what: to, why: "it exists" });
-        else this.#file(from, null);
-      const moved = moves.map(({ from, to }) => {
-        const versions = files.get(from) ?? [];
-        files.delete(from);
-        files.set(
-          to,
-          versions.map(({ view, content }) => ({ view: { ...view, path: to }, content })),
-        );
-        return { from, path: to, version: versions.length };
-      });
-      return { files: moved };
-    });
-  }
-
   #file(path: string, version: string | null): StoredFile {
     const versions = this.cluster.files.get(path) ?? [];
     const file = version === null ? versions.at(-1) : versions[Number(version) - 1];
     if (file !== undefined) return file;
     throw new IDunnoError("NOT_FOUND", { kind: "file", name: path, remedy: "check the path" });
-  }
-
-  #list(query: URLSearchParams): unknown {
-    const after = Buffer.from(query.get("after") ?? "");
-    const limit = Math.min(Number(query.get("limit") ?? 1_000), pageRows);
-    const matching = [...this.cluster.files.values()]
-      .flatMap((versions) => versions.at(-1)?.view ?? [])
-      .filter(({ path }) => path.startsWith(query.get("prefix") ?? ""))
-      .filter(({ path }) => Buffer.compare(Buffer.from(path), after) > 0)
-      .sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
-    const page = matching.slice(0, limit);
-    return {
-      files: page.map(({ path, version, bytes }) => ({
-        path,
-        version,
-        bytes,
-        modifiedAtMs: 1_000,
-      })),
-      ...(matching.length > limit ? { next: page.at(-1)?.path } : {}),
-    };
   }
 
   #log(query: URLSearchParams): unknown {
@@ -310,9 +272,6 @@ export class FakeNode implements AsyncDisposable {
     };
   }
 }
-
-/** Small pages, so that few rows make many. */
-const pageRows = 3;
 
 function reply(response: ServerResponse, status: number, body: string | Buffer): void {
   response.writeHead(status, { "content-type": "application/json" });

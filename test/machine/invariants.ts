@@ -142,6 +142,16 @@ function checkFiles(replica: ReplicaRows, kept: number): void {
     ok(file.versions.length <= kept && (file.versions.at(-1) ?? 0) <= file.last, "C3");
     for (const version of file.versions)
       ok(replica.row(`version/${file.path}@${String(version).padStart(10, "0")}`), "C3 row");
+    const bytesOf = (version: number): number =>
+      (replica.row(`version/${file.path}@${String(version).padStart(10, "0")}`) as VersionRecord)
+        .bytes;
+    deepStrictEqual(file.bytes, file.versions.map(bytesOf).at(-1) ?? 0, "bytes of the newest");
+    if (file.keptBytes !== undefined)
+      deepStrictEqual(
+        file.keptBytes,
+        file.versions.map(bytesOf).reduce((sum, bytes) => sum + bytes, 0),
+        "bytes of all that is kept",
+      );
     versions += file.versions.length;
   }
   ok(versions === rowsOf(replica, "version").length, "C3 no version without its file");

@@ -1,6 +1,7 @@
 /** `idunno sdfs`: the replicated file store. */
 import type { Command } from "commander";
 import type { Open } from "../session.ts";
+import { addUsageCommand } from "./du.ts";
 import { addGetCommands } from "./get.ts";
 import { addInspectCommands } from "./inspect.ts";
 import { addListCommand } from "./list.ts";
@@ -26,6 +27,7 @@ Examples:
   addPutCommand(sdfs, open);
   addGetCommands(sdfs, open);
   addListCommand(sdfs, open);
+  addUsageCommand(sdfs, open);
   addMoveCommand(sdfs, open);
   addInspectCommands(sdfs, open);
 }

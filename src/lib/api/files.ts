@@ -33,6 +33,34 @@ export const ListView = Type.Object(
 );
 export type ListView = Static<typeof ListView>;
 
+/** What lies under a folder, or under the prefix that was asked for. */
+export const FolderUsage = Type.Object(
+  {
+    path: Type.String(),
+    files: Count,
+    /** Of the newest versions. */
+    bytes: Count,
+    /** Of all readable versions, the newest included. */
+    keptBytes: Count,
+  },
+  closed,
+);
+export type FolderUsage = Static<typeof FolderUsage>;
+
+/**
+ * A part of what there is: each file counts in one folder, the deepest one above it that `depth` allows. A folder may
+ * come in several pages, and its sums are then to be added up.
+ */
+export const UsageView = Type.Object(
+  {
+    folders: Type.Array(FolderUsage),
+    /** Give it as `after` for the next page; absent on the last. */
+    next: Type.Optional(Type.String()),
+  },
+  closed,
+);
+export type UsageView = Static<typeof UsageView>;
+
 /** Moves of one moment, all or none: 1 to 1,000. */
 export const MoveBody = Type.Object(
   { moves: Type.Array(Type.Object({ from: Type.String(), to: Type.String() }, closed)) },

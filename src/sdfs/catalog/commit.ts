@@ -18,6 +18,7 @@ import {
   acknowledgedFrom,
   chunks,
   files,
+  keptBytesOf,
   stores,
   versionId,
   versions,
@@ -158,13 +159,14 @@ function addVersion(
   const { index, now, copies, trimmed } = commit;
   const known = files.get(rows, path);
   const version = FileVersion((known?.last ?? 0) + 1);
+  let keptBytes = bytes + (known === undefined ? 0 : keptBytesOf(rows, known));
   const readable = [...(known?.versions ?? []), version];
   const excess = Math.max(0, readable.length - commit.versionsKept);
-  for (const old of readable.splice(
-    0,
-    Math.min(excess, Math.max(1, trimsPerCommit - trimmed.count)),
-  ))
+  const room = Math.max(1, trimsPerCommit - trimmed.count);
+  for (const old of readable.splice(0, Math.min(excess, room))) {
+    keptBytes -= versions.get(rows, versionId(path, old))?.bytes ?? 0; // unreachable: a readable version has its row
     removeVersion(rows, { path, version: old, index, n: trimmed.count++ });
+  }
   const record: VersionRecord = {
     path,
     version,
@@ -175,7 +177,14 @@ function addVersion(
     copies,
   };
   versions.put(rows, versionId(path, version), record);
-  const file: FileRecord = { path, versions: readable, last: version, bytes, modifiedAt: now };
+  const file: FileRecord = {
+    path,
+    versions: readable,
+    last: version,
+    bytes,
+    modifiedAt: now,
+    keptBytes,
+  };
   files.put(rows, path, file);
   return version;
 }

@@ -48,7 +48,13 @@ export function moveFiles(rows: Rows, moves: readonly FileMove[], { now }: Stamp
     const kept = takeVersions(rows, file);
     size.chunks += kept.reduce((sum, { chunks }) => sum + chunks.length, 0);
     if (size.chunks > moveLimits.chunks) return tooLarge("chunks", size.chunks);
-    files.put(rows, from, { ...file, versions: [], bytes: 0, modifiedAt: now });
+    files.put(rows, from, {
+      ...file,
+      versions: [],
+      bytes: 0,
+      keptBytes: 0,
+      modifiedAt: now,
+    });
     taken.push({ to, file, kept });
   }
   const moved: { path: string; version: number; copies: number }[] = [];
@@ -119,6 +125,7 @@ function placeVersions(rows: Rows, { to, file, kept }: Taken, last: FileVersion)
     path: to,
     versions: numbered.map(({ version }) => version),
     last: FileVersion(last + numbered.length),
+    keptBytes: kept.reduce((sum, { bytes }) => sum + bytes, 0),
   };
   files.put(rows, to, placed);
   return placed;

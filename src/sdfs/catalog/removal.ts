@@ -54,7 +54,7 @@ export function removeFile(
   const restorableFrom = purge ? undefined : now;
   for (const [n, version] of file.versions.entries())
     removeVersion(rows, { path, version, index, n, restorableFrom });
-  const gone: FileRecord = { ...file, versions: [], bytes: 0, modifiedAt: now };
+  const gone: FileRecord = { ...file, versions: [], bytes: 0, keptBytes: 0, modifiedAt: now };
   files.put(rows, path, purge ? gone : { ...gone, removal: index });
   return ok({ kind: "files", files: [{ path, version: newest, copies }] });
 }
@@ -76,7 +76,13 @@ export function restoreFile(rows: Rows, path: string, { now }: Stamp): Outcome {
   for (const record of found) versions.put(rows, versionId(path, record.version), record);
   const { removal: _, ...rest } = file;
   const readable = found.map(({ version }) => version);
-  files.put(rows, path, { ...rest, versions: readable, bytes: newest.bytes, modifiedAt: now });
+  files.put(rows, path, {
+    ...rest,
+    versions: readable,
+    bytes: newest.bytes,
+    modifiedAt: now,
+    keptBytes: found.reduce((sum, { bytes }) => sum + bytes, 0),
+  });
   const { version, copies } = newest;
   return ok({ kind: "files", files: [{ path, version, copies }] });
 }

@@ -38,6 +38,17 @@ export function versionId(path: string, version: FileVersion): string {
   return `${path}@${padded(version, 10)}`;
 }
 
+/** Bytes of all readable versions of a file. */
+export function keptBytesOf(
+  rows: Rows,
+  { path, versions: readable, keptBytes }: FileRecord,
+): number {
+  return (
+    keptBytes ??
+    readable.reduce((sum, each) => sum + (versions.get(rows, versionId(path, each))?.bytes ?? 0), 0)
+  );
+}
+
 /** Of held and dropped rows. */
 export function heldId(store: StoreId, hash: ChunkHash): string {
   return `${store}/${hash}`;

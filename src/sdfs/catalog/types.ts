@@ -25,6 +25,8 @@ export interface FileRecord {
   readonly modifiedAt: LogTime;
   /** Log index of the removal whose versions can be restored while their `removed` rows last; absent when it is readable. */
   readonly removal?: number;
+  /** Bytes of all readable versions; rows of before this was counted are without it ({@link VersionRecord} has them). */
+  readonly keptBytes?: number;
 }
 
 /** `version/<path>@<version, 10 digits>` */
