@@ -1,41 +1,10 @@
 /** Files to and from SDFS: names, order, and what a local disk may never be left with. */
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
 import { filesToPut } from "../../src/cli/sdfs/local-files.ts";
 import { inParallel, transfers } from "../../src/cli/sdfs/parallel.ts";
-import { FakeNode } from "../client/fake-node.ts";
-import { idunno, type Outcome, type WorldOptions } from "./world.ts";
-
-class Fixture implements AsyncDisposable {
-  readonly node: FakeNode;
-  readonly directory: string;
-
-  private constructor(node: FakeNode, directory: string) {
-    this.node = node;
-    this.directory = directory;
-  }
-
-  static async make(): Promise<Fixture> {
-    return new Fixture(await FakeNode.start(), await mkdtemp(join(tmpdir(), "idunno-sdfs-")));
-  }
-
-  async write(path: string, content = path): Promise<void> {
-    await mkdir(join(this.directory, path, ".."), { recursive: true });
-    await writeFile(join(this.directory, path), content);
-  }
-
-  async sdfs(argv: readonly string[], more: WorldOptions = {}): Promise<Outcome> {
-    const env = { IDUNNO_NODE: this.node.address };
-    return idunno(["sdfs", ...argv], { directory: this.directory, env, ...more });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.node[Symbol.asyncDispose]();
-    await rm(this.directory, { recursive: true });
-  }
-}
+import { Fixture } from "./sdfs-fixture.ts";
 
 test("a folder's content goes under the path given, in the order of its bytes", async (t) => {
   await using fixture = await Fixture.make();
@@ -207,64 +176,6 @@ test("stat, versions, store and rm tell of a file", async (t) => {
   t.regex((await fixture.sdfs(["store"])).err, /n1: 1 chunk, 2 B/);
   t.is((await fixture.sdfs(["rm", "a"])).code, 0);
   t.is((await fixture.sdfs(["stat", "a"])).code, 4);
-});
-
-test("mv gives a file another name, and a folder's files at one moment", async (t) => {
-  await using fixture = await Fixture.make();
-  const { cluster } = fixture.node;
-  for (const path of ["cat", "a/1", "a/b/2", "a/b/3", "ab", "z/1"]) cluster.addFile(path, path);
-  const mv = async (...argv: string[]): Promise<Outcome> => fixture.sdfs(["mv", ...argv]);
-  t.regex((await mv("cat", "pets/")).out, /^cat +pets\/cat +1$/m);
-  t.is((await mv("-r", "a", "c/d")).code, 0);
-  t.deepEqual([...cluster.files.keys()].toSorted(), [
-    "ab",
-    "c/d/1",
-    "c/d/b/2",
-    "c/d/b/3",
-    "pets/cat",
-    "z/1",
-  ]);
-  t.is(fixture.node.asked.filter((asked) => asked.includes("/v1/moves")).length, 2);
-  t.is((await mv("-r", "z", "c/d")).code, 5, "what is there stays");
-  t.is((await mv("none", "some")).code, 4);
-  t.is((await mv("-r", "none", "some")).code, 4);
-  t.is((await mv("c/d/", "some")).code, 2);
-  t.is((await mv("-r", "/", "all")).code, 0);
-  t.true([...cluster.files.keys()].every((path) => path.startsWith("all/")));
-});
-
-test("mv -r of more than 1,000 files says so, and moves none", async (t) => {
-  await using fixture = await Fixture.make();
-  const { cluster } = fixture.node;
-  for (let i = 0; i <= 1_000; i += 1) cluster.addFile(`a/${String(i).padStart(4, "0")}`, "x");
-  const { code, err } = await fixture.sdfs(["mv", "-r", "a", "b"]);
-  t.is(code, 1);
-  t.regex(err, /the folder a\/ has 1001 files or more; the limit is 1000: move its folders one/);
-  t.false(fixture.node.asked.some((asked) => asked.includes("/v1/moves")));
-  cluster.files.delete("a/0000");
-  t.is((await fixture.sdfs(["mv", "-r", "a", "b"])).code, 0);
-});
-
-test("du adds up what lies in each folder, however the pages cut it", async (t) => {
-  await using fixture = await Fixture.make();
-  const { cluster } = fixture.node;
-  for (const path of ["a/1", "a/b/1", "a/b/2", "a/b/3", "a/b/4", "a/b/c/1", "a/z", "b/1", "top"])
-    cluster.addFile(path, "x".repeat(10));
-  const du = async (...argv: string[]): Promise<string[]> =>
-    (await fixture.sdfs(["du", ...argv, "-o", "csv"])).out.trimEnd().split("\n").slice(1);
-  t.deepEqual(await du(), ["90,180,9,"]);
-  t.deepEqual(await du("-d", "1"), ["70,140,7,a/", "10,20,1,b/", "90,180,9,"]);
-  t.deepEqual(await du("a", "-d", "9"), ["10,20,1,a/b/c/", "50,100,5,a/b/", "70,140,7,a/"]);
-  t.regex((await fixture.sdfs(["du"])).out, /^ *90 B +180 B +9 +\/$/m);
-  t.is((await fixture.sdfs(["du", "none"])).code, 4);
-  t.is((await fixture.sdfs(["du", "-d", "100"])).code, 2);
-});
-
-test("du of an empty store is nothing, and no error", async (t) => {
-  await using fixture = await Fixture.make();
-  const { code, out } = await fixture.sdfs(["du", "-o", "ndjson"]);
-  t.is(code, 0);
-  t.deepEqual(JSON.parse(out), { path: "", files: 0, bytes: 0, keptBytes: 0 });
 });
 
 test("few transfers run at once, in order, and a failure starts no more", async (t) => {

@@ -152,6 +152,7 @@ export class FakeNode implements AsyncDisposable {
       case "stat":
         return this.#file(name, asked.query.get("version")).view;
       case "versions":
+        this.#file(name, null);
         return (cluster.files.get(name) ?? []).map(({ view }) => view);
       case "usage":
         return usage(cluster, asked.query);
