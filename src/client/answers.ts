@@ -18,6 +18,8 @@ import {
   LocateView,
   LogView,
   MovedView,
+  QuotaView,
+  RemovedQuota,
   StoreView,
   UsageView,
 } from "../lib/api/files.ts";
@@ -42,6 +44,9 @@ export const parse = {
   assignments: lazily(AssignmentsView, "assignments"),
   file: lazily(FileView, "file"),
   versions: lazily(Type.Array(FileView), "versions"),
+  quota: lazily(QuotaView, "quota"),
+  quotas: lazily(Type.Array(QuotaView), "quotas"),
+  removedQuota: lazily(RemovedQuota, "removed quota"),
   moved: lazily(MovedView, "moved files"),
   list: lazily(ListView, "list"),
   locate: lazily(LocateView, "locations"),

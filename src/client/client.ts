@@ -20,6 +20,9 @@ import type {
   LocateView,
   LogView,
   MovedView,
+  QuotaView,
+  RemovedQuota,
+  SetQuotaBody,
   StoreView,
 } from "../lib/api/files.ts";
 import type {
@@ -253,6 +256,26 @@ export class IDunnoClient {
       yield* page.folders;
       after = page.next;
     } while (after !== undefined);
+  }
+
+  /** How much may lie under which prefix, and how much does, by prefix. */
+  async quotas(options: CallOptions = {}): Promise<QuotaView[]> {
+    return this.#read("/v1/quotas", parse.quotas, {}, options);
+  }
+
+  /** @param prefix ends in `/`, or is empty: everything */
+  async setQuota(
+    prefix: string,
+    limits: SetQuotaBody,
+    options: MutationOptions = {},
+  ): Promise<QuotaView> {
+    const call: Call = { method: "PUT", path: "/v1/quotas", query: { prefix }, json: limits };
+    return this.#mutate(call, parse.quota, options);
+  }
+
+  async removeQuota(prefix: string, options: MutationOptions = {}): Promise<RemovedQuota> {
+    const call: Call = { method: "DELETE", path: "/v1/quotas", query: { prefix } };
+    return this.#mutate(call, parse.removedQuota, options);
   }
 
   async stat(

@@ -116,6 +116,23 @@ export interface MoveFiles {
   readonly moves: readonly FileMove[];
 }
 
+/** Limits what may lie under a prefix, which ends in `/` or is empty; without limits: none any more. */
+export interface SetQuota {
+  readonly kind: "set-quota";
+  readonly prefix: string;
+  readonly bytes?: number | undefined;
+  readonly files?: number | undefined;
+}
+
+/** The leader has counted what lay under a prefix when the command of log index `made` gave it a quota. */
+export interface CountQuota {
+  readonly kind: "count-quota";
+  readonly prefix: string;
+  readonly made: number;
+  readonly bytes: number;
+  readonly files: number;
+}
+
 /** Repair made these chunks durable on a store. */
 export interface PlaceChunks {
   readonly kind: "place-chunks";
@@ -159,7 +176,9 @@ export type Operation =
   | PlaceChunks
   | LoseChunks
   | SetSetting
-  | MoveFiles;
+  | MoveFiles
+  | SetQuota
+  | CountQuota;
 
 /** A log entry's content: an operation, stamped with log time by the leader that proposed it. */
 export interface Command {

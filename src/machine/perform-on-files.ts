@@ -16,6 +16,7 @@ import {
 } from "../sdfs/catalog/collection.ts";
 import { type CommitContext, commitFiles } from "../sdfs/catalog/commit.ts";
 import { moveFiles } from "../sdfs/catalog/move.ts";
+import { countQuota, setQuota } from "../sdfs/catalog/quotas.ts";
 import { removeFile, restoreFile } from "../sdfs/catalog/removal.ts";
 import { loseChunks, placeChunks, releaseChunks } from "../sdfs/catalog/replicas.ts";
 import { stores } from "../sdfs/catalog/rows.ts";
@@ -32,6 +33,8 @@ type FileOperation = Extract<
       | "remove-file"
       | "restore-file"
       | "move-files"
+      | "set-quota"
+      | "count-quota"
       | "place-chunks"
       | "lose-chunks"
       | "release-chunks"
@@ -52,6 +55,10 @@ export function performOnFiles(rows: Rows, operation: FileOperation, stamp: Stam
       return restoreFile(rows, operation.path, stamp);
     case "move-files":
       return moveFiles(rows, operation.moves, stamp);
+    case "set-quota":
+      return setQuota(rows, operation, stamp);
+    case "count-quota":
+      return countQuota(rows, operation);
     case "place-chunks":
       return placeChunks(rows, operation, { dropFloor: dropFloor(rows) });
     case "lose-chunks":
@@ -87,6 +94,7 @@ export function commitContext(rows: Rows, stamp: Stamp): CommitContext {
     requiredCopies: requiredCopies(rows, stamp.now),
     dropFloor: dropFloor(rows),
     versionsKept: versionsKeptNow(rows),
+    enforcesQuotas: true,
   };
 }
 

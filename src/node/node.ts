@@ -17,6 +17,7 @@ import { Finisher } from "./finisher.ts";
 import { Members } from "./members.ts";
 import { ModelPreloader } from "./model-preloader.ts";
 import { PeerRequests } from "./peer-requests.ts";
+import { QuotaCounter } from "./quota-counter.ts";
 import { Repairer } from "./repairer.ts";
 import { ResultsOutbox } from "./results-outbox.ts";
 import { makeServices, type NodeIdentity, type NodeParts, type Services } from "./services.ts";
@@ -37,6 +38,7 @@ export class Node {
   readonly #outbox: ResultsOutbox;
   readonly #dispatcher: Dispatcher;
   readonly #finisher: Finisher;
+  readonly #quotas: QuotaCounter;
   readonly #repairer: Repairer;
   readonly #preloader: ModelPreloader;
   readonly #voters: Voters;
@@ -79,6 +81,7 @@ export class Node {
       push: (node, queries) => this.#push(node, queries),
     });
     this.#finisher = new Finisher(shared);
+    this.#quotas = new QuotaCounter(shared);
     this.#repairer = new Repairer({ ...shared, store: parts.chunkStore });
     this.#voters = new Voters({
       ...shared,
@@ -171,6 +174,7 @@ export class Node {
     }
     this.#dispatcher.nudge();
     this.#finisher.nudge();
+    this.#quotas.nudge();
   }
 
   /** The member list says whom to dial, and whether this node is still part of it. */
@@ -265,6 +269,7 @@ export class Node {
       this.#outbox.close(),
       this.#dispatcher.close(),
       this.#finisher.close(),
+      this.#quotas.close(),
       this.#repairer.close(),
       this.#preloader.close(),
     ]);

@@ -98,3 +98,19 @@ test("du of an empty store is nothing, and no error", async (t) => {
   t.is(code, 0);
   t.deepEqual(JSON.parse(out), { path: "", files: 0, bytes: 0, keptBytes: 0 });
 });
+
+test("quota sets, lists and takes back what may lie under a folder", async (t) => {
+  await using fixture = await Fixture.make();
+  const quota = async (...argv: string[]): Promise<Outcome> => fixture.sdfs(["quota", ...argv]);
+  t.is((await quota("set", "images", "--bytes", "10G", "--files", "1000")).code, 0);
+  t.is((await quota("set", "/", "--bytes", "1.5k")).code, 0);
+  t.deepEqual(JSON.parse((await quota("ls", "-o", "json")).out), [
+    { prefix: "images/", bytesLimit: 10 * 1_024 ** 3, filesLimit: 1_000 },
+    { prefix: "", bytesLimit: 1_536 },
+  ]);
+  t.regex((await quota("ls")).out, /^images\/ +- +10\.0 GiB +- +1000 +counting$/m);
+  t.regex((await quota("rm", "images/")).err, /removed the quota of images\//);
+  t.is((await quota("ls", "-o", "ndjson")).out.trimEnd().split("\n").length, 1);
+  for (const argv of [["images"], ["images", "--bytes", "10X"], ["images", "--files", "-1"]])
+    t.is((await quota("set", ...argv)).code, 2, argv.join(" "));
+});

@@ -1,5 +1,11 @@
 /** What a {@link FakeCluster} says of the names of its files, and how it changes them. */
-import type { ListView, MovedView, UsageView } from "../../src/lib/api/files.ts";
+import type {
+  ListView,
+  MovedView,
+  QuotaView,
+  SetQuotaBody,
+  UsageView,
+} from "../../src/lib/api/files.ts";
 import type { FileMove } from "../../src/lib/content.ts";
 import { IDunnoError } from "../../src/lib/errors.ts";
 import type { FakeCluster } from "./fake-cluster.ts";
@@ -56,5 +62,34 @@ export function moveFiles(cluster: FakeCluster, key: string, body: string): unkn
       return { from, path: to, version: versions.length };
     });
     return { files: moved };
+  });
+}
+
+/** Nobody counts: what lies there stays unknown. */
+export function quotas(
+  cluster: FakeCluster,
+  asked: {
+    readonly method: string;
+    readonly query: URLSearchParams;
+    readonly body: Buffer;
+    readonly key: string;
+  },
+): unknown {
+  const { method, key, body } = asked;
+  const prefix = asked.query.get("prefix") ?? "";
+  if (method === "GET") return [...cluster.quotas.values()];
+  return cluster.once(key, () => {
+    if (method === "DELETE") {
+      cluster.quotas.delete(prefix);
+      return { prefix };
+    }
+    const { bytes, files } = JSON.parse(body.toString()) as SetQuotaBody;
+    const view: QuotaView = {
+      prefix,
+      ...(bytes === undefined ? {} : { bytesLimit: bytes }),
+      ...(files === undefined ? {} : { filesLimit: files }),
+    };
+    cluster.quotas.set(prefix, view);
+    return view;
   });
 }

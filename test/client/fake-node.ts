@@ -9,7 +9,7 @@ import type { ModelView } from "../../src/lib/api/cluster.ts";
 import type { SetJobBody, SubmitJobBody } from "../../src/lib/api/jobs.ts";
 import { type ErrorCode, type ErrorDetails, IDunnoError } from "../../src/lib/errors.ts";
 import { FakeCluster, sampleJob, sampleStatus, type StoredFile } from "./fake-cluster.ts";
-import { list, moveFiles, pageRows, usage } from "./fake-namespace.ts";
+import { list, moveFiles, pageRows, quotas, usage } from "./fake-namespace.ts";
 
 export type Fault =
   /** Lets a request through. */
@@ -156,6 +156,8 @@ export class FakeNode implements AsyncDisposable {
         return (cluster.files.get(name) ?? []).map(({ view }) => view);
       case "usage":
         return usage(cluster, asked.query);
+      case "quotas":
+        return quotas(cluster, asked);
       case "moves":
         return moveFiles(cluster, asked.key, asked.body.toString());
       case "list":

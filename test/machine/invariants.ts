@@ -1,15 +1,18 @@
-/** The numbered invariants of work.ts (S), commit.ts (C) and machine.ts (M), checked against the rows of a replica. */
+/** The numbered invariants of work.ts (S), commit.ts (C), quotas.ts (Q) and machine.ts (M), checked against the rows of a replica. */
 import { deepStrictEqual, ok } from "node:assert/strict";
 import type { Pin } from "../../src/lib/content.ts";
 import type { MemberRecord, ModelRecord } from "../../src/machine/commands.ts";
 import type { JobFixed, JobProgress, QueryRecord, ResultRow } from "../../src/scheduler/types.ts";
 import type {
+  Amount,
   ChunkRecord,
   FileRecord,
+  QuotaRecord,
   RemovedRecord,
   StoreRecord,
   VersionRecord,
 } from "../../src/sdfs/catalog/types.ts";
+import { usedOf } from "../../src/sdfs/catalog/quotas.ts";
 import { replicationFactor, versionsKept } from "../../src/sdfs/catalog/types.ts";
 
 /** The rows of a replica, whoever holds them. */
@@ -31,6 +34,7 @@ export function checkInvariants(
   for (const [, { file }] of rowsOf<ModelRecord>(replica, "model")) checkPin(replica, file);
   checkChunks(replica);
   checkFiles(replica, history.versionsKept);
+  for (const [, quota] of rowsOf<QuotaRecord>(replica, "quota")) checkQuota(replica, quota);
   const active = rowsOf<StoreRecord>(replica, "store").filter(([, s]) => s.state === "active");
   for (const [, member] of members)
     ok(member.state !== "up" || active.some(([, s]) => s.id === member.store), "M store active");
@@ -155,4 +159,19 @@ function checkFiles(replica: ReplicaRows, kept: number): void {
     versions += file.versions.length;
   }
   ok(versions === rowsOf(replica, "version").length, "C3 no version without its file");
+}
+
+/** What lies under a prefix, by looking at every file. */
+export function amountUnder(replica: ReplicaRows, prefix: string): Amount {
+  const found = rowsOf<FileRecord>(replica, "file")
+    .map(([, file]) => file)
+    .filter(({ path, versions }) => path.startsWith(prefix) && versions.length > 0);
+  return { bytes: found.reduce((sum, { bytes }) => sum + bytes, 0), files: found.length };
+}
+
+function checkQuota(replica: ReplicaRows, quota: QuotaRecord): void {
+  const { base, delta, prefix } = quota;
+  const is = amountUnder(replica, prefix);
+  if (base !== undefined) deepStrictEqual(usedOf(quota), is, `Q1 ${prefix}`);
+  else ok(is.bytes >= delta.bytes && is.files >= delta.files, `Q2 ${prefix}`);
 }

@@ -129,6 +129,19 @@ export const operations: {
     kind: kind("move-files"),
     moves: few(fc.record({ from: text, to: text })),
   }),
+  "set-quota": fc.record({
+    kind: kind("set-quota"),
+    prefix: text,
+    bytes: optional(count),
+    files: optional(count),
+  }),
+  "count-quota": fc.record({
+    kind: kind("count-quota"),
+    prefix: text,
+    made: count,
+    bytes: count,
+    files: count,
+  }),
 };
 
 export const operation: fc.Arbitrary<Operation> = fc.oneof(...Object.values(operations));

@@ -7,6 +7,7 @@ import { addInspectCommands } from "./inspect.ts";
 import { addListCommand } from "./list.ts";
 import { addMoveCommand } from "./move.ts";
 import { addPutCommand } from "./put.ts";
+import { addQuotaCommands } from "./quota.ts";
 
 export function addSdfsCommands(program: Command, open: Open): void {
   const sdfs = program
@@ -29,5 +30,6 @@ Examples:
   addListCommand(sdfs, open);
   addUsageCommand(sdfs, open);
   addMoveCommand(sdfs, open);
+  addQuotaCommands(sdfs, open);
   addInspectCommands(sdfs, open);
 }

@@ -61,6 +61,30 @@ export const UsageView = Type.Object(
 );
 export type UsageView = Static<typeof UsageView>;
 
+/** What is not given has no limit; one of them must be. */
+export const SetQuotaBody = Type.Object(
+  { bytes: Type.Optional(Count), files: Type.Optional(Count) },
+  closed,
+);
+export type SetQuotaBody = Static<typeof SetQuotaBody>;
+
+export const QuotaView = Type.Object(
+  {
+    /** Ends in `/`, or is empty: everything. */
+    prefix: Type.String(),
+    bytesLimit: Type.Optional(Count),
+    filesLimit: Type.Optional(Count),
+    /** What lies there, the newest version of each file; absent while what was there before is being counted. */
+    bytes: Type.Optional(Count),
+    files: Type.Optional(Count),
+  },
+  closed,
+);
+export type QuotaView = Static<typeof QuotaView>;
+
+export const RemovedQuota = Type.Object({ prefix: Type.String() }, closed);
+export type RemovedQuota = Static<typeof RemovedQuota>;
+
 /** Moves of one moment, all or none: 1 to 1,000. */
 export const MoveBody = Type.Object(
   { moves: Type.Array(Type.Object({ from: Type.String(), to: Type.String() }, closed)) },

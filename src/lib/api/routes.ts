@@ -30,6 +30,9 @@
  * | POST /v1/moves               | MoveBody → MovedView                                            |
  * | GET /v1/list                 | ?prefix=&after=&limit= → ListView                               |
  * | GET /v1/usage                | ?prefix=&after=&depth= → UsageView                              |
+ * | GET /v1/quotas               | → QuotaView[]                                                   |
+ * | PUT /v1/quotas               | ?prefix=, SetQuotaBody → QuotaView                              |
+ * | DELETE /v1/quotas            | ?prefix= → RemovedQuota                                         |
  * | GET /v1/stat/PATH            | ?version=N → FileView                                           |
  * | GET /v1/versions/PATH        | → FileView[], oldest first                                      |
  * | GET /v1/locate/PATH          | ?version=N → LocateView                                         |

@@ -15,6 +15,7 @@ import { fileRoutes } from "./file-routes.ts";
 import { jobRoutes } from "./job-routes.ts";
 import { logRoutes } from "./log-routes.ts";
 import { namespaceRoutes } from "./namespace-routes.ts";
+import { quotaRoutes } from "./quota-routes.ts";
 import { settingRoutes } from "./setting-routes.ts";
 
 /** Which HTTP status tells which failure. */
@@ -44,6 +45,7 @@ const statuses: { readonly [C in ErrorCode]: number } = {
   HANDSHAKE_REFUSED: 503,
   STORAGE_FAILED: 500,
   NO_SPACE: 507,
+  QUOTA_EXCEEDED: 507,
   EXECUTOR_FAILED: 503,
   JOB_FAILED: 422,
   INTERNAL: 500,
@@ -83,6 +85,7 @@ export async function startHttp(
   clusterRoutes(app, services);
   settingRoutes(app, services);
   namespaceRoutes(app, services);
+  quotaRoutes(app, services);
   jobRoutes(app, services);
   void app.register(async (files) => {
     // A file's bytes are taken as a stream, whatever they claim to be: JSON, too, is stored and not parsed.

@@ -13,6 +13,7 @@ import { type Outcome, ok, refuse } from "../../lib/outcome.ts";
 import type { Rows, Stamp } from "../../lib/rows.ts";
 import { type ChunkHash, FileVersion, StoreId } from "../../lib/types.ts";
 import { checkPath } from "./paths.ts";
+import { Ledger } from "./quotas.ts";
 import { removeVersion } from "./removal.ts";
 import {
   acknowledgedFrom,
@@ -44,6 +45,8 @@ export interface CommitContext extends Stamp {
   readonly requiredCopies: number;
   /** Log index up to which drops may have been forgotten: acknowledgements from before it are void. */
   readonly dropFloor: number;
+  /** Whether a quota that would be exceeded refuses the command. */
+  readonly enforcesQuotas: boolean;
   /** Versions of a path that stay readable. */
   readonly versionsKept: number;
 }
@@ -64,6 +67,7 @@ export function commitFiles(
   if (size > chunksPerCommit)
     return refuse("TOO_LARGE", { what: "the list of chunks", size, limit: chunksPerCommit });
   const trimmed = { count: 0 };
+  const ledger = new Ledger(rows);
   const committed: { path: string; version: number; copies: number }[] = [];
   for (const upload of uploads) {
     const wrong =
@@ -78,10 +82,11 @@ export function commitFiles(
       });
     const wrongChunk = addChunks(rows, upload);
     if (wrongChunk !== undefined) return wrongChunk;
-    const version = addVersion(rows, upload, { ...context, copies, trimmed });
+    const version = addVersion(rows, upload, { ...context, copies, trimmed, ledger });
     committed.push({ path: upload.path, version, copies });
   }
-  return ok({ kind: "files", files: committed });
+  const over = context.enforcesQuotas ? ledger.exceeded() : undefined;
+  return over ?? ok({ kind: "files", files: committed });
 }
 
 function checkShape({ path, bytes, chunks: list }: FileUpload): Outcome | undefined {
@@ -153,7 +158,11 @@ function addChunks(rows: Rows, { path, chunks: list }: FileUpload): Outcome | un
 function addVersion(
   rows: Rows,
   upload: FileUpload,
-  commit: CommitContext & { readonly copies: number; readonly trimmed: { count: number } },
+  commit: CommitContext & {
+    readonly copies: number;
+    readonly trimmed: { count: number };
+    readonly ledger: Ledger;
+  },
 ): FileVersion {
   const { path, bytes } = upload;
   const { index, now, copies, trimmed } = commit;
@@ -185,7 +194,7 @@ function addVersion(
     modifiedAt: now,
     keptBytes,
   };
-  files.put(rows, path, file);
+  commit.ledger.put(known, file);
   return version;
 }
 

@@ -11,6 +11,7 @@ import { type Outcome, ok, refuse } from "../../lib/outcome.ts";
 import type { Rows, Stamp } from "../../lib/rows.ts";
 import { FileVersion } from "../../lib/types.ts";
 import { checkPath } from "./paths.ts";
+import { Ledger } from "./quotas.ts";
 import { files, versionId, versions } from "./rows.ts";
 import type { FileRecord, VersionRecord } from "./types.ts";
 
@@ -33,6 +34,7 @@ interface Taken {
 export function moveFiles(rows: Rows, moves: readonly FileMove[], { now }: Stamp): Outcome {
   const wrong = checkMoves(moves);
   if (wrong !== undefined) return wrong;
+  const ledger = new Ledger(rows);
   const taken: Taken[] = [];
   const size = { files: moves.length, versions: 0, chunks: 0 };
   for (const { from, to } of moves) {
@@ -48,7 +50,7 @@ export function moveFiles(rows: Rows, moves: readonly FileMove[], { now }: Stamp
     const kept = takeVersions(rows, file);
     size.chunks += kept.reduce((sum, { chunks }) => sum + chunks.length, 0);
     if (size.chunks > moveLimits.chunks) return tooLarge("chunks", size.chunks);
-    files.put(rows, from, {
+    ledger.put(file, {
       ...file,
       versions: [],
       bytes: 0,
@@ -65,10 +67,11 @@ export function moveFiles(rows: Rows, moves: readonly FileMove[], { now }: Stamp
         what: each.to,
         why: "it exists: remove it first, or give another name",
       });
-    const { last } = placeVersions(rows, each, known?.last ?? FileVersion(0));
-    moved.push({ path: each.to, version: last, copies: each.kept.at(-1)?.copies ?? 0 }); // unreachable: as in takeVersions
+    const placed = placeVersions(rows, each, known?.last ?? FileVersion(0));
+    ledger.put(known, placed);
+    moved.push({ path: each.to, version: placed.last, copies: each.kept.at(-1)?.copies ?? 0 }); // unreachable: as in takeVersions
   }
-  return ok({ kind: "files", files: moved });
+  return ledger.exceeded() ?? ok({ kind: "files", files: moved });
 }
 
 function checkMoves(moves: readonly FileMove[]): Outcome | undefined {
@@ -120,13 +123,11 @@ function placeVersions(rows: Rows, { to, file, kept }: Taken, last: FileVersion)
     version: FileVersion(last + 1 + i),
   }));
   for (const record of numbered) versions.put(rows, versionId(to, record.version), record);
-  const placed: FileRecord = {
+  return {
     ...file,
     path: to,
     versions: numbered.map(({ version }) => version),
     last: FileVersion(last + numbered.length),
     keptBytes: kept.reduce((sum, { bytes }) => sum + bytes, 0),
   };
-  files.put(rows, to, placed);
-  return placed;
 }

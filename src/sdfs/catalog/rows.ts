@@ -8,6 +8,7 @@ import {
   type GarbageRecord,
   type HeldRecord,
   type LackingRecord,
+  type QuotaRecord,
   type RemovedRecord,
   replicationFactor,
   type StoreRecord,
@@ -30,6 +31,8 @@ export const dropped = new Table<DroppedRecord>("dropped");
 export const lacking = new Table<LackingRecord>("lacking");
 /** Cold; chunks that no version names, for collection to find. */
 export const garbage = new Table<GarbageRecord>("garbage");
+/** Hot. */
+export const quotas = new Table<QuotaRecord>("quota");
 /** Hot. */
 export const stores = new Table<StoreRecord>("store");
 

@@ -79,6 +79,25 @@ export interface RestoreRecord {
   readonly copies: number;
 }
 
+/** So many files, of so many bytes together. */
+export interface Amount {
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/** `quota/<prefix, percent-encoded>`: how much may lie under a prefix, which ends in `/` or is empty. Hot. */
+export interface QuotaRecord {
+  readonly prefix: string;
+  /** Log index of the command that made it. */
+  readonly made: number;
+  readonly bytesLimit?: number | undefined;
+  readonly filesLimit?: number | undefined;
+  /** What has been added since then, less what was taken away. */
+  readonly delta: Amount;
+  /** What there was then; absent while the leader counts it. */
+  readonly base?: Amount | undefined;
+}
+
 /** `store/<id>`: a chunk folder. Hot. A new id in a node's registration makes the old store `lost`. */
 export interface StoreRecord {
   readonly id: StoreId;
