@@ -46,6 +46,7 @@ export const exitCodeOf: { readonly [Code in ErrorCode]: ExitCode } = {
   HANDSHAKE_REFUSED: exitCodes.failed,
   STORAGE_FAILED: exitCodes.unhealthy,
   NO_SPACE: exitCodes.unavailable,
+  QUOTA_EXCEEDED: exitCodes.failed,
   EXECUTOR_FAILED: exitCodes.failed,
   JOB_FAILED: exitCodes.failed,
   INTERNAL: exitCodes.failed,

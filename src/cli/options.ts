@@ -111,6 +111,20 @@ export function jobIds(text: string, before: readonly string[] = []): string[] {
   return [...before, jobId(text)];
 }
 
+/** `1048576`, `512K`, `500M`, `10G`, `1.5T` in bytes. */
+export function byteSize(text: string): number {
+  const [, number, unit = ""] = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(text) ?? [];
+  const bytes = Math.floor(Number(number) * 1_024 ** " KMGT".indexOf(unit.toUpperCase() || " "));
+  if (!Number.isSafeInteger(bytes))
+    throw new InvalidArgumentError("Expected a size such as 1000000, 512K, 500M, 10G or 1.5T.");
+  return bytes;
+}
+
+/** What the paths of a folder's files begin with: `images/` for `images`, nothing for `/` and for everything. */
+export function folderPrefix(text: string): string {
+  return text.replace(/\/*$/, "/").replace(/^\/$/, "");
+}
+
 export interface FileAt {
   readonly path: string;
   /** Undefined: the newest. */

@@ -9,6 +9,9 @@ import Table from "cli-table3";
 export const formats = ["table", "json", "ndjson", "csv"] as const;
 export type Format = (typeof formats)[number];
 
+/** Rows of a table that is printed as it comes which are aligned with each other: a page of a listing. */
+const pageRows = 1_000;
+
 export interface Column<Row> {
   /** Heads the column: as it is in csv, in capitals in tables. */
   readonly name: string;
@@ -45,16 +48,56 @@ export class Printer {
         for (const row of rows) await this.csvLine(columns.map(({ value }) => value(row)));
         return;
       case "table":
-        return this.line(
-          grid(
-            columns.map(({ name }) => name.toUpperCase()),
-            rows.map((row) => columns.map((column) => cell(column, row))),
-            columns.map(
-              ({ value }) => rows.length > 0 && rows.every((row) => typeof value(row) === "number"),
-            ),
-          ),
-        );
+        return this.line(table(rows, columns, true));
     }
+  }
+
+  /**
+   * Rows that are too many to be held: printed as they come. A table is aligned a page at a time.
+   * @param name of the list in json, whose body it is alone
+   */
+  async stream<Row>(
+    rows: AsyncIterable<Row>,
+    columns: readonly Column<Row>[],
+    name: string,
+  ): Promise<void> {
+    switch (this.format) {
+      case "json":
+        return this.#jsonList(rows, name);
+      case "ndjson":
+        for await (const row of rows) await this.line(JSON.stringify(row));
+        return;
+      case "csv":
+        await this.csvLine(columns.map((column) => column.name));
+        for await (const row of rows) await this.csvLine(columns.map(({ value }) => value(row)));
+        return;
+      case "table": {
+        let page: Row[] = [];
+        let pages = 0;
+        for await (const row of rows) {
+          if (page.length === pageRows) {
+            await this.line(table(page, columns, pages === 0));
+            page = [];
+            pages += 1;
+          }
+          page.push(row);
+        }
+        if (page.length > 0 || pages === 0) await this.line(table(page, columns, pages === 0));
+      }
+    }
+  }
+
+  /** As {@link json} would print the whole. */
+  async #jsonList(rows: AsyncIterable<unknown>, name: string): Promise<void> {
+    let before = `{\n  ${JSON.stringify(name)}: [`;
+    let after = "]\n}";
+    for await (const row of rows) {
+      const text = JSON.stringify(row, undefined, 2).replaceAll("\n", "\n    ");
+      await this.bytes(`${before}\n    ${text}`);
+      before = ",";
+      after = "\n  ]\n}";
+    }
+    await this.line(before === "," ? after : before + after);
   }
 
   /** One thing: a line for each of its columns in a table. */
@@ -120,6 +163,22 @@ const bare = {
   "right-mid": "",
   middle: "  ",
 } as const;
+
+/** A page of a table; only the first one has a head, but it counts for the width of every page. */
+function table<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  isFirst: boolean,
+): string {
+  const text = grid(
+    columns.map(({ name }) => name.toUpperCase()),
+    rows.map((row) => columns.map((column) => cell(column, row))),
+    columns.map(
+      ({ value }) => rows.length > 0 && rows.every((row) => typeof value(row) === "number"),
+    ),
+  );
+  return isFirst ? text : text.slice(text.indexOf("\n") + 1);
+}
 
 /** Columns without borders, as `kubectl` prints them; numbers to the right. */
 function grid(

@@ -12,7 +12,17 @@ import {
   SettingView,
   StatusView,
 } from "../lib/api/cluster.ts";
-import { FileView, ListView, LocateView, LogView, StoreView } from "../lib/api/files.ts";
+import {
+  FileView,
+  ListView,
+  LocateView,
+  LogView,
+  MovedView,
+  QuotaView,
+  RemovedQuota,
+  StoreView,
+  UsageView,
+} from "../lib/api/files.ts";
 import { AssignmentsView, JobView, QueryView, ResultLine } from "../lib/api/jobs.ts";
 import { IDunnoError } from "../lib/errors.ts";
 import { parser, type Static, type TSchema, Type } from "../lib/schema.ts";
@@ -34,8 +44,13 @@ export const parse = {
   assignments: lazily(AssignmentsView, "assignments"),
   file: lazily(FileView, "file"),
   versions: lazily(Type.Array(FileView), "versions"),
+  quota: lazily(QuotaView, "quota"),
+  quotas: lazily(Type.Array(QuotaView), "quotas"),
+  removedQuota: lazily(RemovedQuota, "removed quota"),
+  moved: lazily(MovedView, "moved files"),
   list: lazily(ListView, "list"),
   locate: lazily(LocateView, "locations"),
+  usage: lazily(UsageView, "usage"),
   store: lazily(StoreView, "store"),
   log: lazily(LogView, "log"),
 } as const;

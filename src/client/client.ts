@@ -13,7 +13,18 @@ import type {
   SettingView,
   StatusView,
 } from "../lib/api/cluster.ts";
-import type { FileView, ListView, LocateView, LogView, StoreView } from "../lib/api/files.ts";
+import type {
+  FileView,
+  FolderUsage,
+  ListView,
+  LocateView,
+  LogView,
+  MovedView,
+  QuotaView,
+  RemovedQuota,
+  SetQuotaBody,
+  StoreView,
+} from "../lib/api/files.ts";
 import type {
   AssignmentsView,
   JobView,
@@ -23,11 +34,13 @@ import type {
   SubmitJobBody,
 } from "../lib/api/jobs.ts";
 import { apiLimits } from "../lib/api/routes.ts";
+import type { FileMove } from "../lib/content.ts";
 import { parse, parseResultLine } from "./answers.ts";
 import { download, followLines } from "./resume.ts";
 import type { CallOptions, ClientOptions, MutationOptions, PageQuery } from "./options.ts";
 import { segment, segments } from "./paths.ts";
 import { type Call, Transport } from "./transport.ts";
+import { nested } from "./usage.ts";
 import { type ByteSource, Upload } from "./upload.ts";
 
 export type { ByteSource } from "./upload.ts";
@@ -200,6 +213,12 @@ export class IDunnoClient {
     return this.#mutate(call, parse.file, options);
   }
 
+  /** Gives files other names, with all their versions, all or none: 1 to 1,000 of them. */
+  async move(moves: readonly FileMove[], options: MutationOptions = {}): Promise<MovedView> {
+    const call: Call = { method: "POST", path: "/v1/moves", json: { moves } };
+    return this.#mutate(call, parse.moved, options);
+  }
+
   /** One page of the newest versions of the files whose path begins with `prefix`, sorted by the bytes of their paths. */
   async list(query: PageQuery, options: CallOptions = {}): Promise<ListView> {
     return this.#read("/v1/list", parse.list, { ...query }, options);
@@ -216,6 +235,47 @@ export class IDunnoClient {
       yield* page.files;
       after = page.next;
     } while (after !== undefined);
+  }
+
+  /**
+   * How much lies under a prefix, a folder after those in it, the prefix itself last. Pages are of different moments.
+   * @param depth folders under the prefix that are told apart: 0 gives the prefix alone
+   */
+  usage(prefix: string, depth: number, options: CallOptions = {}): AsyncGenerator<FolderUsage> {
+    return nested(this.#usageParts(prefix, depth, options), prefix);
+  }
+
+  async *#usageParts(
+    prefix: string,
+    depth: number,
+    options: CallOptions,
+  ): AsyncGenerator<FolderUsage> {
+    let after: string | undefined;
+    do {
+      const page = await this.#read("/v1/usage", parse.usage, { prefix, after, depth }, options);
+      yield* page.folders;
+      after = page.next;
+    } while (after !== undefined);
+  }
+
+  /** How much may lie under which prefix, and how much does, by prefix. */
+  async quotas(options: CallOptions = {}): Promise<QuotaView[]> {
+    return this.#read("/v1/quotas", parse.quotas, {}, options);
+  }
+
+  /** @param prefix ends in `/`, or is empty: everything */
+  async setQuota(
+    prefix: string,
+    limits: SetQuotaBody,
+    options: MutationOptions = {},
+  ): Promise<QuotaView> {
+    const call: Call = { method: "PUT", path: "/v1/quotas", query: { prefix }, json: limits };
+    return this.#mutate(call, parse.quota, options);
+  }
+
+  async removeQuota(prefix: string, options: MutationOptions = {}): Promise<RemovedQuota> {
+    const call: Call = { method: "DELETE", path: "/v1/quotas", query: { prefix } };
+    return this.#mutate(call, parse.removedQuota, options);
   }
 
   async stat(

@@ -27,6 +27,12 @@ export interface FileUpload {
   readonly ifVersion: number | undefined;
 }
 
+/** A file's other name. */
+export interface FileMove {
+  readonly from: string;
+  readonly to: string;
+}
+
 export interface UploadedChunk extends ChunkRef {
   /** Who acknowledged it durable, each at which applied catalog index. */
   readonly replicas: readonly { readonly store: string; readonly index: number }[];

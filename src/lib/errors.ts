@@ -19,8 +19,14 @@ export interface ErrorDetails {
   UNREACHABLE: { readonly nodes: readonly string[] };
   TIMED_OUT: { readonly what: string; readonly afterMs: number };
   CLOSED: { readonly what: string };
-  /** A queue or a body reached its limit. */
-  TOO_LARGE: { readonly what: string; readonly size: number; readonly limit: number };
+  /** A queue or a body reached its limit: of bytes, where no `unit` is named. */
+  TOO_LARGE: {
+    readonly what: string;
+    readonly size: number;
+    readonly limit: number;
+    readonly unit?: string;
+    readonly remedy?: string;
+  };
   BUSY: { readonly what: string; readonly limit: number };
   NOT_FOUND: { readonly kind: string; readonly name: string; readonly remedy: string };
   CONFLICT: { readonly what: string; readonly why: string };
@@ -46,6 +52,13 @@ export interface ErrorDetails {
   STORAGE_FAILED: { readonly what: string };
   /** The disk of the node that leads has no room, and no other one could take over. */
   NO_SPACE: { readonly node: string };
+  /** More would lie under a prefix than its quota allows; `unit`: bytes or files. */
+  QUOTA_EXCEEDED: {
+    readonly prefix: string;
+    readonly unit: string;
+    readonly wanted: number;
+    readonly limit: number;
+  };
   /** `during`: a query ended the process, a query ran out of time, or the process could not be had at all. */
   EXECUTOR_FAILED: { readonly why: string; readonly during: "query" | "timeout" | "start" };
   JOB_FAILED: { readonly job: string; readonly why: string };
@@ -66,7 +79,8 @@ const describe: { readonly [C in ErrorCode]: (details: ErrorDetails[C]) => strin
   TIMED_OUT: ({ what, afterMs }) =>
     `${what} did not end within ${afterMs} ms; it may still happen: try again, or allow more with --timeout`,
   CLOSED: ({ what }) => `${what} is closed`,
-  TOO_LARGE: ({ what, size, limit }) => `${what} has ${size} bytes; the limit is ${limit}`,
+  TOO_LARGE: ({ what, size, limit, unit = "bytes", remedy }) =>
+    `${what} has ${size} ${unit}; the limit is ${limit}${remedy === undefined ? "" : `: ${remedy}`}`,
   BUSY: ({ what, limit }) => `${what} is full (${limit}); try again`,
   NOT_FOUND: ({ kind, name, remedy }) => `no ${kind} ${name}; ${remedy}`,
   CONFLICT: ({ what, why }) => `${what}: ${why}`,
@@ -92,6 +106,8 @@ const describe: { readonly [C in ErrorCode]: (details: ErrorDetails[C]) => strin
     `the disk failed at ${what}: this node stops, since it cannot keep its promises`,
   NO_SPACE: ({ node }) =>
     `the disk of ${node} is full: free some room there; writes go on as soon as there is`,
+  QUOTA_EXCEEDED: ({ prefix, unit, wanted, limit }) =>
+    `${prefix === "" ? "the store" : prefix} would have ${wanted} ${unit}; its quota is ${limit}: remove some files, or see 'idunno sdfs quota ls'`,
   EXECUTOR_FAILED: ({ why }) => `the inference executor failed: ${why}`,
   JOB_FAILED: ({ job, why }) => `job ${job} failed: ${why}`,
   INTERNAL: ({ message }) => `internal error: ${message}; see the daemon's log`,

@@ -4,7 +4,7 @@
  */
 import type { ModelManifest } from "../lib/model-manifest.ts";
 import type { FileVersion, LogTime, NodeId, StoreId } from "../lib/types.ts";
-import type { FileUpload, Pin } from "../lib/content.ts";
+import type { FileMove, FileUpload, Pin } from "../lib/content.ts";
 import type { AssignedQuery, Outcome, OutcomeValue } from "../lib/outcome.ts";
 import type {
   FinishJob,
@@ -110,6 +110,29 @@ export interface ReleaseChunks {
   readonly chunks: readonly string[];
 }
 
+/** Gives files other names, with all their readable versions, all or none. At most 1,000. */
+export interface MoveFiles {
+  readonly kind: "move-files";
+  readonly moves: readonly FileMove[];
+}
+
+/** Limits what may lie under a prefix, which ends in `/` or is empty; without limits: none any more. */
+export interface SetQuota {
+  readonly kind: "set-quota";
+  readonly prefix: string;
+  readonly bytes?: number | undefined;
+  readonly files?: number | undefined;
+}
+
+/** The leader has counted what lay under a prefix when the command of log index `made` gave it a quota. */
+export interface CountQuota {
+  readonly kind: "count-quota";
+  readonly prefix: string;
+  readonly made: number;
+  readonly bytes: number;
+  readonly files: number;
+}
+
 /** Repair made these chunks durable on a store. */
 export interface PlaceChunks {
   readonly kind: "place-chunks";
@@ -152,7 +175,10 @@ export type Operation =
   | ReleaseChunks
   | PlaceChunks
   | LoseChunks
-  | SetSetting;
+  | SetSetting
+  | MoveFiles
+  | SetQuota
+  | CountQuota;
 
 /** A log entry's content: an operation, stamped with log time by the leader that proposed it. */
 export interface Command {

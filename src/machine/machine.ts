@@ -14,7 +14,7 @@ import { type Outcome, refuse } from "../lib/outcome.ts";
 import type { Stamp } from "../lib/rows.ts";
 import { queries } from "../scheduler/rows.ts";
 import type { JobRecord, QueryRecord } from "../scheduler/types.ts";
-import type { StoreRecord } from "../sdfs/catalog/types.ts";
+import type { QuotaRecord, StoreRecord } from "../sdfs/catalog/types.ts";
 import type { Command, MemberRecord, ModelRecord, Operation, SettingRecord } from "./commands.ts";
 import { KeyOrder, answerOf, forgetOldKeys, isUndecided, remember, requestHash } from "./keys.ts";
 import { perform } from "./perform.ts";
@@ -96,6 +96,8 @@ export class Machine {
 
   readonly models: ReadonlyMap<string, ModelRecord> = this.#view("model");
   readonly settings: ReadonlyMap<string, SettingRecord> = this.#view("setting");
+  /** By their prefixes, percent-encoded. */
+  readonly quotas: ReadonlyMap<string, QuotaRecord> = this.#view("quota");
   readonly stores: ReadonlyMap<StoreId, StoreRecord> = this.#view("store");
   readonly jobs: ReadonlyMap<JobId, JobRecord> = this.#hot.jobs as ReadonlyMap<JobId, JobRecord>;
 

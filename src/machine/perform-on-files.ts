@@ -15,12 +15,14 @@ import {
   versionsPerCollect,
 } from "../sdfs/catalog/collection.ts";
 import { type CommitContext, commitFiles } from "../sdfs/catalog/commit.ts";
+import { moveFiles } from "../sdfs/catalog/move.ts";
+import { countQuota, setQuota } from "../sdfs/catalog/quotas.ts";
 import { removeFile, restoreFile } from "../sdfs/catalog/removal.ts";
 import { loseChunks, placeChunks, releaseChunks } from "../sdfs/catalog/replicas.ts";
 import { stores } from "../sdfs/catalog/rows.ts";
 import type { CollectVersions, ForgetDrops, Operation } from "./commands.ts";
 import { requiredCopies } from "./members.ts";
-import { restorableMs } from "./settings.ts";
+import { restorableMs, versionsKeptNow } from "./settings.ts";
 import { members, meta, models, takesMore } from "./tables.ts";
 
 type FileOperation = Extract<
@@ -30,6 +32,9 @@ type FileOperation = Extract<
       | "commit-files"
       | "remove-file"
       | "restore-file"
+      | "move-files"
+      | "set-quota"
+      | "count-quota"
       | "place-chunks"
       | "lose-chunks"
       | "release-chunks"
@@ -48,6 +53,12 @@ export function performOnFiles(rows: Rows, operation: FileOperation, stamp: Stam
       return removeFile(rows, { path: operation.path, purge: operation.purge === true }, stamp);
     case "restore-file":
       return restoreFile(rows, operation.path, stamp);
+    case "move-files":
+      return moveFiles(rows, operation.moves, stamp);
+    case "set-quota":
+      return setQuota(rows, operation, stamp);
+    case "count-quota":
+      return countQuota(rows, operation);
     case "place-chunks":
       return placeChunks(rows, operation, { dropFloor: dropFloor(rows) });
     case "lose-chunks":
@@ -82,6 +93,8 @@ export function commitContext(rows: Rows, stamp: Stamp): CommitContext {
     ...stamp,
     requiredCopies: requiredCopies(rows, stamp.now),
     dropFloor: dropFloor(rows),
+    versionsKept: versionsKeptNow(rows),
+    enforcesQuotas: true,
   };
 }
 

@@ -107,6 +107,20 @@ export const operationSchemas: { readonly [K in Operation["kind"]]: TSchema } = 
     name: Setting,
     value: Type.Optional(Type.String()),
   }),
+  "move-files": operation("move-files", {
+    moves: Type.Array(Type.Object({ from: Path, to: Path }, closed)),
+  }),
+  "set-quota": operation("set-quota", {
+    prefix: Path,
+    bytes: Type.Optional(Count),
+    files: Type.Optional(Count),
+  }),
+  "count-quota": operation("count-quota", {
+    prefix: Path,
+    made: Count,
+    bytes: Count,
+    files: Count,
+  }),
 };
 
 /** What surrounds an operation; which schema that one has is told by its kind. */

@@ -4,6 +4,7 @@
  */
 import { type Outcome, done, refuse } from "../lib/outcome.ts";
 import type { Rows } from "../lib/rows.ts";
+import { versionsKept, versionsLimit } from "../sdfs/catalog/types.ts";
 import type { SetSetting, SettingRecord } from "./commands.ts";
 import { meta, settings } from "./tables.ts";
 
@@ -42,6 +43,14 @@ const known = {
       return fits ? undefined : `a whole number of seconds, at most ${undeleteMaxS}`;
     },
   },
+  /** How many versions of a file stay readable: what is over goes when the file gets its next one. */
+  "sdfs-versions": {
+    unset: String(versionsKept),
+    wrong: (value) => {
+      const fits = /^[1-9][0-9]{0,2}$/.test(value) && Number(value) <= versionsLimit;
+      return fits ? undefined : `a whole number from 1 to ${versionsLimit}`;
+    },
+  },
 } as const satisfies Readonly<Record<string, Known>>;
 
 /** The cluster's own settings. */
@@ -71,6 +80,12 @@ export function settingOf(
 export function restorableMs(rows: Rows): number {
   const value = settings.get(rows, "sdfs-undelete-s")?.value ?? known["sdfs-undelete-s"].unset;
   return Number(value) * 1_000;
+}
+
+/** Versions of a file that stay readable, as of the command that is being applied. */
+export function versionsKeptNow(rows: Rows): number {
+  const name: KnownSetting = "sdfs-versions";
+  return Number(settings.get(rows, name)?.value ?? known[name].unset);
 }
 
 /** Sets, or takes back to what it is by itself when there is no value. */

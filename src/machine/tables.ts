@@ -37,6 +37,7 @@ export const hotTables: ReadonlySet<string> = new Set([
   "key",
   "store",
   "setting",
+  "quota",
   "meta",
 ]);
 

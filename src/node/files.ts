@@ -37,7 +37,10 @@ export class Files {
     this.#ports = ports;
   }
 
-  /** Stores a stream as the next version of a path. Visible, and in R copies, when it returns. */
+  /**
+   * Stores a stream as the next version of a path. Visible, and in R copies, when it returns.
+   * @throws IDunnoError INVALID, before anything is read of the stream, when there can be no such path
+   */
   async put(
     path: string,
     content: AsyncIterable<Uint8Array>,
@@ -47,7 +50,9 @@ export class Files {
       readonly signal: AbortSignal;
     },
   ): Promise<VersionRecord> {
-    checkPath(path);
+    const wrong = checkPath(path);
+    if (wrong !== undefined)
+      throw new IDunnoError("INVALID", { what: JSON.stringify(path), ...wrong });
     const { signal, key, ifVersion } = options;
     const pieces = this.#ports.chunks.cut(content);
     let up = this.#ports.chunks.upStores();

@@ -18,6 +18,7 @@ import { Finisher } from "./finisher.ts";
 import { Members } from "./members.ts";
 import { ModelPreloader } from "./model-preloader.ts";
 import { PeerRequests } from "./peer-requests.ts";
+import { QuotaCounter } from "./quota-counter.ts";
 import { Repairer } from "./repairer.ts";
 import { ResultsOutbox } from "./results-outbox.ts";
 import { makeServices, type NodeIdentity, type NodeParts, type Services } from "./services.ts";
@@ -39,6 +40,7 @@ export class Node {
   readonly #outbox: ResultsOutbox;
   readonly #dispatcher: Dispatcher;
   readonly #finisher: Finisher;
+  readonly #quotas: QuotaCounter;
   readonly #repairer: Repairer;
   readonly #collector: Collector;
   readonly #sweeper: Sweeper;
@@ -84,6 +86,7 @@ export class Node {
       push: (node, queries) => this.#push(node, queries),
     });
     this.#finisher = new Finisher(shared);
+    this.#quotas = new QuotaCounter(shared);
     this.#repairer = new Repairer({ ...shared, store: parts.chunkStore });
     const times = parts.collection ?? defaultCollection;
     this.#collector = new Collector(times, shared);
@@ -185,6 +188,7 @@ export class Node {
     }
     this.#dispatcher.nudge();
     this.#finisher.nudge();
+    this.#quotas.nudge();
   }
 
   /** The member list says whom to dial, and whether this node is still part of it. */
@@ -279,6 +283,7 @@ export class Node {
       this.#outbox.close(),
       this.#dispatcher.close(),
       this.#finisher.close(),
+      this.#quotas.close(),
       this.#repairer.close(),
       this.#collector.close(),
       this.#sweeper.close(),

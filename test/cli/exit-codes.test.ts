@@ -32,6 +32,7 @@ const errors: { readonly [C in ErrorCode]: readonly [number, ErrorDetails[C]] } 
   HANDSHAKE_REFUSED: [1, { peer: "p", why: "b" }],
   STORAGE_FAILED: [6, { what: "a" }],
   NO_SPACE: [3, { node: "a" }],
+  QUOTA_EXCEEDED: [1, { prefix: "a/", unit: "files", wanted: 2, limit: 1 }],
   EXECUTOR_FAILED: [1, { why: "b", during: "query" }],
   JOB_FAILED: [1, { job: "j1", why: "b" }],
   INTERNAL: [1, { message: "a" }],

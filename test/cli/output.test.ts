@@ -43,6 +43,51 @@ test("json is the body of the answer, ndjson a row in each line", async (t) => {
   );
 });
 
+async function* each(source: readonly Row[]): AsyncGenerator<Row> {
+  yield* source;
+}
+
+async function streamed(format: Format, source: AsyncIterable<Row>): Promise<string> {
+  const out = new PassThrough({ highWaterMark: 2 ** 24 });
+  await new Printer(out, format, new AbortController().signal).stream(source, columns, "files");
+  out.end();
+  return (await out.toArray()).join("");
+}
+
+test("a stream of rows is printed as the list of them would be", async (t) => {
+  for (const source of [rows, []])
+    for (const format of ["table", "json", "ndjson", "csv"] as const) {
+      const out = new PassThrough();
+      const printer = new Printer(out, format, new AbortController().signal);
+      await printer.rows(source, columns, { files: source });
+      out.end();
+      t.is(await streamed(format, each(source)), (await out.toArray()).join(""), format);
+    }
+});
+
+test("a stream is printed while it comes, a table a page at a time under one head", async (t) => {
+  for (const format of ["table", "json", "ndjson", "csv"] as const) {
+    const out = new PassThrough({ highWaterMark: 2 ** 24 });
+    let before = 0;
+    async function* source(): AsyncGenerator<Row> {
+      for (let n = 0; n < 2_500; n += 1) {
+        if (n === 1_500) before = out.readableLength;
+        yield { name: n < 1_000 ? `${n}` : `longer ${n}`, bytes: n };
+      }
+    }
+    await new Printer(out, format, new AbortController().signal).stream(source(), columns, "files");
+    t.true(before > 5_000, `${format}: printed before the end`);
+  }
+  const many = Array.from({ length: 2_500 }, (_, n) => ({ name: `${n}`, bytes: 1 }));
+  const lines = (await streamed("table", each(many))).trimEnd().split("\n");
+  t.is(lines.length, 2_501);
+  t.deepEqual(
+    lines.filter((line) => line.startsWith("NAME")),
+    ["NAME  BYTES"],
+  );
+  t.is(lines.at(-1), "2499  2 KiB");
+});
+
 test("a printer waits for a slow reader", async (t) => {
   const slow = new PassThrough({ highWaterMark: 1 });
   const stop = new AbortController();

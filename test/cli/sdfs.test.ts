@@ -1,41 +1,10 @@
 /** Files to and from SDFS: names, order, and what a local disk may never be left with. */
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
 import { filesToPut } from "../../src/cli/sdfs/local-files.ts";
 import { inParallel, transfers } from "../../src/cli/sdfs/parallel.ts";
-import { FakeNode } from "../client/fake-node.ts";
-import { idunno, type Outcome, type WorldOptions } from "./world.ts";
-
-class Fixture implements AsyncDisposable {
-  readonly node: FakeNode;
-  readonly directory: string;
-
-  private constructor(node: FakeNode, directory: string) {
-    this.node = node;
-    this.directory = directory;
-  }
-
-  static async make(): Promise<Fixture> {
-    return new Fixture(await FakeNode.start(), await mkdtemp(join(tmpdir(), "idunno-sdfs-")));
-  }
-
-  async write(path: string, content = path): Promise<void> {
-    await mkdir(join(this.directory, path, ".."), { recursive: true });
-    await writeFile(join(this.directory, path), content);
-  }
-
-  async sdfs(argv: readonly string[], more: WorldOptions = {}): Promise<Outcome> {
-    const env = { IDUNNO_NODE: this.node.address };
-    return idunno(["sdfs", ...argv], { directory: this.directory, env, ...more });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.node[Symbol.asyncDispose]();
-    await rm(this.directory, { recursive: true });
-  }
-}
+import { Fixture } from "./sdfs-fixture.ts";
 
 test("a folder's content goes under the path given, in the order of its bytes", async (t) => {
   await using fixture = await Fixture.make();
@@ -103,6 +72,23 @@ test("a source outside of any folder keeps only its own name", async (t) => {
   const file = join(fixture.directory, "a/b/c");
   const [found] = await filesToPut([file], "", { recursive: false });
   t.is(found?.path, "c");
+});
+
+test("a put may be made to depend on the newest version, of one file at a time", async (t) => {
+  await using fixture = await Fixture.make();
+  await fixture.write("cat.jpg");
+  await fixture.write("dog.jpg");
+  const put = async (n: string, ...rest: string[]): Promise<number> =>
+    (await fixture.sdfs(["put", "--if-version", n, ...rest])).code;
+  t.is(await put("0", "cat.jpg", "cat"), 0);
+  t.is(await put("0", "cat.jpg", "cat"), 5);
+  t.is(await put("1", "cat.jpg", "cat"), 0);
+  t.is((await fixture.sdfs(["put", "--if-version=1", "-", "cat"], { stdin: [] })).code, 5);
+  t.is(fixture.node.cluster.files.get("cat")?.length, 2);
+  const asked = fixture.node.asked.length;
+  t.is(await put("0", "cat.jpg", "dog.jpg", "pets"), 2);
+  t.is(await put("-1", "cat.jpg", "cat"), 2);
+  t.is(fixture.node.asked.length, asked, "nothing was put");
 });
 
 test("standard input becomes a file, and a file standard output", async (t) => {

@@ -1,6 +1,6 @@
 /** What the nodes of a fake cluster share, and samples of what they answer. */
 import type { MemberView, ModelView, StatusView } from "../../src/lib/api/cluster.ts";
-import type { FileView, LogEntryView } from "../../src/lib/api/files.ts";
+import type { FileView, LogEntryView, QuotaView } from "../../src/lib/api/files.ts";
 import type { JobView } from "../../src/lib/api/jobs.ts";
 
 export interface StoredFile {
@@ -12,6 +12,7 @@ export class FakeCluster {
   readonly files = new Map<string, StoredFile[]>();
   readonly jobs = new Map<string, JobView>();
   readonly models = new Map<string, ModelView>();
+  readonly quotas = new Map<string, QuotaView>();
   readonly settings = new Map<string, string>();
   readonly results = new Map<string, string[]>();
   members: MemberView[] = [];

@@ -9,6 +9,7 @@ import type { ModelView } from "../../src/lib/api/cluster.ts";
 import type { SetJobBody, SubmitJobBody } from "../../src/lib/api/jobs.ts";
 import { type ErrorCode, type ErrorDetails, IDunnoError } from "../../src/lib/errors.ts";
 import { FakeCluster, sampleJob, sampleStatus, type StoredFile } from "./fake-cluster.ts";
+import { list, moveFiles, pageRows, quotas, usage } from "./fake-namespace.ts";
 
 export type Fault =
   /** Lets a request through. */
@@ -118,7 +119,7 @@ export class FakeNode implements AsyncDisposable {
       if (!(error instanceof IDunnoError)) throw error;
       const { code, details, message } = error;
       return {
-        status: code === "NOT_FOUND" ? 404 : 400,
+        status: code === "NOT_FOUND" ? 404 : code === "CONFLICT" ? 409 : 400,
         body: JSON.stringify({ error: { code, message, details } }),
       };
     }
@@ -151,9 +152,16 @@ export class FakeNode implements AsyncDisposable {
       case "stat":
         return this.#file(name, asked.query.get("version")).view;
       case "versions":
+        this.#file(name, null);
         return (cluster.files.get(name) ?? []).map(({ view }) => view);
+      case "usage":
+        return usage(cluster, asked.query);
+      case "quotas":
+        return quotas(cluster, asked);
+      case "moves":
+        return moveFiles(cluster, asked.key, asked.body.toString());
       case "list":
-        return this.#list(asked.query);
+        return list(cluster, asked.query);
       case "stores":
         return { node: "n1", store: "s", chunks: [{ hash: "ab", bytes: 2 }] };
       case "log":
@@ -232,7 +240,13 @@ export class FakeNode implements AsyncDisposable {
   }
 
   #files({ method, key, body, query, range }: Asked, path: string): unknown {
-    if (method === "PUT") return this.cluster.once(key, () => this.cluster.addFile(path, body));
+    if (method === "PUT")
+      return this.cluster.once(key, () => {
+        const newest = this.cluster.files.get(path)?.length ?? 0;
+        if (Number(query.get("ifVersion") ?? newest) !== newest)
+          throw new IDunnoError("CONFLICT", { what: path, why: `its newest version is ${newest}` });
+        return this.cluster.addFile(path, body);
+      });
     const { view, content } = this.#file(path, query.get("version"));
     if (method === "DELETE")
       return this.cluster.once(key, () => {
@@ -249,26 +263,6 @@ export class FakeNode implements AsyncDisposable {
     throw new IDunnoError("NOT_FOUND", { kind: "file", name: path, remedy: "check the path" });
   }
 
-  #list(query: URLSearchParams): unknown {
-    const after = Buffer.from(query.get("after") ?? "");
-    const limit = Math.min(Number(query.get("limit") ?? 1_000), pageRows);
-    const matching = [...this.cluster.files.values()]
-      .flatMap((versions) => versions.at(-1)?.view ?? [])
-      .filter(({ path }) => path.startsWith(query.get("prefix") ?? ""))
-      .filter(({ path }) => Buffer.compare(Buffer.from(path), after) > 0)
-      .sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
-    const page = matching.slice(0, limit);
-    return {
-      files: page.map(({ path, version, bytes }) => ({
-        path,
-        version,
-        bytes,
-        modifiedAtMs: 1_000,
-      })),
-      ...(matching.length > limit ? { next: page.at(-1)?.path } : {}),
-    };
-  }
-
   #log(query: URLSearchParams): unknown {
     const { log } = this.cluster;
     const from = Number(query.get("from") ?? 1);
@@ -281,9 +275,6 @@ export class FakeNode implements AsyncDisposable {
     };
   }
 }
-
-/** Small pages, so that few rows make many. */
-const pageRows = 3;
 
 function reply(response: ServerResponse, status: number, body: string | Buffer): void {
   response.writeHead(status, { "content-type": "application/json" });

@@ -80,8 +80,8 @@ test("errors.md has every error code, with its HTTP status and exit code, and no
 test("errors.md says of each error code what it carries", async (t) => {
   const source = await readFile("src/lib/errors.ts", "utf8");
   const carried = new Map(
-    [...source.matchAll(/^ {2}([A-Z_]+): (\{ readonly [^}]*\});$/gm)].map(
-      ([, code, fields = ""]) => [code, all(fields, /readonly (\w+):/g).join()],
+    [...source.matchAll(/^ {2}([A-Z_]+): (\{\s+readonly [^}]*\});$/gm)].map(
+      ([, code, fields = ""]) => [code, all(fields, /readonly (\w+)\??:/g).join()],
     ),
   );
   for (const [code] of Object.entries(exitCodeOf)) {

@@ -3,6 +3,7 @@ import test from "ava";
 import { pack } from "../../src/lib/msgpack.ts";
 import type { Outcome } from "../../src/lib/outcome.ts";
 import { FileVersion, StoreId } from "../../src/lib/types.ts";
+import { trimsPerCommit } from "../../src/sdfs/catalog/commit.ts";
 import type { ChunkRecord, FileRecord } from "../../src/sdfs/catalog/types.ts";
 import {
   type Replica,
@@ -14,6 +15,7 @@ import {
   register,
   upload,
 } from "./fixtures.ts";
+import { checkInvariants } from "./invariants.ts";
 
 const codeOf = (outcome: Outcome): string => (outcome.kind === "refused" ? outcome.code : "ok");
 const chunkRow = (replica: Replica, n: number) => replica.row(`chunk/${hashOf(n)}`) as ChunkRecord;
@@ -105,6 +107,51 @@ test("the newest five versions are readable; older ones wait for collection, the
   t.is(replica.row("version/x@0000000002"), undefined);
   t.is([...replica.table("removed")].length, 2);
   t.is(chunkRow(replica, 7).references, 7);
+});
+
+test("as many versions stay readable as the setting says, from each file's next commit on (C3)", (t) => {
+  const replica = cluster(1);
+  const keep = (value?: string) =>
+    replica.must({ kind: "set-setting", name: "sdfs-versions", value });
+  const put = () => replica.must(upload("x", [chunk(7, [1])]));
+  keep("8");
+  for (let n = 0; n < 9; n += 1) put();
+  t.deepEqual(fileRow(replica, "x").versions, [2, 3, 4, 5, 6, 7, 8, 9] as never);
+  keep("3");
+  t.is(fileRow(replica, "x").versions.length, 8, "nothing goes before the next commit");
+  put();
+  t.deepEqual(fileRow(replica, "x").versions, [8, 9, 10] as never);
+  t.is([...replica.table("removed")].length, 7);
+  keep();
+  for (let n = 0; n < 4; n += 1) put();
+  t.deepEqual(fileRow(replica, "x").versions, [10, 11, 12, 13, 14] as never);
+  checkInvariants(replica, { versionsKept: 8 });
+  t.deepEqual(checkInvariants(replica.restarted()), undefined);
+});
+
+test("lowering the number of versions never makes a command too long: the rest goes later (C3)", (t) => {
+  const replica = cluster(1);
+  const keep = (value: string) =>
+    replica.must({ kind: "set-setting", name: "sdfs-versions", value });
+  const files = Array.from({ length: 60 }, (_, n) => upload(`f${n}`, [chunk(7, [1])]).files[0]!);
+  const putAll = () => replica.must({ kind: "commit-files", files });
+  const readable = () => files.map(({ path }) => fileRow(replica, path).versions.length);
+  keep("100");
+  for (let n = 0; n < 100; n += 1) putAll();
+  keep("1");
+  putAll();
+  // 50 files lose 100 versions each, which is all that one command may take; the others one.
+  t.deepEqual(
+    readable(),
+    files.map((_, n) => (n < trimsPerCommit / 100 ? 1 : 100)),
+  );
+  putAll();
+  t.deepEqual(
+    readable(),
+    files.map(() => 1),
+  );
+  t.is([...replica.table("removed")].length, 60 * 101);
+  checkInvariants(replica, { versionsKept: 1 });
 });
 
 test("removing a file removes its versions, and no number is given twice (C3)", (t) => {

@@ -39,6 +39,11 @@ export class Replica {
     return bytes === undefined ? undefined : unpack(bytes, key);
   }
 
+  /** Puts a row as another version may have written it. */
+  put(key: string, row: unknown): void {
+    this.rows.set(key, pack(row));
+  }
+
   applyCommand(command: Command): Applied {
     this.index += 1;
     const applied = this.machine.apply(command, this.index);

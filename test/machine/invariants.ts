@@ -1,16 +1,19 @@
-/** The numbered invariants of work.ts (S), commit.ts (C) and machine.ts (M), checked against the rows of a replica. */
+/** The numbered invariants of work.ts (S), commit.ts (C), quotas.ts (Q) and machine.ts (M), checked against the rows of a replica. */
 import { deepStrictEqual, ok } from "node:assert/strict";
 import type { Pin } from "../../src/lib/content.ts";
 import type { MemberRecord, ModelRecord } from "../../src/machine/commands.ts";
 import type { JobFixed, JobProgress, QueryRecord, ResultRow } from "../../src/scheduler/types.ts";
 import type {
+  Amount,
   ChunkRecord,
   FileRecord,
+  QuotaRecord,
   RemovedRecord,
   StoreRecord,
   VersionRecord,
 } from "../../src/sdfs/catalog/types.ts";
-import { replicationFactor } from "../../src/sdfs/catalog/types.ts";
+import { usedOf } from "../../src/sdfs/catalog/quotas.ts";
+import { replicationFactor, versionsKept } from "../../src/sdfs/catalog/types.ts";
 
 /** The rows of a replica, whoever holds them. */
 export interface ReplicaRows {
@@ -18,7 +21,11 @@ export interface ReplicaRows {
   table(name: string): Iterable<readonly [key: string, row: unknown]>;
 }
 
-export function checkInvariants(replica: ReplicaRows): void {
+/** @param history.versionsKept the most that the setting `sdfs-versions` ever was */
+export function checkInvariants(
+  replica: ReplicaRows,
+  history: { readonly versionsKept: number } = { versionsKept },
+): void {
   const members = rowsOf<MemberRecord>(replica, "member");
   for (const [, job] of rowsOf<JobFixed>(replica, "job")) {
     checkJob(replica, job, members);
@@ -26,7 +33,8 @@ export function checkInvariants(replica: ReplicaRows): void {
   }
   for (const [, { file }] of rowsOf<ModelRecord>(replica, "model")) checkPin(replica, file);
   checkChunks(replica);
-  checkFiles(replica);
+  checkFiles(replica, history.versionsKept);
+  for (const [, quota] of rowsOf<QuotaRecord>(replica, "quota")) checkQuota(replica, quota);
   const active = rowsOf<StoreRecord>(replica, "store").filter(([, s]) => s.state === "active");
   for (const [, member] of members)
     ok(member.state !== "up" || active.some(([, s]) => s.id === member.store), "M store active");
@@ -130,15 +138,40 @@ function checkChunks(replica: ReplicaRows): void {
   }
 }
 
-function checkFiles(replica: ReplicaRows): void {
+function checkFiles(replica: ReplicaRows, kept: number): void {
   let versions = 0;
   for (const [, file] of rowsOf<FileRecord>(replica, "file")) {
     const ascending = file.versions.toSorted((a, b) => a - b);
     deepStrictEqual(file.versions, ascending, "C3 ascending");
-    ok(file.versions.length <= 5 && (file.versions.at(-1) ?? 0) <= file.last, "C3");
+    ok(file.versions.length <= kept && (file.versions.at(-1) ?? 0) <= file.last, "C3");
     for (const version of file.versions)
       ok(replica.row(`version/${file.path}@${String(version).padStart(10, "0")}`), "C3 row");
+    const bytesOf = (version: number): number =>
+      (replica.row(`version/${file.path}@${String(version).padStart(10, "0")}`) as VersionRecord)
+        .bytes;
+    deepStrictEqual(file.bytes, file.versions.map(bytesOf).at(-1) ?? 0, "bytes of the newest");
+    if (file.keptBytes !== undefined)
+      deepStrictEqual(
+        file.keptBytes,
+        file.versions.map(bytesOf).reduce((sum, bytes) => sum + bytes, 0),
+        "bytes of all that is kept",
+      );
     versions += file.versions.length;
   }
   ok(versions === rowsOf(replica, "version").length, "C3 no version without its file");
+}
+
+/** What lies under a prefix, by looking at every file. */
+export function amountUnder(replica: ReplicaRows, prefix: string): Amount {
+  const found = rowsOf<FileRecord>(replica, "file")
+    .map(([, file]) => file)
+    .filter(({ path, versions }) => path.startsWith(prefix) && versions.length > 0);
+  return { bytes: found.reduce((sum, { bytes }) => sum + bytes, 0), files: found.length };
+}
+
+function checkQuota(replica: ReplicaRows, quota: QuotaRecord): void {
+  const { base, delta, prefix } = quota;
+  const is = amountUnder(replica, prefix);
+  if (base !== undefined) deepStrictEqual(usedOf(quota), is, `Q1 ${prefix}`);
+  else ok(is.bytes >= delta.bytes && is.files >= delta.files, `Q2 ${prefix}`);
 }

@@ -125,6 +125,23 @@ export const operations: {
     name: fc.stringMatching(/^[a-z][a-z0-9._-]{0,64}$/),
     value: optional(text),
   }),
+  "move-files": fc.record({
+    kind: kind("move-files"),
+    moves: few(fc.record({ from: text, to: text })),
+  }),
+  "set-quota": fc.record({
+    kind: kind("set-quota"),
+    prefix: text,
+    bytes: optional(count),
+    files: optional(count),
+  }),
+  "count-quota": fc.record({
+    kind: kind("count-quota"),
+    prefix: text,
+    made: count,
+    bytes: count,
+    files: count,
+  }),
 };
 
 export const operation: fc.Arbitrary<Operation> = fc.oneof(...Object.values(operations));

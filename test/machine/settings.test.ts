@@ -31,6 +31,16 @@ test("voters is a whole number from 1 to 7", (t) => {
   t.is(settingOf(replica.machine.settings, "voters"), "7");
 });
 
+test("sdfs-versions is a whole number from 1 to 100, 5 by itself", (t) => {
+  const replica = cluster(1);
+  t.is(settingOf(replica.machine.settings, "sdfs-versions"), "5");
+  for (const value of ["1", "9", "10", "99", "100"])
+    t.is(codeOf(replica.apply(set("sdfs-versions", value)).outcome), "ok", value);
+  for (const value of ["0", "101", "1000", "05", "5.0", "", "-1", "five"])
+    t.is(codeOf(replica.apply(set("sdfs-versions", value)).outcome), "INVALID", value);
+  t.is(settingOf(replica.machine.settings, "sdfs-versions"), "100");
+});
+
 test("names that begin with x- are free, others must be the cluster's own", (t) => {
   const replica = cluster(1);
   const own = ["x-a", "x-0", "x-deploy.version_2", `x-${"a".repeat(63)}`];

@@ -1,10 +1,13 @@
 /** `idunno sdfs`: the replicated file store. */
 import type { Command } from "commander";
 import type { Open } from "../session.ts";
+import { addUsageCommand } from "./du.ts";
 import { addGetCommands } from "./get.ts";
 import { addInspectCommands } from "./inspect.ts";
 import { addListCommand } from "./list.ts";
+import { addMoveCommand } from "./move.ts";
 import { addPutCommand } from "./put.ts";
+import { addQuotaCommands } from "./quota.ts";
 
 export function addSdfsCommands(program: Command, open: Open): void {
   const sdfs = program
@@ -25,5 +28,8 @@ Examples:
   addPutCommand(sdfs, open);
   addGetCommands(sdfs, open);
   addListCommand(sdfs, open);
+  addUsageCommand(sdfs, open);
+  addMoveCommand(sdfs, open);
+  addQuotaCommands(sdfs, open);
   addInspectCommands(sdfs, open);
 }

@@ -3,13 +3,19 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open as openFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
+import type { FileView } from "../../lib/api/files.ts";
 import { hasCode, IDunnoError } from "../../lib/errors.ts";
 import { humanBytes, plural } from "../format.ts";
-import { type FileAt, fileAt } from "../options.ts";
+import { type FileAt, fileAt, folderPrefix, integer } from "../options.ts";
 import { bar } from "../progress.ts";
 import type { Open, Session } from "../session.ts";
 import { readable } from "./local-files.ts";
 import { inParallel } from "./parallel.ts";
+
+/** As many as a cluster can be told to keep. */
+const versionsMax = 100;
+
+const lineEnd = "\n".charCodeAt(0);
 
 export function addGetCommands(sdfs: Command, open: Open): void {
   sdfs
@@ -47,6 +53,56 @@ Examples:
     .action(async (source: string, _options: object, command: Command) =>
       copyOut(open(command), fileAt(source)),
     );
+
+  sdfs
+    .command("get-versions <path> <n> <destination>")
+    .description("read the newest versions of a file into one local file; '-' is standard output")
+    .addHelpText(
+      "after",
+      `
+The newest comes first. Before each version stands a line such as
+===== images/cat.jpg@3 (48213 bytes) =====
+and after one that does not end its last line, a line end that is not part of it.
+
+Examples:
+  idunno sdfs get-versions notes.txt 3 history.txt
+  idunno sdfs get-versions notes.txt 5 - | less`,
+    )
+    .action(
+      async (path: string, n: string, destination: string, _options: object, command: Command) => {
+        const session = open(command);
+        const count = integer(1, versionsMax)(n);
+        const kept = await session.client.versions(path, { signal: session.signal });
+        const newest = kept.toReversed().slice(0, count);
+        const content = delimited(session, newest);
+        if (destination === "-")
+          for await (const piece of content) await session.print.bytes(piece);
+        else {
+          const target = await intoFolder(session.local(destination), path);
+          await writeWhole(target, content);
+          session.note(`${target}: ${plural(newest.length, "version")}`);
+        }
+        if (newest.length < count)
+          session.note(`no more than ${plural(newest.length, "version")} of ${path} are kept`);
+      },
+    );
+}
+
+/** Versions one after the other, each under a line that names it. */
+async function* delimited(
+  { client, signal }: Session,
+  versions: readonly FileView[],
+): AsyncGenerator<Uint8Array> {
+  let endsLine = true;
+  for (const { path, version, bytes } of versions) {
+    yield Buffer.from(`${endsLine ? "" : "\n"}===== ${path}@${version} (${bytes} bytes) =====\n`);
+    endsLine = true;
+    const { body } = await client.getFile(path, { version, signal });
+    for await (const piece of body) {
+      yield piece;
+      if (piece.length > 0) endsLine = piece.at(-1) === lineEnd;
+    }
+  }
 }
 
 async function copyOut(session: Session, { path, version }: FileAt): Promise<void> {
@@ -63,7 +119,7 @@ async function intoFolder(destination: string, path: string): Promise<string> {
   return isFolder || destination.endsWith("/") ? join(destination, basename(path)) : destination;
 }
 
-/** Writes aside and renames, so that a reader never sees half a file. @returns the bytes of the file */
+/** @returns the bytes of the file */
 async function fetchInto(
   session: Session,
   { path, version }: FileAt,
@@ -71,11 +127,18 @@ async function fetchInto(
   signal: AbortSignal,
 ): Promise<number> {
   const { file, body } = await session.client.getFile(path, { version, signal });
+  await writeWhole(target, body);
+  return file.bytes;
+}
+
+/** Writes aside and renames, so that a reader never sees half a file. */
+async function writeWhole(target: string, content: AsyncIterable<Uint8Array>): Promise<void> {
   const aside = join(dirname(target), `.${randomBytes(8).toString("hex")}.idunno`);
   try {
     const handle = await readable(target, async () => openFile(aside, "wx"));
     try {
-      for await (const piece of body) await readable(target, async () => handle.writeFile(piece));
+      for await (const piece of content)
+        await readable(target, async () => handle.writeFile(piece));
     } finally {
       await handle.close();
     }
@@ -84,13 +147,12 @@ async function fetchInto(
     await rm(aside, { force: true });
     throw error;
   }
-  return file.bytes;
 }
 
 async function restore(session: Session, source: string, destination: string): Promise<void> {
   if (destination === "-")
     throw new IDunnoError("USAGE", { message: "a folder cannot be written to standard output" });
-  const prefix = source.replace(/\/*$/, "/").replace(/^\/$/, "");
+  const prefix = folderPrefix(source);
   const folder = session.local(destination);
   await session.learnNodes();
   const files: { path: string; version: number; bytes: number; target: string }[] = [];

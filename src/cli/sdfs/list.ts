@@ -49,11 +49,20 @@ async function* folderView(
   } while (after !== undefined);
 }
 
-async function collect(rows: AsyncIterable<Row>): Promise<Row[]> {
-  const all: Row[] = [];
-  for await (const row of rows) all.push(row);
-  return all;
+/** The rows, as a stream that begins with what it took to know that there are any; undefined: there are none. */
+export async function unlessEmpty<T>(
+  rows: AsyncGenerator<T>,
+): Promise<AsyncGenerator<T> | undefined> {
+  const first = await rows.next();
+  if (first.done === true) return undefined;
+  const { value } = first;
+  return (async function* () {
+    yield value;
+    yield* rows;
+  })();
 }
+
+async function* nothing(): AsyncGenerator<never> {}
 
 export function addListCommand(sdfs: Command, open: Open): void {
   sdfs
@@ -77,8 +86,8 @@ Examples:
       ) => {
         const session = open(command);
         const { client, signal } = session;
-        const rowsOf = async (prefix: string): Promise<Row[]> =>
-          collect(
+        const rowsOf = async (prefix: string): Promise<AsyncGenerator<Row> | undefined> =>
+          unlessEmpty<Row>(
             options.recursive === true
               ? client.listAll(prefix, { signal })
               : folderView(client, prefix, signal),
@@ -86,15 +95,15 @@ Examples:
         const asked = given ?? "";
         // `ls images` means the folder; a file, or the beginning of names, only when there is no such folder.
         let rows = await rowsOf(asked === "" ? "" : asked.replace(/\/*$/, "/"));
-        if (rows.length === 0 && asked !== "" && !asked.endsWith("/")) rows = await rowsOf(asked);
-        if (rows.length === 0 && asked !== "")
+        if (rows === undefined && asked !== "" && !asked.endsWith("/")) rows = await rowsOf(asked);
+        if (rows === undefined && asked !== "")
           throw new IDunnoError("NOT_FOUND", {
             kind: "file under",
             name: asked,
             remedy: "see 'idunno sdfs ls'",
           });
         const columns = options.long === true ? longColumns : nameColumns;
-        await session.print.rows(rows, columns, { files: rows });
+        await session.print.stream(rows ?? nothing(), columns, "files");
       },
     );
 }

@@ -33,6 +33,84 @@ export const ListView = Type.Object(
 );
 export type ListView = Static<typeof ListView>;
 
+/** What lies under a folder, or under the prefix that was asked for. */
+export const FolderUsage = Type.Object(
+  {
+    path: Type.String(),
+    files: Count,
+    /** Of the newest versions. */
+    bytes: Count,
+    /** Of all readable versions, the newest included. */
+    keptBytes: Count,
+  },
+  closed,
+);
+export type FolderUsage = Static<typeof FolderUsage>;
+
+/**
+ * A part of what there is: each file counts in one folder, the deepest one above it that `depth` allows. A folder may
+ * come in several pages, and its sums are then to be added up.
+ */
+export const UsageView = Type.Object(
+  {
+    folders: Type.Array(FolderUsage),
+    /** Give it as `after` for the next page; absent on the last. */
+    next: Type.Optional(Type.String()),
+  },
+  closed,
+);
+export type UsageView = Static<typeof UsageView>;
+
+/** What is not given has no limit; one of them must be. */
+export const SetQuotaBody = Type.Object(
+  { bytes: Type.Optional(Count), files: Type.Optional(Count) },
+  closed,
+);
+export type SetQuotaBody = Static<typeof SetQuotaBody>;
+
+export const QuotaView = Type.Object(
+  {
+    /** Ends in `/`, or is empty: everything. */
+    prefix: Type.String(),
+    bytesLimit: Type.Optional(Count),
+    filesLimit: Type.Optional(Count),
+    /** What lies there, the newest version of each file; absent while what was there before is being counted. */
+    bytes: Type.Optional(Count),
+    files: Type.Optional(Count),
+  },
+  closed,
+);
+export type QuotaView = Static<typeof QuotaView>;
+
+export const RemovedQuota = Type.Object({ prefix: Type.String() }, closed);
+export type RemovedQuota = Static<typeof RemovedQuota>;
+
+/** Moves of one moment, all or none: 1 to 1,000. */
+export const MoveBody = Type.Object(
+  { moves: Type.Array(Type.Object({ from: Type.String(), to: Type.String() }, closed)) },
+  closed,
+);
+export type MoveBody = Static<typeof MoveBody>;
+
+/** In the order in which they were asked for. */
+export const MovedView = Type.Object(
+  {
+    files: Type.Array(
+      Type.Object(
+        {
+          from: Type.String(),
+          path: Type.String(),
+          /** What the newest version is now called. */
+          version: Count,
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+export type MovedView = Static<typeof MovedView>;
+
 export const LocateView = Type.Object(
   {
     path: Type.String(),

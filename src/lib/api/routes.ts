@@ -27,7 +27,12 @@
  * | PUT /v1/files/PATH           | bytes → FileView; ?ifVersion=N                                  |
  * | GET /v1/files/PATH           | → bytes; ?version=N; Range                                      |
  * | DELETE /v1/files/PATH        | → FileView of what was removed                                  |
+ * | POST /v1/moves               | MoveBody → MovedView                                            |
  * | GET /v1/list                 | ?prefix=&after=&limit= → ListView                               |
+ * | GET /v1/usage                | ?prefix=&after=&depth= → UsageView                              |
+ * | GET /v1/quotas               | → QuotaView[]                                                   |
+ * | PUT /v1/quotas               | ?prefix=, SetQuotaBody → QuotaView                              |
+ * | DELETE /v1/quotas            | ?prefix= → RemovedQuota                                         |
  * | GET /v1/stat/PATH            | ?version=N → FileView                                           |
  * | GET /v1/versions/PATH        | → FileView[], oldest first                                      |
  * | GET /v1/locate/PATH          | ?version=N → LocateView                                         |

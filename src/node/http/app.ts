@@ -3,6 +3,8 @@ import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from "@fastify/typ
 import fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
   type RawReplyDefaultExpression,
   type RawRequestDefaultExpression,
   type RawServerDefault,
@@ -17,11 +19,16 @@ export type App = FastifyInstance<
   TypeBoxTypeProvider
 >;
 
-export function makeApp(): App {
+/** @param answerError answers what is wrong with a request before any route sees it: a URL that cannot be decoded */
+export function makeApp(
+  answerError: (error: Error, request: FastifyRequest, reply: FastifyReply) => void,
+): App {
   return fastify({
+    frameworkErrors: (error, request, reply) =>
+      answerError(error, request as FastifyRequest, reply as FastifyReply),
     bodyLimit: apiLimits.bodyBytes,
-    // The path of a file may be 1,024 bytes, each percent-encoded as three characters.
-    routerOptions: { maxParamLength: 4 * 1024 },
+    // As long as node's parser takes a request's head: a path over the limit is then refused as a path.
+    routerOptions: { maxParamLength: 16 * 1024 },
     logger: false,
     forceCloseConnections: true,
   })

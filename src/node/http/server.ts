@@ -14,6 +14,8 @@ import { clusterRoutes } from "./cluster-routes.ts";
 import { fileRoutes } from "./file-routes.ts";
 import { jobRoutes } from "./job-routes.ts";
 import { logRoutes } from "./log-routes.ts";
+import { namespaceRoutes } from "./namespace-routes.ts";
+import { quotaRoutes } from "./quota-routes.ts";
 import { settingRoutes } from "./setting-routes.ts";
 
 /** Which HTTP status tells which failure. */
@@ -43,6 +45,7 @@ const statuses: { readonly [C in ErrorCode]: number } = {
   HANDSHAKE_REFUSED: 503,
   STORAGE_FAILED: 500,
   NO_SPACE: 507,
+  QUOTA_EXCEEDED: 507,
   EXECUTOR_FAILED: 503,
   JOB_FAILED: 422,
   INTERNAL: 500,
@@ -58,10 +61,10 @@ export async function startHttp(
   listen: { readonly host: string; readonly port: number },
   services: Services,
 ): Promise<HttpServer> {
-  const app = makeApp();
-  app.setErrorHandler((error, request, reply) => {
+  const onError = (error: unknown, request: FastifyRequest, reply: FastifyReply): void =>
     answerError(error, request, reply, services.log);
-  });
+  const app = makeApp(onError);
+  app.setErrorHandler(onError);
   app.setNotFoundHandler((request, reply) => {
     const error = new IDunnoError("NOT_FOUND", {
       kind: "route",
@@ -81,6 +84,8 @@ export async function startHttp(
   });
   clusterRoutes(app, services);
   settingRoutes(app, services);
+  namespaceRoutes(app, services);
+  quotaRoutes(app, services);
   jobRoutes(app, services);
   void app.register(async (files) => {
     // A file's bytes are taken as a stream, whatever they claim to be: JSON, too, is stored and not parsed.
@@ -135,6 +140,8 @@ function translate(error: unknown): IDunnoError {
     });
   if ("code" in error && error.code === "FST_ERR_CTP_INVALID_MEDIA_TYPE")
     return new IDunnoError("MALFORMED", { path: "content-type", expected: "application/json" });
+  if ("code" in error && error.code === "FST_ERR_BAD_URL")
+    return new IDunnoError("MALFORMED", { path: "the URL", expected: "percent-encoded UTF-8" });
   if ("statusCode" in error && error.statusCode === 400)
     return new IDunnoError("MALFORMED", { path: "body", expected: error.message });
   return asIDunnoError(error);

@@ -4,7 +4,8 @@
  *
  * C1 A store is in a chunk's `stores` exactly when `held/<store>/<hash>` exists, with the chunk's length.
  * C2 A chunk's `references` is the number of versions and removed versions that name it.
- * C3 A file's versions are ascending, at most `versionsKept`, each with its row; `last` is never given again.
+ * C3 A file's versions are ascending, each with its row, and no more of them after a commit than `versionsKept` says or
+ *    there were before; `last` is never given again.
  * C4 A visible version had its required copies on active stores, none of them dropped since it was acknowledged.
  */
 import { type FileUpload, type UploadedChunk, chunkBytes } from "../../lib/content.ts";
@@ -12,29 +13,42 @@ import { type Outcome, ok, refuse } from "../../lib/outcome.ts";
 import type { Rows, Stamp } from "../../lib/rows.ts";
 import { type ChunkHash, FileVersion, StoreId } from "../../lib/types.ts";
 import { checkPath } from "./paths.ts";
+import { Ledger } from "./quotas.ts";
 import { removeVersion } from "./removal.ts";
 import {
   acknowledgedFrom,
   chunks,
   files,
+  keptBytesOf,
   stores,
   versionId,
   versions,
   withStores,
   writeChunk,
 } from "./rows.ts";
-import { type FileRecord, type VersionRecord, versionsKept } from "./types.ts";
+import type { FileRecord, VersionRecord } from "./types.ts";
 
 /** Files of one command: a bulk put's group. Larger ones make an apply that heartbeats wait for. */
 export const filesPerCommit = 1_000;
 /** Chunks of all files of one command: one file of 64 GiB, the largest, has 16,384. */
 export const chunksPerCommit = 16_384;
 
-/** What a commit rests on besides the catalog: how many copies the members of this moment require. */
+/**
+ * Old versions that one command takes out of the listing, beyond one for each of its files: after the number kept was
+ * lowered, a bulk put would else be an apply that heartbeats wait for. What is left goes with the file's next commit.
+ */
+export const trimsPerCommit = 5_000;
+
+/** What a commit rests on besides the catalog. */
 export interface CommitContext extends Stamp {
+  /** Copies that the members of this moment require. */
   readonly requiredCopies: number;
   /** Log index up to which drops may have been forgotten: acknowledgements from before it are void. */
   readonly dropFloor: number;
+  /** Whether a quota that would be exceeded refuses the command. */
+  readonly enforcesQuotas: boolean;
+  /** Versions of a path that stay readable. */
+  readonly versionsKept: number;
 }
 
 /** Commits the uploads in order; a later one sees the earlier ones. Refused as a whole when one is. */
@@ -52,8 +66,10 @@ export function commitFiles(
     });
   if (size > chunksPerCommit)
     return refuse("TOO_LARGE", { what: "the list of chunks", size, limit: chunksPerCommit });
+  const trimmed = { count: 0 };
+  const ledger = new Ledger(rows);
   const committed: { path: string; version: number; copies: number }[] = [];
-  for (const [n, upload] of uploads.entries()) {
+  for (const upload of uploads) {
     const wrong =
       checkShape(upload) ?? checkVersion(rows, upload) ?? checkReplicas(rows, upload, context);
     if (wrong !== undefined) return wrong;
@@ -66,10 +82,11 @@ export function commitFiles(
       });
     const wrongChunk = addChunks(rows, upload);
     if (wrongChunk !== undefined) return wrongChunk;
-    const version = addVersion(rows, upload, { ...context, n, copies });
+    const version = addVersion(rows, upload, { ...context, copies, trimmed, ledger });
     committed.push({ path: upload.path, version, copies });
   }
-  return ok({ kind: "files", files: committed });
+  const over = context.enforcesQuotas ? ledger.exceeded() : undefined;
+  return over ?? ok({ kind: "files", files: committed });
 }
 
 function checkShape({ path, bytes, chunks: list }: FileUpload): Outcome | undefined {
@@ -141,15 +158,24 @@ function addChunks(rows: Rows, { path, chunks: list }: FileUpload): Outcome | un
 function addVersion(
   rows: Rows,
   upload: FileUpload,
-  commit: Stamp & { readonly n: number; readonly copies: number },
+  commit: CommitContext & {
+    readonly copies: number;
+    readonly trimmed: { count: number };
+    readonly ledger: Ledger;
+  },
 ): FileVersion {
   const { path, bytes } = upload;
-  const { index, now, n, copies } = commit;
+  const { index, now, copies, trimmed } = commit;
   const known = files.get(rows, path);
   const version = FileVersion((known?.last ?? 0) + 1);
+  let keptBytes = bytes + (known === undefined ? 0 : keptBytesOf(rows, known));
   const readable = [...(known?.versions ?? []), version];
-  const excess = readable.length > versionsKept ? readable.shift() : undefined;
-  if (excess !== undefined) removeVersion(rows, { path, version: excess, index, n });
+  const excess = Math.max(0, readable.length - commit.versionsKept);
+  const room = Math.max(1, trimsPerCommit - trimmed.count);
+  for (const old of readable.splice(0, Math.min(excess, room))) {
+    keptBytes -= versions.get(rows, versionId(path, old))?.bytes ?? 0; // unreachable: a readable version has its row
+    removeVersion(rows, { path, version: old, index, n: trimmed.count++ });
+  }
   const record: VersionRecord = {
     path,
     version,
@@ -160,8 +186,15 @@ function addVersion(
     copies,
   };
   versions.put(rows, versionId(path, version), record);
-  const file: FileRecord = { path, versions: readable, last: version, bytes, modifiedAt: now };
-  files.put(rows, path, file);
+  const file: FileRecord = {
+    path,
+    versions: readable,
+    last: version,
+    bytes,
+    modifiedAt: now,
+    keptBytes,
+  };
+  commit.ledger.put(known, file);
   return version;
 }
 

@@ -6,6 +6,7 @@
 import { type Outcome, ok, refuse } from "../../lib/outcome.ts";
 import type { Rows, Stamp } from "../../lib/rows.ts";
 import type { FileVersion, LogTime } from "../../lib/types.ts";
+import { Ledger } from "./quotas.ts";
 import { files, removed, removedId, versionId, versions } from "./rows.ts";
 import { type FileRecord, type RemovedRecord, type VersionRecord, versionsLimit } from "./types.ts";
 
@@ -54,8 +55,8 @@ export function removeFile(
   const restorableFrom = purge ? undefined : now;
   for (const [n, version] of file.versions.entries())
     removeVersion(rows, { path, version, index, n, restorableFrom });
-  const gone: FileRecord = { ...file, versions: [], bytes: 0, modifiedAt: now };
-  files.put(rows, path, purge ? gone : { ...gone, removal: index });
+  const gone: FileRecord = { ...file, versions: [], bytes: 0, keptBytes: 0, modifiedAt: now };
+  new Ledger(rows).put(file, purge ? gone : { ...gone, removal: index });
   return ok({ kind: "files", files: [{ path, version: newest, copies }] });
 }
 
@@ -76,9 +77,16 @@ export function restoreFile(rows: Rows, path: string, { now }: Stamp): Outcome {
   for (const record of found) versions.put(rows, versionId(path, record.version), record);
   const { removal: _, ...rest } = file;
   const readable = found.map(({ version }) => version);
-  files.put(rows, path, { ...rest, versions: readable, bytes: newest.bytes, modifiedAt: now });
+  const ledger = new Ledger(rows);
+  ledger.put(file, {
+    ...rest,
+    versions: readable,
+    bytes: newest.bytes,
+    modifiedAt: now,
+    keptBytes: found.reduce((sum, { bytes }) => sum + bytes, 0),
+  });
   const { version, copies } = newest;
-  return ok({ kind: "files", files: [{ path, version, copies }] });
+  return ledger.exceeded() ?? ok({ kind: "files", files: [{ path, version, copies }] });
 }
 
 /** The versions that one removal took, oldest first, which are no removed ones from now on. */

@@ -8,6 +8,7 @@ import {
   type GarbageRecord,
   type HeldRecord,
   type LackingRecord,
+  type QuotaRecord,
   type RemovedRecord,
   replicationFactor,
   type StoreRecord,
@@ -31,11 +32,24 @@ export const lacking = new Table<LackingRecord>("lacking");
 /** Cold; chunks that no version names, for collection to find. */
 export const garbage = new Table<GarbageRecord>("garbage");
 /** Hot. */
+export const quotas = new Table<QuotaRecord>("quota");
+/** Hot. */
 export const stores = new Table<StoreRecord>("store");
 
 /** `photos/cat.jpg@0000000003` */
 export function versionId(path: string, version: FileVersion): string {
   return `${path}@${padded(version, 10)}`;
+}
+
+/** Bytes of all readable versions of a file. */
+export function keptBytesOf(
+  rows: Rows,
+  { path, versions: readable, keptBytes }: FileRecord,
+): number {
+  return (
+    keptBytes ??
+    readable.reduce((sum, each) => sum + (versions.get(rows, versionId(path, each))?.bytes ?? 0), 0)
+  );
 }
 
 /** Of held and dropped rows. */

@@ -6,7 +6,7 @@ import type { ChunkHash, FileVersion, LogTime, StoreId } from "../../lib/types.t
 
 /** Copies of every chunk when enough nodes are up: any three may be lost. */
 export const replicationFactor = 4;
-/** Versions of a path that stay readable by default. */
+/** Versions of a path that stay readable while nobody sets another number (`sdfs-versions`). */
 export const versionsKept = 5;
 /** Versions of a path that can be readable at most: each is in the file's row. */
 export const versionsLimit = 100;
@@ -16,7 +16,7 @@ export const recentlyDownMs = 30_000;
 /** `file/<path>` */
 export interface FileRecord {
   readonly path: string;
-  /** Readable versions, ascending, at most {@link versionsKept}. Empty: the file was removed. */
+  /** Readable versions, ascending. Empty: the file was removed. */
   readonly versions: readonly FileVersion[];
   /** The newest version ever given: numbers are not reused after a removal. */
   readonly last: FileVersion;
@@ -25,6 +25,8 @@ export interface FileRecord {
   readonly modifiedAt: LogTime;
   /** Log index of the removal whose versions can be restored while their `removed` rows last; absent when it is readable. */
   readonly removal?: number;
+  /** Bytes of all readable versions; rows of before this was counted are without it ({@link VersionRecord} has them). */
+  readonly keptBytes?: number;
 }
 
 /** `version/<path>@<version, 10 digits>` */
@@ -75,6 +77,25 @@ export interface RestoreRecord {
   readonly committedAt: LogTime;
   readonly index: number;
   readonly copies: number;
+}
+
+/** So many files, of so many bytes together. */
+export interface Amount {
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/** `quota/<prefix, percent-encoded>`: how much may lie under a prefix, which ends in `/` or is empty. Hot. */
+export interface QuotaRecord {
+  readonly prefix: string;
+  /** Log index of the command that made it. */
+  readonly made: number;
+  readonly bytesLimit?: number | undefined;
+  readonly filesLimit?: number | undefined;
+  /** What has been added since then, less what was taken away. */
+  readonly delta: Amount;
+  /** What there was then; absent while the leader counts it. */
+  readonly base?: Amount | undefined;
 }
 
 /** `store/<id>`: a chunk folder. Hot. A new id in a node's registration makes the old store `lost`. */

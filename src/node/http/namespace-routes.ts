@@ -1,0 +1,40 @@
+/** Names in SDFS over HTTP: giving files other ones, and how much lies under them. */
+import { MoveBody, type MovedView } from "../../lib/api/files.ts";
+import { usagePage } from "../usage.ts";
+import type { Services } from "../services.ts";
+import type { App } from "./app.ts";
+import { Type } from "../../lib/schema.ts";
+import { beforeRead, Page, requestKey, requestSignal } from "./request.ts";
+
+/** Which part of the files, and how many folders under the prefix are told apart. */
+const UsageQuery = Type.Object({
+  prefix: Page.properties.prefix,
+  after: Page.properties.after,
+  depth: Type.Optional(Type.String({ pattern: "^[0-9]{1,2}$" })),
+  stale: Page.properties.stale,
+});
+
+export function namespaceRoutes(app: App, services: Services): void {
+  const { coordination } = services;
+
+  app.post<{ Body: MoveBody }>(
+    "/v1/moves",
+    { schema: { body: MoveBody } },
+    async (request, reply): Promise<MovedView> => {
+      const signal = requestSignal(request, reply);
+      const key = requestKey(request, services);
+      const { moves } = request.body;
+      const value = await coordination.decide({ kind: "move-files", moves }, { key, signal });
+      const moved = value.kind === "files" ? value.files : [];
+      return {
+        files: moved.map(({ path, version }, i) => ({ from: moves[i]?.from ?? "", path, version })),
+      };
+    },
+  );
+
+  app.get("/v1/usage", { schema: { querystring: UsageQuery } }, async (request, reply) => {
+    await beforeRead(request, reply, services);
+    const { prefix = "", after = "", depth = "0" } = request.query;
+    return usagePage(services.state, { prefix, after, depth: Number(depth) });
+  });
+}
