@@ -4,6 +4,7 @@
  */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
+import { askedToEnd } from "./sdfs/asked-to-end.ts";
 import { killAfterAcknowledgement } from "./sdfs/acknowledged.ts";
 
 const { values } = parseArgs({
@@ -14,7 +15,11 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed);
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
-const figures = await killAfterAcknowledgement({ tries: Number(values.tries), seed, say });
-for (const failure of figures.failures) say(`FAILED ${failure}`);
+const figures = await killAfterAcknowledgement({
+  tries: Number(values.tries),
+  seed,
+  say,
+  signal: askedToEnd(),
+});
 say(JSON.stringify({ seed, ...figures, failures: figures.failures.length }));
 process.exitCode = figures.failures.length > 0 ? 1 : 0;

@@ -4,6 +4,7 @@
  */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
+import { askedToEnd } from "./sdfs/asked-to-end.ts";
 import { soak } from "./sdfs/run.ts";
 
 const { values } = parseArgs({
@@ -23,6 +24,7 @@ const { counts, ...figures } = await soak({
   minutes,
   diskMib: Number(values["disk-mib"]),
   say,
+  signal: askedToEnd(),
 });
 for (const violation of figures.violations) say(`BROKEN ${violation}`);
 say(counts.table());

@@ -10,9 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DevCluster } from "../../../src/cli/dev/cluster.ts";
 import { IDunnoClient } from "../../../src/client/client.ts";
 import { Random } from "../../../src/lib/random.ts";
-import { replicationFactor } from "../../../src/sdfs/catalog/types.ts";
 import { chunksOf, type Content, digestOf, mib, sha256Of, streamOf } from "./content.ts";
-import { clientVia, holders, lacking } from "./replicas.ts";
+import { clientVia, holders, lacking, promisedCopies } from "./replicas.ts";
 
 const nodes = 7;
 const killedAtOnce = 3;
@@ -26,6 +25,8 @@ export interface AcknowledgedOptions {
   readonly tries: number;
   readonly seed: number;
   readonly say: (text: string) => void;
+  /** Ends the run after the try under way. */
+  readonly signal?: AbortSignal;
 }
 
 export interface AcknowledgedFigures {
@@ -52,7 +53,7 @@ interface Tally {
 export async function killAfterAcknowledgement(
   options: AcknowledgedOptions,
 ): Promise<AcknowledgedFigures> {
-  const { tries, seed, say } = options;
+  const { tries, seed, say, signal } = options;
   const directory = await mkdtemp(join(tmpdir(), "idunno-acknowledged-"));
   const cluster = await DevCluster.up({
     directory,
@@ -72,14 +73,15 @@ export async function killAfterAcknowledgement(
   };
   try {
     say(`seed ${seed}: ${nodes} nodes are up`);
-    for (let n = 1; n <= tries; n += 1) await oneTry(cluster, { n, random, say }, tally);
+    for (let n = 1; n <= tries && signal?.aborted !== true; n += 1)
+      await oneTry(cluster, { n, random, say }, tally);
   } finally {
     await cluster.down({ stopMs: 0, wipe: true });
     await rm(directory, { recursive: true, force: true });
   }
   const { failures, leaderKilled, answererKilled, holdersKilled } = tally;
   return {
-    tries,
+    tries: tally.readMs.length,
     failures,
     leaderKilled,
     answererKilled,
@@ -94,6 +96,10 @@ async function oneTry(
   { n, random, say }: { n: number; random: Random; say: AcknowledgedOptions["say"] },
   tally: Tally,
 ): Promise<void> {
+  const fail = (what: string): void => {
+    tally.failures.push(what);
+    say(`FAILED ${what}`);
+  };
   const isSmall = random.chance(2, 3);
   const bytes = isSmall ? random.between(1, 64 * 1024) : random.between(4 * mib, 14 * mib);
   const content: Content = { seed: random.next(), tail: random.next(), bytes };
@@ -125,11 +131,9 @@ async function oneTry(
     const { file, body } = await survivors.getFile(path);
     const { sha256 } = await digestOf(body);
     if (sha256 !== wanted || file.version !== version)
-      tally.failures.push(`${path}@${version}: @${file.version} came, with ${sha256}`);
+      fail(`${path}@${version}: @${file.version} came, with ${sha256}`);
   } catch (error) {
-    tally.failures.push(
-      `${path}@${version} (${bytes} bytes), ${victims.join()} dead: ${String(error)}`,
-    );
+    fail(`${path}@${version} (${bytes} bytes), ${victims.join()} dead: ${String(error)}`);
   }
   tally.readMs.push(performance.now() - killedMs);
   await Promise.all(victims.map(async (name) => cluster.restart(name)));
@@ -144,7 +148,7 @@ async function whole(cluster: DevCluster, path: string): Promise<void> {
   const endMs = performance.now() + mendMs;
   for (;;) {
     const away = (await client.members()).filter(({ state }) => state !== "up");
-    const few = lacking([await client.locate(path)], replicationFactor);
+    const few = lacking([await client.locate(path)], promisedCopies);
     if (away.length === 0 && few.length === 0) return;
     if (performance.now() > endMs)
       throw new Error(

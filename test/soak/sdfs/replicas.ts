@@ -11,6 +11,9 @@ import { hasCode } from "../../../src/lib/errors.ts";
 import type { Random } from "../../../src/lib/random.ts";
 import { idunno } from "../../integration/support.ts";
 
+/** Of every chunk, as promised: its own number here, so that a store that makes fewer is found out. */
+export const promisedCopies = 4;
+
 export function chunkFile(cluster: DevCluster, node: string, hash: string): string {
   return join(dataDirectory(cluster.directory, node), "chunks", hash.slice(0, 1), hash);
 }

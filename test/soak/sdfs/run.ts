@@ -11,13 +11,12 @@ import { logFile } from "../../../src/cli/dev/daemon.ts";
 import type { IDunnoClient } from "../../../src/client/client.ts";
 import { hasCode } from "../../../src/lib/errors.ts";
 import { Random } from "../../../src/lib/random.ts";
-import { replicationFactor } from "../../../src/sdfs/catalog/types.ts";
 import { digestOf, mib } from "./content.ts";
 import { Counts } from "./counts.ts";
 import { Faults } from "./faults.ts";
 import { Ledger } from "./ledger.ts";
 import { Load } from "./load.ts";
-import { clientVia, fsck, goodCopies, locateAll } from "./replicas.ts";
+import { clientVia, fsck, goodCopies, locateAll, promisedCopies } from "./replicas.ts";
 import { SmallDisks } from "./small-disks.ts";
 
 const nodes = 7;
@@ -34,6 +33,8 @@ export interface SoakOptions {
   /** Size of a small disk. The contents of a run are so few that each fits. */
   readonly diskMib: number;
   readonly say: (text: string) => void;
+  /** Ends the run after the round under way, with everything compared. */
+  readonly signal?: AbortSignal;
 }
 
 export interface SoakFigures {
@@ -75,10 +76,10 @@ export async function soak(options: SoakOptions): Promise<SoakFigures> {
 async function run(
   cluster: DevCluster,
   disks: SmallDisks,
-  { seed, minutes, diskMib, say }: SoakOptions,
+  { seed, minutes, diskMib, say, signal }: SoakOptions,
 ): Promise<SoakFigures> {
   const random = new Random(seed);
-  const ledger = new Ledger({ now: () => performance.now(), copies: replicationFactor });
+  const ledger = new Ledger({ now: () => performance.now(), copies: promisedCopies });
   const counts = new Counts();
   const startMs = performance.now();
   const runMs = minutes * 60_000;
@@ -92,11 +93,14 @@ async function run(
     },
     { ledger, counts },
   );
-  const copies = replicationFactor;
+  const copies = promisedCopies;
   const faults = new Faults({ random, copies }, { cluster, disks, ledger, counts, say });
   try {
-    while (performance.now() - startMs < runMs && ledger.violations.length === 0)
-      await faults.round();
+    const isOver = (): boolean =>
+      performance.now() - startMs >= runMs ||
+      ledger.violations.length > 0 ||
+      signal?.aborted === true;
+    while (!isOver()) await faults.round();
   } finally {
     await load.stop();
   }
@@ -131,7 +135,7 @@ async function compareAll(
   const chunks = new Set(files.flatMap((file) => file.chunks.map(({ hash }) => hash)));
   for (const hash of chunks) {
     const good = await goodCopies(cluster, hash);
-    if (good.length < replicationFactor)
+    if (good.length < promisedCopies)
       ledger.violations.push(`chunk ${hash} is whole on ${good.length} disks only: ${good.join()}`);
   }
   return { compared, chunks: chunks.size };
