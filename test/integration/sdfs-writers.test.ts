@@ -1,6 +1,6 @@
 /** What becomes of odd puts on real daemons: empty files, clients that stop in the middle, writers of one path. */
 import { existsSync } from "node:fs";
-import { readdir, readlink } from "node:fs/promises";
+import { readdir, readlink, rm } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
@@ -197,3 +197,23 @@ test.serial("of writers that replace one version exactly one does", async (t) =>
     t.is(await download(clientOf(three.endpoints), "contested"), won[0]?.text ?? "nobody won");
   }
 });
+
+test.serial(
+  "a file whose bytes are nowhere is an error with a code, not half an answer",
+  async (t) => {
+    t.timeout(60_000);
+    const content: Content = { seed: 31, tail: 31, bytes: 100_000 };
+    const client = clientOf(three.endpoints);
+    await client.putFile("gone.bin", { kind: "reopen", open: () => streamOf(content) });
+    const [hash = ""] = chunksOf(content);
+    for (const { name } of three.nodes) await rm(chunkFile(three, name, hash));
+    const answer = await fetch(`http://${addressOf(0)}/v1/files/gone.bin`);
+    t.is(answer.status, 503);
+    t.regex(await answer.text(), /"code":"CHUNK_UNAVAILABLE"/);
+    const reading = async (): Promise<unknown> => {
+      const { body } = await clientVia(addressOf(1), 8_000).getFile("gone.bin");
+      return digestOf(body);
+    };
+    t.like(await t.throwsAsync(reading()), { code: "CHUNK_UNAVAILABLE" });
+  },
+);

@@ -49,6 +49,9 @@ export function fileRoutes(app: App, services: Services): void {
     const range = parseRange(request.headers.range, record.bytes);
     const gone = sharedAbort();
     reply.raw.once("close", () => gone.abort(new IDunnoError("CLOSED", { what: "the reader" })));
+    const bytes = files.read(record, gone.signal, range);
+    // Before the head of the answer is out, what is in the way can still be said.
+    const first = await bytes.next();
     if (range !== undefined)
       void reply
         .code(206)
@@ -58,7 +61,7 @@ export function fileRoutes(app: App, services: Services): void {
       .header("accept-ranges", "bytes")
       .header("etag", `"${record.version}"`)
       .header("content-length", range === undefined ? record.bytes : range.end - range.start)
-      .send(Readable.from(files.read(record, gone.signal, range)));
+      .send(Readable.from(startingWith(first, bytes)));
   });
 
   app.delete<ByPath>("/v1/files/*", async (request, reply) => {
@@ -133,6 +136,15 @@ async function* whileItComes(content: Readable, limit: Deadline): AsyncGenerator
     limit.renew();
     yield value;
   }
+}
+
+async function* startingWith(
+  first: IteratorResult<Uint8Array, unknown>,
+  rest: AsyncGenerator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  if (first.done === true) return;
+  yield first.value;
+  yield* rest;
 }
 
 function statIfAny(
