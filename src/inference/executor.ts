@@ -44,6 +44,14 @@ export class Executor implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   /**
+   * Begins to start the process and does not wait for it: models and queries do. It is tried for ever, ever more slowly;
+   * while it does not start they fail with EXECUTOR_FAILED.
+   */
+  static begin(options: ExecutorOptions): Executor {
+    return new Executor(options);
+  }
+
+  /**
    * Starts the process. Ready when all its threads have answered.
    * @throws IDunnoError EXECUTOR_FAILED when it does not start, CLOSED when `signal` is aborted
    */

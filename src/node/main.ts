@@ -152,7 +152,7 @@ async function open(
   const start = { seed: randomBytes(4).readInt32BE(0), now: runtime.now() };
   const raft = makeRaft(identity, { recovered, logStore, state }, start);
   const slots = options.slots ?? availableParallelism();
-  const executor = await startExecutor(slots, { scope, log });
+  const executor = startExecutor(slots, { scope, log });
   const callers = new Callers();
   const heard = { identity, boot, raft, machine, callers, log };
   const peers = await listenForPeers(options, heard, () => node);
@@ -220,11 +220,12 @@ async function establish({
   return { identity: rejoinIdentity(found, joined), isNew: true };
 }
 
-async function startExecutor(
+/** Not waited for: a node votes and keeps files also while, or where, its executor does not start. */
+function startExecutor(
   slots: number,
   { scope, log }: { readonly scope: Scope; readonly log: Logger },
-): Promise<Executor> {
-  const executor = await Executor.start({
+): Executor {
+  const executor = Executor.begin({
     slots: Math.max(1, slots),
     hasSpare: true,
     log: ({ level, event, ...fields }) => log[level](event, fields),

@@ -4,7 +4,7 @@ import type { ListView, StoreView } from "../../lib/api/files.ts";
 import { apiLimits } from "../../lib/api/routes.ts";
 import { IDunnoError } from "../../lib/errors.ts";
 import { Type } from "../../lib/schema.ts";
-import type { Deadline } from "../deadline.ts";
+import { abortable, type Deadline } from "../deadline.ts";
 import type { Services } from "../services.ts";
 import type { App } from "./app.ts";
 import { beforeRead, Page, pageSize, requestKey, requestSignal } from "./request.ts";
@@ -31,6 +31,10 @@ export function fileRoutes(app: App, services: Services): void {
     const { body } = request;
     const signal = requestSignal(request, reply);
     const content = body instanceof Readable ? body : Readable.from([]);
+    // A client that fell silent is not waited for after its answer either.
+    signal.addEventListener("abort", () => void reply.header("connection", "close"), {
+      once: true,
+    });
     const stored = await files.put(request.params["*"], whileItComes(content, signal), {
       key: requestKey(request, services),
       ifVersion: versionOf(request, "ifVersion"),
@@ -45,6 +49,9 @@ export function fileRoutes(app: App, services: Services): void {
     const range = parseRange(request.headers.range, record.bytes);
     const gone = sharedAbort();
     reply.raw.once("close", () => gone.abort(new IDunnoError("CLOSED", { what: "the reader" })));
+    const bytes = files.read(record, gone.signal, range);
+    // Before the head of the answer is out, what is in the way can still be said.
+    const first = await bytes.next();
     if (range !== undefined)
       void reply
         .code(206)
@@ -54,7 +61,7 @@ export function fileRoutes(app: App, services: Services): void {
       .header("accept-ranges", "bytes")
       .header("etag", `"${record.version}"`)
       .header("content-length", range === undefined ? record.bytes : range.end - range.start)
-      .send(Readable.from(files.read(record, gone.signal, range)));
+      .send(Readable.from(startingWith(first, bytes)));
   });
 
   app.delete<ByPath>("/v1/files/*", async (request, reply) => {
@@ -121,10 +128,23 @@ function catalogRoutes(app: App, services: Services): void {
 
 /** An upload may take as long as it needs, as long as something comes: the deadline counts from the last piece. */
 async function* whileItComes(content: Readable, limit: Deadline): AsyncGenerator<Uint8Array> {
-  for await (const piece of content) {
+  // Left open when it does not end: the answer goes out on the same connection.
+  const pieces = content.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>;
+  for (;;) {
+    const { done, value } = await abortable(pieces.next(), limit);
+    if (done === true) return;
     limit.renew();
-    yield piece as Uint8Array;
+    yield value;
   }
+}
+
+async function* startingWith(
+  first: IteratorResult<Uint8Array, unknown>,
+  rest: AsyncGenerator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  if (first.done === true) return;
+  yield first.value;
+  yield* rest;
 }
 
 function statIfAny(
