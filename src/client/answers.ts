@@ -14,6 +14,8 @@ import {
 } from "../lib/api/cluster.ts";
 import {
   FileView,
+  FsckFilesView,
+  FsckView,
   ListView,
   LocateView,
   LogView,
@@ -51,6 +53,8 @@ export const parse = {
   list: lazily(ListView, "list"),
   locate: lazily(LocateView, "locations"),
   usage: lazily(UsageView, "usage"),
+  fsck: lazily(FsckView, "fsck"),
+  fsckFiles: lazily(FsckFilesView, "fsck files"),
   store: lazily(StoreView, "store"),
   log: lazily(LogView, "log"),
 } as const;

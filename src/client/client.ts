@@ -15,6 +15,8 @@ import type {
 } from "../lib/api/cluster.ts";
 import type {
   FileView,
+  FsckFilesView,
+  FsckView,
   FolderUsage,
   ListView,
   LocateView,
@@ -40,7 +42,7 @@ import { download, followLines } from "./resume.ts";
 import type { CallOptions, ClientOptions, MutationOptions, PageQuery } from "./options.ts";
 import { segment, segments } from "./paths.ts";
 import { type Call, Transport } from "./transport.ts";
-import { nested } from "./usage.ts";
+import { added, nested } from "./usage.ts";
 import { type ByteSource, Upload } from "./upload.ts";
 
 export type { ByteSource } from "./upload.ts";
@@ -208,9 +210,44 @@ export class IDunnoClient {
     return { file, body: download(this.#transport, call, file) };
   }
 
-  async removeFile(path: string, options: MutationOptions = {}): Promise<FileView> {
-    const call: Call = { method: "DELETE", path: `/v1/files/${segments(path)}` };
+  /** @param purge it shall not be possible to restore it */
+  async removeFile(
+    path: string,
+    { purge, ...options }: MutationOptions & { readonly purge?: boolean } = {},
+  ): Promise<FileView> {
+    const query = { purge: purge === true ? true : undefined };
+    const call: Call = { method: "DELETE", path: `/v1/files/${segments(path)}`, query };
     return this.#mutate(call, parse.file, options);
+  }
+
+  /** Makes a removed file readable again, with the versions that are still there. */
+  async restoreFile(path: string, options: MutationOptions = {}): Promise<FileView> {
+    return this.#mutate(
+      { method: "POST", path: `/v1/restore/${segments(path)}` },
+      parse.file,
+      options,
+    );
+  }
+
+  /** How all chunks are. Pages are of different moments. */
+  async fsck(options: CallOptions = {}): Promise<Omit<FsckView, "next">> {
+    let { next: after, ...sum } = await this.#read("/v1/fsck", parse.fsck, {}, options);
+    while (after !== undefined) {
+      const page: FsckView = await this.#read("/v1/fsck", parse.fsck, { after }, options);
+      sum = added(sum, page);
+      after = page.next;
+    }
+    return sum;
+  }
+
+  /** Versions that cannot be read whole. */
+  async *fsckFiles(options: CallOptions = {}): AsyncGenerator<FsckFilesView["files"][number]> {
+    let after: string | undefined;
+    do {
+      const page = await this.#read("/v1/fsck/files", parse.fsckFiles, { after }, options);
+      yield* page.files;
+      after = page.next;
+    } while (after !== undefined);
   }
 
   /** Gives files other names, with all their versions, all or none: 1 to 1,000 of them. */

@@ -1,5 +1,5 @@
 /** Puts together what the pages of `/v1/usage` say of folders, in the memory of one path: pages may cut a folder in two. */
-import type { FolderUsage } from "../lib/api/files.ts";
+import type { FolderUsage, FsckView } from "../lib/api/files.ts";
 
 /**
  * Folders with all that lies in them, each after those in it, the prefix itself last, as `du` has them.
@@ -28,6 +28,23 @@ export async function* nested(
     now = plus(folder, now);
   }
   yield now;
+}
+
+/** Two parts of a check in one. */
+export function added(
+  to: Omit<FsckView, "next">,
+  { chunks, bytes, whole, lacking, unavailable, lost, excess, nodes }: FsckView,
+): Omit<FsckView, "next"> {
+  return {
+    nodes,
+    chunks: to.chunks + chunks,
+    bytes: to.bytes + bytes,
+    whole: to.whole + whole,
+    lacking: to.lacking + lacking,
+    unavailable: to.unavailable + unavailable,
+    lost: to.lost + lost,
+    excess: to.excess + excess,
+  };
 }
 
 /** `a/b/`, `a/b/c/` from `a/` to `a/b/c/`. */

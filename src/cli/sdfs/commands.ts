@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { Open } from "../session.ts";
 import { addUsageCommand } from "./du.ts";
+import { addFsckCommand } from "./fsck.ts";
 import { addGetCommands } from "./get.ts";
 import { addInspectCommands } from "./inspect.ts";
 import { addListCommand } from "./list.ts";
@@ -32,4 +33,5 @@ Examples:
   addMoveCommand(sdfs, open);
   addQuotaCommands(sdfs, open);
   addInspectCommands(sdfs, open);
+  addFsckCommand(sdfs, open);
 }

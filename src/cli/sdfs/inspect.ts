@@ -87,10 +87,23 @@ export function addInspectCommands(sdfs: Command, open: Open): void {
 
   sdfs
     .command("rm <path>")
-    .description("remove a file with all its versions")
+    .description("remove a file with all its versions; 'undelete' brings it back for an hour")
+    .option("--purge", "for good: what it takes up is free a minute later")
+    .action(async (path: string, options: { purge?: true }, command: Command) => {
+      const session = open(command);
+      const purge = options.purge === true;
+      const view = await session.client.removeFile(path, { purge, signal: session.signal });
+      await session.print.record(view, fileColumns);
+    });
+
+  sdfs
+    .command("undelete <path>")
+    .description(
+      "bring a removed file back, with its versions ('setting set sdfs-undelete-s': for how long)",
+    )
     .action(async (path: string, _options: object, command: Command) => {
       const session = open(command);
-      const view = await session.client.removeFile(path, { signal: session.signal });
+      const view = await session.client.restoreFile(path, { signal: session.signal });
       await session.print.record(view, fileColumns);
     });
 }

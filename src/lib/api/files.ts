@@ -131,6 +131,40 @@ export const LocateView = Type.Object(
 );
 export type LocateView = Static<typeof LocateView>;
 
+/** Chunks that some version names, of a part of the catalog, by how they are; pages are added up. */
+export const FsckView = Type.Object(
+  {
+    /** Nodes on which copies count. */
+    nodes: Count,
+    chunks: Count,
+    bytes: Count,
+    /** As many copies as are wanted: 4, or one on each node when there are fewer. */
+    whole: Count,
+    lacking: Count,
+    /** None can be read until a node is back. */
+    unavailable: Count,
+    /** No node has them any more. */
+    lost: Count,
+    /** Copies beyond the wanted ones. */
+    excess: Count,
+    next: Type.Optional(Type.String()),
+  },
+  closed,
+);
+export type FsckView = Static<typeof FsckView>;
+
+/** Versions that cannot be read whole, and how many of their chunks cannot. */
+export const FsckFilesView = Type.Object(
+  {
+    files: Type.Array(
+      Type.Object({ path: Type.String(), version: Count, lost: Count, unavailable: Count }, closed),
+    ),
+    next: Type.Optional(Type.String()),
+  },
+  closed,
+);
+export type FsckFilesView = Static<typeof FsckFilesView>;
+
 export const StoreView = Type.Object(
   {
     node: Type.String(),

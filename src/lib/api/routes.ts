@@ -26,7 +26,7 @@
  * | GET /v1/assignments          | → AssignmentsView                                               |
  * | PUT /v1/files/PATH           | bytes → FileView; ?ifVersion=N                                  |
  * | GET /v1/files/PATH           | → bytes; ?version=N; Range                                      |
- * | DELETE /v1/files/PATH        | → FileView of what was removed                                  |
+ * | DELETE /v1/files/PATH        | → FileView of what was removed; ?purge=true: for good           |
  * | POST /v1/moves               | MoveBody → MovedView                                            |
  * | GET /v1/list                 | ?prefix=&after=&limit= → ListView                               |
  * | GET /v1/usage                | ?prefix=&after=&depth= → UsageView                              |
@@ -36,6 +36,9 @@
  * | GET /v1/stat/PATH            | ?version=N → FileView                                           |
  * | GET /v1/versions/PATH        | → FileView[], oldest first                                      |
  * | GET /v1/locate/PATH          | ?version=N → LocateView                                         |
+ * | POST /v1/restore/PATH        | → FileView; a removed file is readable again                    |
+ * | GET /v1/fsck                 | ?after= → FsckView of a part of the chunks                      |
+ * | GET /v1/fsck/files           | ?after= → FsckFilesView                                         |
  * | GET /v1/stores/NODE          | ?after=&limit= → StoreView (NODE `self`: the one asked)         |
  * | GET /v1/log                  | ?from=&limit= → LogView                                         |
  */

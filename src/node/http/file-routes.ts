@@ -71,7 +71,8 @@ export function fileRoutes(app: App, services: Services): void {
     const path = request.params["*"];
     // A repeated delete finds nothing any more: then the key knows whether it was this one.
     const record = statIfAny(services, path);
-    await coordination.decide({ kind: "remove-file", path }, { key, signal });
+    const purge = (request.query as { purge?: string }).purge === "true" ? true : undefined;
+    await coordination.decide({ kind: "remove-file", path, purge }, { key, signal });
     return record === undefined
       ? { path, version: 0, bytes: 0, chunks: 0, copies: 0, committedAtMs: 0 }
       : fileView(record);

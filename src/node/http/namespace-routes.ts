@@ -1,10 +1,12 @@
-/** Names in SDFS over HTTP: giving files other ones, and how much lies under them. */
+/** Names in SDFS over HTTP: giving files other ones or their old ones back, how much lies under them, how all of it is. */
 import { MoveBody, type MovedView } from "../../lib/api/files.ts";
+import { fsckFilesPage, fsckPage } from "../fsck.ts";
 import { usagePage } from "../usage.ts";
 import type { Services } from "../services.ts";
 import type { App } from "./app.ts";
 import { Type } from "../../lib/schema.ts";
 import { beforeRead, Page, requestKey, requestSignal } from "./request.ts";
+import { fileView } from "./views.ts";
 
 /** Which part of the files, and how many folders under the prefix are told apart. */
 const UsageQuery = Type.Object({
@@ -13,6 +15,8 @@ const UsageQuery = Type.Object({
   depth: Type.Optional(Type.String({ pattern: "^[0-9]{1,2}$" })),
   stale: Page.properties.stale,
 });
+
+const AfterQuery = Type.Object({ after: Page.properties.after, stale: Page.properties.stale });
 
 export function namespaceRoutes(app: App, services: Services): void {
   const { coordination } = services;
@@ -31,6 +35,26 @@ export function namespaceRoutes(app: App, services: Services): void {
       };
     },
   );
+
+  app.post<{ Params: { "*": string } }>("/v1/restore/*", async (request, reply) => {
+    const signal = requestSignal(request, reply);
+    const key = requestKey(request, services);
+    const path = request.params["*"];
+    const value = await coordination.decide({ kind: "restore-file", path }, { key, signal });
+    await coordination.linearize(signal);
+    const version = value.kind === "files" ? value.files[0]?.version : undefined;
+    return fileView(services.files.stat(path, version));
+  });
+
+  app.get("/v1/fsck", { schema: { querystring: AfterQuery } }, async (request, reply) => {
+    await beforeRead(request, reply, services);
+    return fsckPage(services, request.query.after ?? "");
+  });
+
+  app.get("/v1/fsck/files", { schema: { querystring: AfterQuery } }, async (request, reply) => {
+    await beforeRead(request, reply, services);
+    return fsckFilesPage(services, request.query.after ?? "");
+  });
 
   app.get("/v1/usage", { schema: { querystring: UsageQuery } }, async (request, reply) => {
     await beforeRead(request, reply, services);

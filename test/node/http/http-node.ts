@@ -72,6 +72,10 @@ export class HttpNode implements AsyncDisposable {
     return node;
   }
 
+  get address(): string {
+    return `127.0.0.1:${this.#server?.port ?? 0}`;
+  }
+
   /** Asks exactly for this path: `fetch` would fold `a/../b`. */
   async ask(
     method: string,
