@@ -37,6 +37,7 @@ import type {
 } from "../lib/api/jobs.ts";
 import { apiLimits } from "../lib/api/routes.ts";
 import type { FileMove } from "../lib/content.ts";
+import { assert } from "../lib/types.ts";
 import { parse, parseResultLine } from "./answers.ts";
 import { download, followLines } from "./resume.ts";
 import type { CallOptions, ClientOptions, MutationOptions, PageQuery } from "./options.ts";
@@ -231,23 +232,17 @@ export class IDunnoClient {
 
   /** How all chunks are. Pages are of different moments. */
   async fsck(options: CallOptions = {}): Promise<Omit<FsckView, "next">> {
-    let { next: after, ...sum } = await this.#read("/v1/fsck", parse.fsck, {}, options);
-    while (after !== undefined) {
-      const page: FsckView = await this.#read("/v1/fsck", parse.fsck, { after }, options);
-      sum = added(sum, page);
-      after = page.next;
-    }
+    let sum: Omit<FsckView, "next"> | undefined;
+    for await (const { next: _, ...page } of this.#pages("/v1/fsck", parse.fsck, {}, options))
+      sum = sum === undefined ? page : added(sum, page);
+    assert(sum !== undefined, "there is at least one page");
     return sum;
   }
 
   /** Versions that cannot be read whole. */
   async *fsckFiles(options: CallOptions = {}): AsyncGenerator<FsckFilesView["files"][number]> {
-    let after: string | undefined;
-    do {
-      const page = await this.#read("/v1/fsck/files", parse.fsckFiles, { after }, options);
-      yield* page.files;
-      after = page.next;
-    } while (after !== undefined);
+    for await (const { files } of this.#pages("/v1/fsck/files", parse.fsckFiles, {}, options))
+      yield* files;
   }
 
   /** Gives files other names, with all their versions, all or none: 1 to 1,000 of them. */
@@ -266,12 +261,8 @@ export class IDunnoClient {
     prefix: string,
     options: CallOptions = {},
   ): AsyncGenerator<ListView["files"][number]> {
-    let after: string | undefined;
-    do {
-      const page = await this.list({ prefix, after, limit: apiLimits.pageRows }, options);
-      yield* page.files;
-      after = page.next;
-    } while (after !== undefined);
+    const query = { prefix, limit: apiLimits.pageRows };
+    for await (const { files } of this.#pages("/v1/list", parse.list, query, options)) yield* files;
   }
 
   /**
@@ -287,12 +278,9 @@ export class IDunnoClient {
     depth: number,
     options: CallOptions,
   ): AsyncGenerator<FolderUsage> {
-    let after: string | undefined;
-    do {
-      const page = await this.#read("/v1/usage", parse.usage, { prefix, after, depth }, options);
-      yield* page.folders;
-      after = page.next;
-    } while (after !== undefined);
+    const query = { prefix, depth };
+    for await (const { folders } of this.#pages("/v1/usage", parse.usage, query, options))
+      yield* folders;
   }
 
   /** How much may lie under which prefix, and how much does, by prefix. */
@@ -374,6 +362,21 @@ export class IDunnoClient {
     options: CallOptions,
   ): Promise<T> {
     return this.#get(path, parse, { ...query, ...this.#stale() }, options);
+  }
+
+  /** All pages of a listing, from the first. */
+  async *#pages<Page extends { next?: string | undefined }>(
+    path: string,
+    parse: (value: unknown) => Page,
+    query: NonNullable<Call["query"]>,
+    options: CallOptions,
+  ): AsyncGenerator<Page> {
+    let after: string | undefined;
+    do {
+      const page = await this.#read(path, parse, { ...query, after }, options);
+      yield page;
+      after = page.next;
+    } while (after !== undefined);
   }
 
   async #get<T>(

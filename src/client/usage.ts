@@ -33,7 +33,7 @@ export async function* nested(
 /** Two parts of a check in one. */
 export function added(
   to: Omit<FsckView, "next">,
-  { chunks, bytes, whole, lacking, unavailable, lost, excess, nodes }: FsckView,
+  { chunks, bytes, whole, lacking, unavailable, lost, excess, nodes }: Omit<FsckView, "next">,
 ): Omit<FsckView, "next"> {
   return {
     nodes,
