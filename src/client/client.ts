@@ -36,6 +36,7 @@ import type {
 import { apiLimits } from "../lib/api/routes.ts";
 import type { FileMove } from "../lib/content.ts";
 import { parse, parseResultLine } from "./answers.ts";
+import { bulkBody, type BulkFile } from "./bulk.ts";
 import { download, followLines } from "./resume.ts";
 import type { CallOptions, ClientOptions, MutationOptions, PageQuery } from "./options.ts";
 import { segment, segments } from "./paths.ts";
@@ -43,6 +44,7 @@ import { type Call, Transport } from "./transport.ts";
 import { nested } from "./usage.ts";
 import { type ByteSource, Upload } from "./upload.ts";
 
+export type { BulkFile } from "./bulk.ts";
 export type { ByteSource } from "./upload.ts";
 export type { CallOptions, ClientOptions, MutationOptions, PageQuery } from "./options.ts";
 
@@ -195,6 +197,17 @@ export class IDunnoClient {
   }
 
   /**
+   * Writes new versions of many small files in one request: all of them become visible together, or none.
+   * @param files at most {@link bulkLimits}
+   */
+  async putFiles(files: readonly BulkFile[], options: MutationOptions = {}): Promise<FileView[]> {
+    const what = `${files.length} files`;
+    const upload = new Upload(what, { kind: "reopen", open: () => bulkBody(files) });
+    const call: Call = { method: "POST", path: "/v1/files", upload };
+    return (await this.#mutate(call, parse.files, options)).files;
+  }
+
+  /**
    * The bytes of a file. When a node dies half-way another one goes on, always with the same version.
    * @param version default the newest
    */
@@ -283,6 +296,13 @@ export class IDunnoClient {
     { version, ...options }: CallOptions & { readonly version?: number | undefined } = {},
   ): Promise<FileView> {
     return this.#read(`/v1/stat/${segments(path)}`, parse.file, { version }, options);
+  }
+
+  /** The newest versions of those of the paths, 1,000 at most, that exist. */
+  async statMany(paths: readonly string[], { signal }: CallOptions = {}): Promise<FileView[]> {
+    const query = this.#stale();
+    const call: Call = { method: "POST", path: "/v1/stat", query, json: { paths }, signal };
+    return (await this.#transport.json(call, parse.files)).files;
   }
 
   /** Every version kept, oldest first. */

@@ -10,8 +10,10 @@ import { takesMore } from "../machine/tables.ts";
 import { type Candidate, place } from "../sdfs/catalog/placement.ts";
 import { type ChunkRecord, replicationFactor } from "../sdfs/catalog/types.ts";
 import type { Lease } from "../sdfs/chunks/chunk-cache.ts";
+import type { StoredChunk } from "../sdfs/chunks/chunk-store.ts";
 import { type CutChunk, cutChunks } from "../sdfs/chunks/cut.ts";
 import type { Applier } from "./applier.ts";
+import { spread } from "./bulk.ts";
 import { parseDurable, parseFound } from "./control.ts";
 import type { Logger } from "./log.ts";
 import type { CachedChunks, Chunks, Peers } from "./ports.ts";
@@ -153,6 +155,19 @@ export class ChunkService {
     return { hash, bytes: bytes.length, replicas: replicas.filter((r) => r !== undefined) };
   }
 
+  /** {@link replicate} for many small chunks: each replica gets all that it should hold of them in one request. */
+  async replicateMany(
+    chunks: readonly StoredChunk[],
+    signal: AbortSignal,
+  ): Promise<UploadedChunk[]> {
+    const candidates = this.#candidates();
+    return spread(chunks, {
+      targets: (hash) => place(hash, candidates, replicationFactor),
+      put: (store, part) => this.#putMany(store, part, signal),
+      replicate: ({ hash, bytes }) => this.replicate(hash, bytes, signal),
+    });
+  }
+
   /** Which stores could take copies now: another text when that has changed. */
   upStores(): string {
     return this.#candidates()
@@ -205,6 +220,40 @@ export class ChunkService {
       log.debug("chunk-put-failed", { hash, to: node, error: String(asIDunnoError(error).code) });
       return undefined;
     }
+  }
+
+  /** As {@link #put}, for chunks that have room in one frame together. */
+  async #putMany(
+    store: StoreId,
+    chunks: readonly StoredChunk[],
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { machine, peers, log } = this.#ports;
+    const node = [...machine.members.values()].find((member) => member.store === store)?.node;
+    if (node === undefined) return undefined;
+    try {
+      if (store === this.#ports.store.id) return await this.putManyHere(chunks);
+      const list = chunks.map(({ hash, bytes }) => ({ hash, bytes: bytes.length }));
+      const put = await peers.request(
+        node,
+        "bulk",
+        { kind: "putChunks", chunks: list },
+        { timeoutMs: transferMs, signal, body: Buffer.concat(chunks.map(({ bytes }) => bytes)) },
+      );
+      const answer = parseDurable(put.head);
+      return answer.store === store ? answer.index : undefined;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const { code } = asIDunnoError(error);
+      log.debug("chunks-put-failed", { chunks: chunks.length, to: node, error: code });
+      return undefined;
+    }
+  }
+
+  /** Durable in this node's own store, all of them. */
+  async putManyHere(chunks: readonly StoredChunk[]): Promise<number> {
+    await this.#ports.store.putMany(chunks);
+    return this.#ports.applier.appliedIndex;
   }
 
   /** Durable in this node's own store. */

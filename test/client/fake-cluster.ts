@@ -1,7 +1,17 @@
 /** What the nodes of a fake cluster share, and samples of what they answer. */
+import { createHash } from "node:crypto";
 import type { MemberView, ModelView, StatusView } from "../../src/lib/api/cluster.ts";
 import type { FileView, LogEntryView, QuotaView } from "../../src/lib/api/files.ts";
 import type { JobView } from "../../src/lib/api/jobs.ts";
+
+/** The content digest, computed by another implementation than the one under test. */
+export function contentOf(bytes: Buffer): string {
+  const sha256 = (data: Buffer): Buffer => createHash("sha256").update(data).digest();
+  const digests: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += 4 * 1024 * 1024)
+    digests.push(sha256(bytes.subarray(at, at + 4 * 1024 * 1024)));
+  return sha256(Buffer.concat(digests)).toString("hex");
+}
 
 export interface StoredFile {
   readonly view: FileView;
@@ -47,6 +57,7 @@ export class FakeCluster {
       chunks: 1,
       copies: 4,
       committedAtMs: 1_000,
+      content: contentOf(bytes),
     };
     this.files.set(path, [...versions, { view, content: bytes }]);
     return view;

@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { BulkHeader } from "../../src/lib/api/bulk.ts";
 import type { ModelView } from "../../src/lib/api/cluster.ts";
 import type { SetJobBody, SubmitJobBody } from "../../src/lib/api/jobs.ts";
 import { type ErrorCode, type ErrorDetails, IDunnoError } from "../../src/lib/errors.ts";
@@ -150,6 +151,7 @@ export class FakeNode implements AsyncDisposable {
       case "files":
         return this.#files(asked, name);
       case "stat":
+        if (asked.method === "POST") return this.#statMany(asked);
         return this.#file(name, asked.query.get("version")).view;
       case "versions":
         this.#file(name, null);
@@ -239,7 +241,27 @@ export class FakeNode implements AsyncDisposable {
     });
   }
 
-  #files({ method, key, body, query, range }: Asked, path: string): unknown {
+  #statMany({ body }: Asked): unknown {
+    const { paths } = JSON.parse(body.toString()) as { paths: string[] };
+    return { files: paths.flatMap((path) => this.cluster.files.get(path)?.at(-1)?.view ?? []) };
+  }
+
+  #putMany({ key, body }: Asked): unknown {
+    return this.cluster.once(key, () => {
+      const files: unknown[] = [];
+      for (let at = 0; at < body.length;) {
+        const end = body.indexOf("\n", at);
+        const { path, bytes } = JSON.parse(body.subarray(at, end).toString()) as BulkHeader;
+        at = end + 1 + bytes;
+        files.push(this.cluster.addFile(path, body.subarray(end + 1, at)));
+      }
+      return { files };
+    });
+  }
+
+  #files(asked: Asked, path: string): unknown {
+    const { method, key, body, query, range } = asked;
+    if (method === "POST") return this.#putMany(asked);
     if (method === "PUT")
       return this.cluster.once(key, () => {
         const newest = this.cluster.files.get(path)?.length ?? 0;

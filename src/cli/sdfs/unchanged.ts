@@ -1,0 +1,37 @@
+/** Which local files SDFS has already: the newest version under their path has the same bytes. */
+import { bulkLimits } from "../../lib/api/bulk.ts";
+import type { FileView } from "../../lib/api/files.ts";
+import type { IDunnoClient } from "../../client/client.ts";
+import { ContentHasher } from "../../node/content.ts";
+import { type LocalFile, localSource } from "./local-files.ts";
+
+/** Asks for many at once, and reads only those files whose size is right. @returns by path */
+export async function unchangedFiles(
+  files: readonly LocalFile[],
+  client: IDunnoClient,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, FileView>> {
+  const found = new Map<string, FileView>();
+  for (let at = 0; at < files.length; at += bulkLimits.paths) {
+    const some = files.slice(at, at + bulkLimits.paths);
+    const views = await client.statMany(
+      some.map(({ path }) => path),
+      { signal },
+    );
+    const known = new Map(views.map((view) => [view.path, view]));
+    for (const { local, path, bytes } of some) {
+      const view = known.get(path);
+      if (view?.bytes !== bytes) continue;
+      signal.throwIfAborted();
+      if ((await localDigest(local)) === view.content) found.set(path, view);
+    }
+  }
+  return found;
+}
+
+/** The content digest of a local file. @throws INVALID when it cannot be read */
+export async function localDigest(local: string): Promise<string> {
+  const hasher = new ContentHasher();
+  for await (const piece of localSource(local)) hasher.update(piece);
+  return hasher.digest();
+}
