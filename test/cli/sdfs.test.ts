@@ -260,7 +260,9 @@ test("put -r that was cut off goes on where it stopped", async (t) => {
   t.true([0, 20].includes(there.filter((path) => path.startsWith("q/small/")).length));
   const { code, err } = await fixture.sdfs(["put", "-r", "p", "q"]);
   t.is(code, 0, err);
-  t.regex(err, new RegExp(`${22 - stored} of 22 files were put, ${stored} unchanged`));
+  // What was on its way when the first one gave up may have arrived after all.
+  t.true(Number(/(\d+) of 22 files were put/.exec(err)?.[1]) <= 22 - stored);
+  t.is(fixture.node.cluster.files.size, 22);
   for (const [path, versions] of fixture.node.cluster.files) t.is(versions.length, 1, path);
 });
 
