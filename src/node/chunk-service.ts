@@ -140,6 +140,7 @@ export class ChunkService {
   /**
    * Makes a chunk durable on R nodes, or on as many as are up, all at once; where one fails the next in the chunk's
    * own order takes its place.
+   * @param bytes hash to `hash`, which the caller has seen for itself
    */
   async replicate(hash: ChunkHash, bytes: Uint8Array, signal: AbortSignal): Promise<UploadedChunk> {
     const order = place(hash, this.#candidates(), Number.MAX_SAFE_INTEGER);
@@ -195,7 +196,7 @@ export class ChunkService {
     signal: AbortSignal,
   ): Promise<number | undefined> {
     const { machine, peers, log } = this.#ports;
-    if (store === this.#ports.store.id) return this.putHere(hash, bytes);
+    if (store === this.#ports.store.id) return this.#keepHere(hash, bytes);
     const node = [...machine.members.values()].find((member) => member.store === store)?.node;
     if (node === undefined) return undefined;
     try {
@@ -277,13 +278,19 @@ export class ChunkService {
     return this.#ports.applier.appliedIndex;
   }
 
+  /** The same for bytes that were hashed here already: cut from a stream, or fetched. */
+  async #keepHere(hash: ChunkHash, bytes: Uint8Array): Promise<number> {
+    await this.#ports.store.putVerified(hash, bytes);
+    return this.#ports.applier.appliedIndex;
+  }
+
   /** As a repair target: make a chunk local and durable from one of these nodes. */
   async copyHere(hash: ChunkHash, from: readonly NodeId[], signal: AbortSignal): Promise<number> {
     const index = await this.hasHere(hash);
     if (index !== undefined) return index;
     for (const node of from) {
       const bytes = await this.#fetchFrom(node, ChunkHash(hash), signal);
-      if (bytes !== undefined) return this.putHere(hash, bytes);
+      if (bytes !== undefined) return this.#keepHere(hash, bytes);
     }
     throw new IDunnoError("CHUNK_UNAVAILABLE", { hash, tried: from });
   }

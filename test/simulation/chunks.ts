@@ -103,6 +103,10 @@ export class SimulatedChunks implements Chunks {
     this.#disk.store(hash, bytes);
   }
 
+  async putVerified(hash: ChunkHash, bytes: Uint8Array): Promise<void> {
+    await this.put(hash, bytes);
+  }
+
   async putMany(chunks: readonly StoredChunk[]): Promise<void> {
     await Promise.all(chunks.map(async ({ hash, bytes }) => this.put(hash, bytes)));
   }

@@ -126,6 +126,14 @@ export class ChunkStore implements AsyncDisposable {
     refuseBadName(hash);
     // Each caller's bytes are judged on their own: nobody gets another's verdict.
     await this.io.run(() => verify(hash, bytes));
+    await this.putVerified(hash, bytes);
+  }
+
+  /**
+   * {@link put} for a caller that has itself hashed these bytes in this process, or cut them.
+   * @throws IDunnoError as {@link put}, but for MALFORMED and TOO_LARGE
+   */
+  async putVerified(hash: ChunkHash, bytes: Uint8Array): Promise<void> {
     this.#refuseUnlessOpen();
     if (this.#touch(hash)) return;
     await (this.#puts.get(hash) ??
