@@ -216,9 +216,17 @@ export class IDunnoClient {
     { version, signal }: CallOptions & { readonly version?: number | undefined } = {},
   ): Promise<{ readonly file: FileView; readonly body: AsyncGenerator<Uint8Array> }> {
     const file = await this.stat(path, { version, signal });
+    return { file, body: this.fileBytes(file, { signal }) };
+  }
+
+  /** The bytes of a version that is known, from the offset `from` on. */
+  fileBytes(
+    file: FileView,
+    { from = 0, signal }: CallOptions & { readonly from?: number } = {},
+  ): AsyncGenerator<Uint8Array> {
     const query = { version: file.version, ...this.#stale() };
-    const call: Call = { method: "GET", path: `/v1/files/${segments(path)}`, query, signal };
-    return { file, body: download(this.#transport, call, file) };
+    const call: Call = { method: "GET", path: `/v1/files/${segments(file.path)}`, query, signal };
+    return download(this.#transport, call, file, from);
   }
 
   async removeFile(path: string, options: MutationOptions = {}): Promise<FileView> {

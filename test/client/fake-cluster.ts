@@ -4,12 +4,21 @@ import type { MemberView, ModelView, StatusView } from "../../src/lib/api/cluste
 import type { FileView, LogEntryView, QuotaView } from "../../src/lib/api/files.ts";
 import type { JobView } from "../../src/lib/api/jobs.ts";
 
-/** The content digest, computed by another implementation than the one under test. */
+const sha256 = (data: Buffer): Buffer => createHash("sha256").update(data).digest();
+
+/** Cut by another implementation than the one under test. */
+export function chunksOf(bytes: Buffer): { hash: string; bytes: number }[] {
+  const chunks: { hash: string; bytes: number }[] = [];
+  for (let at = 0; at < bytes.length; at += 4 * 1024 * 1024) {
+    const chunk = bytes.subarray(at, at + 4 * 1024 * 1024);
+    chunks.push({ hash: sha256(chunk).toString("hex"), bytes: chunk.length });
+  }
+  return chunks;
+}
+
+/** The content digest. */
 export function contentOf(bytes: Buffer): string {
-  const sha256 = (data: Buffer): Buffer => createHash("sha256").update(data).digest();
-  const digests: Buffer[] = [];
-  for (let at = 0; at < bytes.length; at += 4 * 1024 * 1024)
-    digests.push(sha256(bytes.subarray(at, at + 4 * 1024 * 1024)));
+  const digests = chunksOf(bytes).map(({ hash }) => Buffer.from(hash, "hex"));
   return sha256(Buffer.concat(digests)).toString("hex");
 }
 

@@ -9,7 +9,7 @@ import type { BulkHeader } from "../../src/lib/api/bulk.ts";
 import type { ModelView } from "../../src/lib/api/cluster.ts";
 import type { SetJobBody, SubmitJobBody } from "../../src/lib/api/jobs.ts";
 import { type ErrorCode, type ErrorDetails, IDunnoError } from "../../src/lib/errors.ts";
-import { FakeCluster, sampleJob, sampleStatus, type StoredFile } from "./fake-cluster.ts";
+import { chunksOf, FakeCluster, sampleJob, sampleStatus, type StoredFile } from "./fake-cluster.ts";
 import { list, moveFiles, pageRows, quotas, usage } from "./fake-namespace.ts";
 
 export type Fault =
@@ -153,6 +153,8 @@ export class FakeNode implements AsyncDisposable {
       case "stat":
         if (asked.method === "POST") return this.#statMany(asked);
         return this.#file(name, asked.query.get("version")).view;
+      case "locate":
+        return this.#locate(name, asked.query.get("version"));
       case "versions":
         this.#file(name, null);
         return (cluster.files.get(name) ?? []).map(({ view }) => view);
@@ -283,6 +285,16 @@ export class FakeNode implements AsyncDisposable {
     const file = version === null ? versions.at(-1) : versions[Number(version) - 1];
     if (file !== undefined) return file;
     throw new IDunnoError("NOT_FOUND", { kind: "file", name: path, remedy: "check the path" });
+  }
+
+  #locate(name: string, version: string | null): unknown {
+    const { view, content } = this.#file(name, version);
+    const chunks = chunksOf(content).map(({ hash, bytes }) => ({
+      hash,
+      bytes,
+      replicas: [{ node: "n1", state: "up" }],
+    }));
+    return { path: name, version: view.version, bytes: view.bytes, chunks };
   }
 
   #log(query: URLSearchParams): unknown {

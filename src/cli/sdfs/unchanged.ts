@@ -1,4 +1,5 @@
 /** Which local files SDFS has already: the newest version under their path has the same bytes. */
+import { lstat } from "node:fs/promises";
 import { bulkLimits } from "../../lib/api/bulk.ts";
 import type { FileView } from "../../lib/api/files.ts";
 import type { IDunnoClient } from "../../client/client.ts";
@@ -27,6 +28,21 @@ export async function unchangedFiles(
     }
   }
   return found;
+}
+
+/** Of files to be restored, those whose target has the newest version's bytes already. @returns their paths */
+export async function restored(
+  files: readonly { readonly path: string; readonly bytes: number; readonly target: string }[],
+  client: IDunnoClient,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const likely: LocalFile[] = [];
+  for (const { path, bytes, target } of files) {
+    const stats = await lstat(target).catch(() => undefined); // what cannot be looked at is written, or says why not
+    if (stats?.isFile() === true && stats.size === bytes)
+      likely.push({ local: target, path, bytes });
+  }
+  return new Set((await unchangedFiles(likely, client, signal)).keys());
 }
 
 /** The content digest of a local file. @throws INVALID when it cannot be read */
