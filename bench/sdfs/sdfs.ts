@@ -8,6 +8,7 @@ import { BenchCluster } from "../cluster.ts";
 import type { Figures } from "../report.ts";
 import { calm } from "./calm.ts";
 import { catalog } from "./catalog.ts";
+import { nats } from "./nats.ts";
 import { repair } from "./repair.ts";
 import { smallFiles } from "./small-files.ts";
 import { transfers } from "./transfers.ts";
@@ -53,7 +54,11 @@ export async function sdfs(context: BenchContext): Promise<Figures> {
     ...(await repair(context, cluster, plan.repair)),
   };
   await cluster[Symbol.asyncDispose]();
+  const beside = {
+    ...(await nats(context, { ...plan.large, ...rounds })),
+    ...(await nats(context, { ...plan.medium, ...rounds })),
+  };
   // Of its own: memory and log are what the catalog made of them.
   const large = scope.use(await BenchCluster.up({ nodes, slots: 1, signal }));
-  return { ...figures, ...(await catalog(context, large, plan.catalog)) };
+  return { ...figures, ...beside, ...(await catalog(context, large, plan.catalog)) };
 }
