@@ -3,7 +3,7 @@ import type { BulkFile } from "../../src/client/client.ts";
 import type { BenchContext } from "../bench.ts";
 import type { BenchCluster } from "../cluster.ts";
 import { type Figures, figure } from "../report.ts";
-import { percentile, median } from "../statistics.ts";
+import { median, percentile } from "../statistics.ts";
 
 /** Files of a commit: the most that one may have. */
 const groupFiles = 1_000;
@@ -11,7 +11,7 @@ const groupFiles = 1_000;
 const atOnce = 2;
 const pages = 200;
 const MiB = 1024 * 1024;
-/** MB as the issue of memory counts them. */
+/** MiB of the largest daemon. */
 const target = { atMost: 300 } as const;
 
 function nameOf(n: number): string {

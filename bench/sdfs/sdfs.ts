@@ -3,18 +3,21 @@
  * four synced local copies and `sha256sum`, small files, versions, repair, a very large catalog, what a put does to the
  * leader, and the same files in the object store of NATS JetStream where there is one.
  */
+import type { IDunnoClient } from "../../src/client/client.ts";
 import type { BenchContext } from "../bench.ts";
 import { BenchCluster } from "../cluster.ts";
 import type { Figures } from "../report.ts";
 import { calm } from "./calm.ts";
 import { catalog } from "./catalog.ts";
+import { MB, refill, sourceOf } from "./content.ts";
 import { nats } from "./nats.ts";
 import { repair } from "./repair.ts";
 import { smallFiles } from "./small-files.ts";
-import { transfers } from "./transfers.ts";
+import { readVerified, transfers } from "./transfers.ts";
 import { versions } from "./versions.ts";
 
 const nodes = 5;
+const warmMegabytes = 40;
 
 const full = {
   large: { megabytes: 500, rounds: 3 },
@@ -37,6 +40,14 @@ const quick = {
   catalog: { files: 10_000 },
 } as const;
 
+/** Both ways once, unmeasured: the first chunks wait for compilers and connections. */
+async function warmUp(client: IDunnoClient): Promise<void> {
+  const bytes = new Uint8Array(warmMegabytes * MB);
+  refill(bytes);
+  await client.putFile("bench/warm", sourceOf(bytes));
+  await readVerified(client, "bench/warm");
+}
+
 export async function sdfs(context: BenchContext): Promise<Figures> {
   const { scope, signal, trials } = context;
   const plan = context.quick ? quick : full;
@@ -45,6 +56,7 @@ export async function sdfs(context: BenchContext): Promise<Figures> {
   const { leader } = await cluster.healthy();
   // Through a node that does not lead, as four clients of five would come.
   const gateway = cluster.client(cluster.names.find((name) => name !== leader) ?? leader);
+  await warmUp(gateway);
   const figures: Figures = {
     ...(await transfers(context, gateway, { ...plan.large, ...rounds })),
     ...(await transfers(context, gateway, { ...plan.medium, ...rounds })),
@@ -56,7 +68,7 @@ export async function sdfs(context: BenchContext): Promise<Figures> {
   await cluster[Symbol.asyncDispose]();
   const beside = {
     ...(await nats(context, { ...plan.large, ...rounds })),
-    ...(await nats(context, { ...plan.medium, ...rounds })),
+    ...(context.quick ? {} : await nats(context, { ...plan.medium, ...rounds })),
   };
   // Of its own: memory and log are what the catalog made of them.
   const large = scope.use(await BenchCluster.up({ nodes, slots: 1, signal }));

@@ -71,7 +71,7 @@ async function read(client: IDunnoClient, path: string, expected: number): Promi
 }
 
 /** Verified a second time by whoever reads, against the content digest. */
-async function readVerified(client: IDunnoClient, path: string): Promise<void> {
+export async function readVerified(client: IDunnoClient, path: string): Promise<void> {
   const { file, body } = await client.getFile(path);
   const hasher = new ContentHasher();
   for await (const piece of body) hasher.update(piece);
