@@ -253,8 +253,9 @@ export class ChunkService {
 
   /** Durable in this node's own store, all of them. */
   async putManyHere(chunks: readonly StoredChunk[]): Promise<number> {
+    const index = this.#index;
     await this.#ports.store.putMany(chunks);
-    return this.#ports.applier.appliedIndex;
+    return index;
   }
 
   /** Durable in this node's own store. */
@@ -280,8 +281,9 @@ export class ChunkService {
 
   /** The same for bytes that were hashed here already: cut from a stream, or fetched. */
   async #keepHere(hash: ChunkHash, bytes: Uint8Array): Promise<number> {
+    const index = this.#index;
     await this.#ports.store.putVerified(hash, bytes);
-    return this.#ports.applier.appliedIndex;
+    return index;
   }
 
   /** As a repair target: make a chunk local and durable from one of these nodes. */
