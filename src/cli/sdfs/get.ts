@@ -63,6 +63,10 @@ What was interrupted goes on where it stopped when it is given again: bytes that
       copyOut(open(command), fileAt(source)),
     );
 
+  addGetVersions(sdfs, open);
+}
+
+function addGetVersions(sdfs: Command, open: Open): void {
   sdfs
     .command("get-versions <path> <n> <destination>")
     .description("read the newest versions of a file into one local file; '-' is standard output")
