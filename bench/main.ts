@@ -8,9 +8,10 @@ import { consensus } from "./consensus/consensus.ts";
 import { failover } from "./failover/failover.ts";
 import { describeMachine } from "./machine.ts";
 import { lastLine, writeReport } from "./report.ts";
+import { sdfs } from "./sdfs/sdfs.ts";
 import { throughput } from "./throughput/throughput.ts";
 
-const benches: Readonly<Record<string, Bench>> = { failover, throughput, consensus };
+const benches: Readonly<Record<string, Bench>> = { failover, throughput, consensus, sdfs };
 
 const usage = `usage: npm run bench -- NAME [--quick] [--rounds N]
   NAME        ${Object.keys(benches).join(", ")}

@@ -5,21 +5,17 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, open, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { IDunnoError } from "../../src/lib/errors.ts";
 import { parser, Type } from "../../src/lib/schema.ts";
 import { until } from "../bench.ts";
+import { freePorts } from "../ports.ts";
 
 /** Three members on a busy machine have elected by then. */
 const readyMs = 30_000;
 const host = "127.0.0.1";
-/** Under the range from which systems take outgoing ports; where the search begins is arbitrary. */
-const firstPort = 21_000;
-const lastPort = 32_000;
-
 const parseStatus = parser(
   Type.Object({
     header: Type.Object({ member_id: Type.String() }),
@@ -136,21 +132,4 @@ export class EtcdCluster implements AsyncDisposable {
     );
     await rm(this.#directory, { recursive: true, force: true });
   }
-}
-
-/** Ports that nobody listens on at the moment. */
-async function freePorts(count: number): Promise<number[]> {
-  const found: number[] = [];
-  const start = firstPort + (process.pid % 1_000) * 10;
-  for (let port = start; found.length < count && port < lastPort; port += 1)
-    if (await isFree(port)) found.push(port);
-  return found;
-}
-
-async function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen({ host, port }, () => server.close(() => resolve(true)));
-  });
 }

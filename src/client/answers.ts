@@ -12,6 +12,7 @@ import {
   SettingView,
   StatusView,
 } from "../lib/api/cluster.ts";
+import { FilesView } from "../lib/api/bulk.ts";
 import {
   FileView,
   FsckFilesView,
@@ -45,6 +46,7 @@ export const parse = {
   queries: lazily(Type.Array(QueryView), "queries"),
   assignments: lazily(AssignmentsView, "assignments"),
   file: lazily(FileView, "file"),
+  files: lazily(FilesView, "files"),
   versions: lazily(Type.Array(FileView), "versions"),
   quota: lazily(QuotaView, "quota"),
   quotas: lazily(Type.Array(QuotaView), "quotas"),

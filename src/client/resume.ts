@@ -21,14 +21,16 @@ interface Resumable<T> {
   readonly decode: (answer: OpenAnswer, done: number) => AsyncIterable<T>;
   /** How many units an item is. */
   readonly units: (item: T) => number;
+  /** Units that the caller has already. */
+  readonly from?: number;
 }
 
 /** @throws what {@link untilAnswered} throws, when nobody gives the rest before the time is over without a unit */
 async function* resumed<T>(
   transport: Transport,
-  { call, decode, units }: Resumable<T>,
+  { call, decode, units, from = 0 }: Resumable<T>,
 ): AsyncGenerator<T> {
-  let done = 0;
+  let done = from;
   let deadline = transport.deadline();
   for (;;) {
     const before = done;
@@ -56,18 +58,22 @@ async function* resumed<T>(
   }
 }
 
-/** The bytes of one version of a file. */
-export function download(
+/** The bytes of one version of a file, from an offset on. */
+export async function* download(
   transport: Transport,
   call: Call,
   file: FileView,
+  from: number,
 ): AsyncGenerator<Uint8Array> {
-  return resumed(transport, {
+  // There is no range of no bytes.
+  if (from > 0 && from >= file.bytes) return;
+  yield* resumed(transport, {
     call: (done) => (done === 0 ? call : { ...call, headers: { range: `bytes=${done}-` } }),
     // A node may answer a range with the whole.
     decode: ({ status, body }, done) =>
       wholly(skipBytes(body, status === 206 ? 0 : done), file, done),
     units: (piece) => piece.byteLength,
+    from,
   });
 }
 

@@ -39,6 +39,9 @@ export interface TransportOptions {
   readonly patienceMs: number;
 }
 
+/** What is posted and changes nothing that anybody would miss. */
+const harmless: ReadonlySet<string> = new Set(["/v1/keys", "/v1/stat"]);
+
 const parseError = parser(ErrorBody, "error answer");
 
 export class Transport {
@@ -102,7 +105,7 @@ export class Transport {
         ring: this.ring,
         deadline,
         what: `${call.method} ${decodeURI(call.path)}`,
-        mutates: call.method !== "GET" && call.path !== "/v1/keys",
+        mutates: call.method !== "GET" && !harmless.has(call.path),
         patienceMs: this.#options.patienceMs,
         leaveSilent: call.upload === undefined,
         signal: call.signal,

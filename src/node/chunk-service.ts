@@ -10,8 +10,10 @@ import { takesMore } from "../machine/tables.ts";
 import { type Candidate, place } from "../sdfs/catalog/placement.ts";
 import { type ChunkRecord, replicationFactor } from "../sdfs/catalog/types.ts";
 import type { Lease } from "../sdfs/chunks/chunk-cache.ts";
+import type { StoredChunk } from "../sdfs/chunks/chunk-store.ts";
 import { type CutChunk, cutChunks } from "../sdfs/chunks/cut.ts";
 import type { Applier } from "./applier.ts";
+import { spread } from "./bulk.ts";
 import { parseDurable, parseFound } from "./control.ts";
 import type { Logger } from "./log.ts";
 import type { CachedChunks, Chunks, Peers } from "./ports.ts";
@@ -138,6 +140,7 @@ export class ChunkService {
   /**
    * Makes a chunk durable on R nodes, or on as many as are up, all at once; where one fails the next in the chunk's
    * own order takes its place.
+   * @param bytes hash to `hash`, which the caller has seen for itself
    */
   async replicate(hash: ChunkHash, bytes: Uint8Array, signal: AbortSignal): Promise<UploadedChunk> {
     const order = place(hash, this.#candidates(), Number.MAX_SAFE_INTEGER);
@@ -151,6 +154,19 @@ export class ChunkService {
     };
     const replicas = await Promise.all(order.slice(0, replicationFactor).map(putSomewhere));
     return { hash, bytes: bytes.length, replicas: replicas.filter((r) => r !== undefined) };
+  }
+
+  /** {@link replicate} for many small chunks: each replica gets all that it should hold of them in one request. */
+  async replicateMany(
+    chunks: readonly StoredChunk[],
+    signal: AbortSignal,
+  ): Promise<UploadedChunk[]> {
+    const candidates = this.#candidates();
+    return spread(chunks, {
+      targets: (hash) => place(hash, candidates, replicationFactor),
+      put: (store, part) => this.#putMany(store, part, signal),
+      replicate: ({ hash, bytes }) => this.replicate(hash, bytes, signal),
+    });
   }
 
   /** Which stores could take copies now: another text when that has changed. */
@@ -180,7 +196,7 @@ export class ChunkService {
     signal: AbortSignal,
   ): Promise<number | undefined> {
     const { machine, peers, log } = this.#ports;
-    if (store === this.#ports.store.id) return this.putHere(hash, bytes);
+    if (store === this.#ports.store.id) return this.#keepHere(hash, bytes);
     const node = [...machine.members.values()].find((member) => member.store === store)?.node;
     if (node === undefined) return undefined;
     try {
@@ -207,6 +223,41 @@ export class ChunkService {
     }
   }
 
+  /** As {@link #put}, for chunks that have room in one frame together. */
+  async #putMany(
+    store: StoreId,
+    chunks: readonly StoredChunk[],
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { machine, peers, log } = this.#ports;
+    const node = [...machine.members.values()].find((member) => member.store === store)?.node;
+    if (node === undefined) return undefined;
+    try {
+      if (store === this.#ports.store.id) return await this.putManyHere(chunks);
+      const list = chunks.map(({ hash, bytes }) => ({ hash, bytes: bytes.length }));
+      const put = await peers.request(
+        node,
+        "bulk",
+        { kind: "putChunks", chunks: list },
+        { timeoutMs: transferMs, signal, body: Buffer.concat(chunks.map(({ bytes }) => bytes)) },
+      );
+      const answer = parseDurable(put.head);
+      return answer.store === store ? answer.index : undefined;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const { code } = asIDunnoError(error);
+      log.debug("chunks-put-failed", { chunks: chunks.length, to: node, error: code });
+      return undefined;
+    }
+  }
+
+  /** Durable in this node's own store, all of them. */
+  async putManyHere(chunks: readonly StoredChunk[]): Promise<number> {
+    const index = this.#index;
+    await this.#ports.store.putMany(chunks);
+    return index;
+  }
+
   /** Durable in this node's own store. */
   async putHere(hash: ChunkHash, bytes: Uint8Array): Promise<number> {
     const index = this.#index;
@@ -228,13 +279,20 @@ export class ChunkService {
     return this.#ports.applier.appliedIndex;
   }
 
+  /** The same for bytes that were hashed here already: cut from a stream, or fetched. */
+  async #keepHere(hash: ChunkHash, bytes: Uint8Array): Promise<number> {
+    const index = this.#index;
+    await this.#ports.store.putVerified(hash, bytes);
+    return index;
+  }
+
   /** As a repair target: make a chunk local and durable from one of these nodes. */
   async copyHere(hash: ChunkHash, from: readonly NodeId[], signal: AbortSignal): Promise<number> {
     const index = await this.hasHere(hash);
     if (index !== undefined) return index;
     for (const node of from) {
       const bytes = await this.#fetchFrom(node, ChunkHash(hash), signal);
-      if (bytes !== undefined) return this.putHere(hash, bytes);
+      if (bytes !== undefined) return this.#keepHere(hash, bytes);
     }
     throw new IDunnoError("CHUNK_UNAVAILABLE", { hash, tried: from });
   }

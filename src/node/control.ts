@@ -3,6 +3,7 @@
  * and encoded commands travel as the frame's body.
  */
 import { parser, type Static, Type } from "../lib/schema.ts";
+import { batchChunks } from "./bulk.ts";
 import { SnapshotRequest } from "./snapshots/snapshot-chunk.ts";
 
 const closed = { additionalProperties: false } as const;
@@ -74,6 +75,16 @@ const requests = {
   ),
   /** Body: the chunk. Answer: store id and applied index, once durable. */
   putChunk: Type.Object({ kind: Type.Literal("putChunk"), hash: Hash }, closed),
+  /** Body: the chunks, one after the other. Answer: as for putChunk, once all are durable. */
+  putChunks: Type.Object(
+    {
+      kind: Type.Literal("putChunks"),
+      chunks: Type.Array(Type.Object({ hash: Hash, bytes: Count }, closed), {
+        maxItems: batchChunks,
+      }),
+    },
+    closed,
+  ),
   /** Answer's body: the chunk; `found: false` when it is not here or damaged. */
   getChunk: Type.Object({ kind: Type.Literal("getChunk"), hash: Hash }, closed),
   /** "Have it already" is answered by the replica itself, after it hashed it. Answer as for putChunk, or found: false. */

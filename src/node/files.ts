@@ -55,24 +55,41 @@ export class Files {
       throw new IDunnoError("INVALID", { what: JSON.stringify(path), ...wrong });
     const { signal, key, ifVersion } = options;
     const pieces = this.#ports.chunks.cut(content);
+    const upload = await this.upload(path, pieces, signal);
+    const [record] = await this.commit([{ ...upload, ifVersion }], { key, signal });
+    assert(record !== undefined, "a commit of files answers with their versions");
+    return record;
+  }
+
+  /**
+   * Makes uploaded files visible, all in one command or none.
+   * @returns their versions, in order
+   */
+  async commit(
+    uploads: readonly FileUpload[],
+    { key, signal }: { readonly key: string; readonly signal: AbortSignal },
+  ): Promise<VersionRecord[]> {
     let up = this.#ports.chunks.upStores();
-    let file = { ...(await this.upload(path, pieces, signal)), ifVersion };
+    let files = uploads;
     for (;;) {
       try {
         const value = await this.#ports.coordination.decide(
-          { kind: "commit-files", files: [file] },
+          { kind: "commit-files", files },
           { key, signal },
         );
-        const committed = value.kind === "files" ? value.files[0] : undefined;
-        assert(committed !== undefined, "a commit of files answers with their versions");
+        const committed = value.kind === "files" ? value.files : [];
         await this.#ports.coordination.linearize(signal);
-        return this.#committed(file, committed);
+        return files.map((file, i) => {
+          const outcome = committed[i];
+          assert(outcome !== undefined, "a commit of files answers with their versions");
+          return this.#committed(file, outcome);
+        });
       } catch (error) {
         const { code } = asIDunnoError(error);
         if (signal.aborted) throw error;
         if (code === "STALE_CATALOG") {
           // A chunk went away after its store had acknowledged it: it is made durable once more.
-          file = { ...(await this.#replicateAgain(file, signal)), ifVersion };
+          files = await this.#replicateAgain(files, signal);
           continue;
         }
         if (code !== "TOO_FEW_COPIES") throw error;
@@ -83,7 +100,7 @@ export class Files {
         if (now === up) continue;
         // Somebody came back, or another went: copies elsewhere may do.
         up = now;
-        file = { ...(await this.#replicateAgain(file, signal)), ifVersion };
+        files = await this.#replicateAgain(files, signal);
       }
     }
   }
@@ -107,15 +124,19 @@ export class Files {
   }
 
   async #replicateAgain(
-    file: Omit<FileUpload, "ifVersion">,
+    files: readonly FileUpload[],
     signal: AbortSignal,
-  ): Promise<Omit<FileUpload, "ifVersion">> {
-    const chunks: UploadedChunk[] = [];
-    for (const { hash } of file.chunks) {
-      const bytes = await this.#ports.chunks.read(hash, signal);
-      chunks.push(await this.#ports.chunks.replicate(hash, bytes, signal));
+  ): Promise<readonly FileUpload[]> {
+    const again: FileUpload[] = [];
+    for (const file of files) {
+      const chunks: UploadedChunk[] = [];
+      for (const { hash } of file.chunks) {
+        const bytes = await this.#ports.chunks.read(hash, signal);
+        chunks.push(await this.#ports.chunks.replicate(hash, bytes, signal));
+      }
+      again.push({ ...file, chunks });
     }
-    return { path: file.path, bytes: file.bytes, chunks };
+    return again;
   }
 
   /** What was put, also when it has been removed or outnumbered since. */

@@ -1,7 +1,9 @@
 /** What peers ask of this node on the control and bulk lanes, and what it answers. */
+import { IDunnoError } from "../lib/errors.ts";
 import { Attempt, ChunkHash, JobId, NodeId, QueryNumber } from "../lib/types.ts";
 import type { Reply } from "../net/peers.ts";
 import type { Completion } from "../scheduler/types.ts";
+import type { StoredChunk } from "../sdfs/chunks/chunk-store.ts";
 import { type CompleteRequest, parseRequest } from "./control.ts";
 import { deadline } from "./deadline.ts";
 import type { Dispatcher } from "./dispatcher.ts";
@@ -61,6 +63,10 @@ export class PeerRequests {
         const index = await chunks.putHere(ChunkHash(request.hash), body);
         return { head: { found: true, store: chunkStore.id, index }, body: nothing };
       }
+      case "putChunks": {
+        const index = await chunks.putManyHere(splitBody(request.chunks, body));
+        return { head: { found: true, store: chunkStore.id, index }, body: nothing };
+      }
       case "hasChunk": {
         const index = await chunks.hasHere(ChunkHash(request.hash));
         const head = { found: index !== undefined, store: chunkStore.id, index: index ?? 0 };
@@ -74,6 +80,21 @@ export class PeerRequests {
       }
     }
   }
+}
+
+/** @throws IDunnoError MALFORMED when the lengths are not those of the body */
+function splitBody(
+  chunks: readonly { readonly hash: string; readonly bytes: number }[],
+  body: Uint8Array,
+): StoredChunk[] {
+  let end = 0;
+  const parts = chunks.map(({ hash, bytes }) => {
+    end += bytes;
+    return { hash: ChunkHash(hash), bytes: body.subarray(end - bytes, end) };
+  });
+  if (end === body.length) return parts;
+  const expected = `a body of ${end} bytes, not ${body.length}`;
+  throw new IDunnoError("MALFORMED", { path: "request putChunks", expected });
 }
 
 function completionsOf({ completions }: CompleteRequest): Completion[] {

@@ -16,7 +16,17 @@ export type Peers = Pick<
 
 export type Chunks = Pick<
   ChunkStore,
-  "delete" | "get" | "has" | "hash" | "id" | "list" | "path" | "put" | "size"
+  | "delete"
+  | "get"
+  | "has"
+  | "hash"
+  | "id"
+  | "list"
+  | "path"
+  | "put"
+  | "putMany"
+  | "putVerified"
+  | "size"
 >;
 
 export type CachedChunks = Pick<ChunkCache, "acquire" | "bytes" | "suspect">;

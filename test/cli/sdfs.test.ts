@@ -4,6 +4,7 @@ import { join } from "node:path";
 import test from "ava";
 import { filesToPut } from "../../src/cli/sdfs/local-files.ts";
 import { inParallel, transfers } from "../../src/cli/sdfs/parallel.ts";
+import { groupsOf } from "../../src/cli/sdfs/put-folder.ts";
 import { Fixture } from "./sdfs-fixture.ts";
 
 test("a folder's content goes under the path given, in the order of its bytes", async (t) => {
@@ -21,8 +22,8 @@ test("a folder's content goes under the path given, in the order of its bytes", 
   // Each file holds its own path, "photos/" and "images/" being of one length. "." sorts before "/", capitals before small letters, and é after all of ASCII.
   const paths = ["images/Z.jpg", "images/a.jpg", "images/a/z.jpg", "images/b.jpg", "images/é.jpg"];
   t.deepEqual(out.trimEnd().split("\n"), [
-    "path,version,size,copies",
-    ...paths.map((path) => `${path},1,${Buffer.byteLength(path)},4`),
+    "path,version,size,copies,state",
+    ...paths.map((path) => `${path},1,${Buffer.byteLength(path)},4,stored`),
   ]);
   t.deepEqual([...fixture.node.cluster.files.keys()].sort(), [...paths].sort());
 });
@@ -116,6 +117,7 @@ test("get writes into a folder or to a name, and leaves nothing behind when it f
     chunks: 1,
     copies: 1,
     committedAtMs: 0,
+    content: "",
   };
   fixture.node.faults.push({ kind: "answer", status: 200, body: JSON.stringify(got) });
   t.is((await fixture.sdfs(["get", "images/cat.jpg", "tom"])).code, 1);
@@ -209,9 +211,81 @@ test("few transfers run at once, in order, and a failure starts no more", async 
 test("a put that fails half-way tells how far it came", async (t) => {
   await using fixture = await Fixture.make();
   for (let i = 0; i < 3; i += 1) await fixture.write(`p/${i}`);
-  // The first request learns the nodes.
-  fixture.node.faults.push({ kind: "none" }, { kind: "answer", status: 404, body: "" });
+  // The first request learns the nodes, the second asks what is there.
+  fixture.node.faults.push(
+    { kind: "none" },
+    { kind: "none" },
+    { kind: "answer", status: 404, body: "" },
+  );
   const { code, err } = await fixture.sdfs(["put", "-r", "p", "q"]);
   t.is(code, 1);
-  t.regex(err, /of 3 files were put\nidunno: /);
+  t.regex(err, /^0 of 3 files were put: run it again to go on\nidunno: /);
+});
+
+test("put -r puts what is new or has changed, and --force everything", async (t) => {
+  await using fixture = await Fixture.make();
+  for (const name of ["p/a", "p/b", "p/c"]) await fixture.write(name);
+  const put = async (...more: string[]): Promise<string[]> => {
+    const { out } = await fixture.sdfs(["put", "-r", "p", "q", "-o", "csv", ...more]);
+    return out.trimEnd().split("\n").slice(1);
+  };
+  t.deepEqual(await put(), ["q/a,1,3,4,stored", "q/b,1,3,4,stored", "q/c,1,3,4,stored"]);
+  await fixture.write("p/b", "new"); // of the same size
+  await fixture.write("p/d");
+  t.deepEqual(await put(), [
+    "q/a,1,3,4,unchanged",
+    "q/b,2,3,4,stored",
+    "q/c,1,3,4,unchanged",
+    "q/d,1,3,4,stored",
+  ]);
+  t.is(fixture.node.cluster.files.get("q/b")?.at(-1)?.content.toString(), "new");
+  t.deepEqual(
+    (await put("--force")).map((line) => line.split(",").slice(-1)[0]),
+    ["stored", "stored", "stored", "stored"],
+  );
+  t.is(fixture.node.cluster.files.get("q/a")?.length, 2);
+});
+
+test("put -r that was cut off goes on where it stopped", async (t) => {
+  await using fixture = await Fixture.make();
+  // Two large files by themselves, and a group of small ones.
+  for (const name of ["p/1", "p/2"]) await fixture.write(name, name.repeat(1_000_000));
+  for (let i = 0; i < 20; i += 1) await fixture.write(`p/small/${i}`);
+  const none = { kind: "none" } as const;
+  fixture.node.faults.push(none, none, none, none, { kind: "answer", status: 404, body: "" });
+  t.is((await fixture.sdfs(["put", "-r", "p", "q"])).code, 1);
+  const there = [...fixture.node.cluster.files.keys()];
+  const stored = there.length;
+  t.true(stored < 22);
+  t.true([0, 20].includes(there.filter((path) => path.startsWith("q/small/")).length));
+  const { code, err } = await fixture.sdfs(["put", "-r", "p", "q"]);
+  t.is(code, 0, err);
+  // What was on its way when the first one gave up may have arrived after all.
+  t.true(Number(/(\d+) of 22 files were put/.exec(err)?.[1]) <= 22 - stored);
+  t.is(fixture.node.cluster.files.size, 22);
+  for (const [path, versions] of fixture.node.cluster.files) t.is(versions.length, 1, path);
+});
+
+test("a group whose answer is lost is sent again and makes one version of each file", async (t) => {
+  await using fixture = await Fixture.make();
+  for (let i = 0; i < 5; i += 1) await fixture.write(`p/${i}`);
+  const none = { kind: "none" } as const;
+  fixture.node.faults.push(none, none, { kind: "drop-after" });
+  const { code, err } = await fixture.sdfs(["put", "-r", "p", "q"]);
+  t.is(code, 0, err);
+  t.is(fixture.node.asked.filter((each) => each === "POST /v1/files").length, 2);
+  t.is(fixture.node.cluster.files.size, 5);
+  for (const [path, versions] of fixture.node.cluster.files) t.is(versions.length, 1, path);
+});
+
+test("small files share a group up to its limits, large ones go by themselves", (t) => {
+  const file = (path: string, bytes: number) => ({ local: path, path, bytes });
+  const small = Array.from({ length: 600 }, (_, i) => file(`s${i}`, 10));
+  const sizes = (files: ReturnType<typeof file>[]): number[] =>
+    groupsOf(files).map((group) => group.length);
+  t.deepEqual(sizes(small), [256, 256, 88]);
+  const MiB = 1024 * 1024;
+  t.deepEqual(sizes(Array.from({ length: 20 }, (_, i) => file(`m${i}`, MiB))), [8, 8, 4]);
+  t.deepEqual(sizes([file("a", 1), file("b", MiB + 1), file("c", 0)]), [1, 2]);
+  t.deepEqual(sizes([]), []);
 });

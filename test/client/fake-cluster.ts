@@ -1,7 +1,26 @@
 /** What the nodes of a fake cluster share, and samples of what they answer. */
+import { createHash } from "node:crypto";
 import type { MemberView, ModelView, StatusView } from "../../src/lib/api/cluster.ts";
 import type { FileView, LogEntryView, QuotaView } from "../../src/lib/api/files.ts";
 import type { JobView } from "../../src/lib/api/jobs.ts";
+
+const sha256 = (data: Buffer): Buffer => createHash("sha256").update(data).digest();
+
+/** Cut by another implementation than the one under test. */
+export function chunksOf(bytes: Buffer): { hash: string; bytes: number }[] {
+  const chunks: { hash: string; bytes: number }[] = [];
+  for (let at = 0; at < bytes.length; at += 4 * 1024 * 1024) {
+    const chunk = bytes.subarray(at, at + 4 * 1024 * 1024);
+    chunks.push({ hash: sha256(chunk).toString("hex"), bytes: chunk.length });
+  }
+  return chunks;
+}
+
+/** The content digest. */
+export function contentOf(bytes: Buffer): string {
+  const digests = chunksOf(bytes).map(({ hash }) => Buffer.from(hash, "hex"));
+  return sha256(Buffer.concat(digests)).toString("hex");
+}
 
 export interface StoredFile {
   readonly view: FileView;
@@ -47,6 +66,7 @@ export class FakeCluster {
       chunks: 1,
       copies: 4,
       committedAtMs: 1_000,
+      content: contentOf(bytes),
     };
     this.files.set(path, [...versions, { view, content: bytes }]);
     return view;

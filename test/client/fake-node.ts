@@ -5,10 +5,11 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { BulkHeader } from "../../src/lib/api/bulk.ts";
 import type { ModelView } from "../../src/lib/api/cluster.ts";
 import type { SetJobBody, SubmitJobBody } from "../../src/lib/api/jobs.ts";
 import { type ErrorCode, type ErrorDetails, IDunnoError } from "../../src/lib/errors.ts";
-import { FakeCluster, sampleJob, sampleStatus, type StoredFile } from "./fake-cluster.ts";
+import { chunksOf, FakeCluster, sampleJob, sampleStatus, type StoredFile } from "./fake-cluster.ts";
 import { list, moveFiles, pageRows, quotas, usage } from "./fake-namespace.ts";
 
 export type Fault =
@@ -150,7 +151,10 @@ export class FakeNode implements AsyncDisposable {
       case "files":
         return this.#files(asked, name);
       case "stat":
+        if (asked.method === "POST") return this.#statMany(asked);
         return this.#file(name, asked.query.get("version")).view;
+      case "locate":
+        return this.#locate(name, asked.query.get("version"));
       case "versions":
         this.#file(name, null);
         return (cluster.files.get(name) ?? []).map(({ view }) => view);
@@ -239,7 +243,27 @@ export class FakeNode implements AsyncDisposable {
     });
   }
 
-  #files({ method, key, body, query, range }: Asked, path: string): unknown {
+  #statMany({ body }: Asked): unknown {
+    const { paths } = JSON.parse(body.toString()) as { paths: string[] };
+    return { files: paths.flatMap((path) => this.cluster.files.get(path)?.at(-1)?.view ?? []) };
+  }
+
+  #putMany({ key, body }: Asked): unknown {
+    return this.cluster.once(key, () => {
+      const files: unknown[] = [];
+      for (let at = 0; at < body.length;) {
+        const end = body.indexOf("\n", at);
+        const { path, bytes } = JSON.parse(body.subarray(at, end).toString()) as BulkHeader;
+        at = end + 1 + bytes;
+        files.push(this.cluster.addFile(path, body.subarray(end + 1, at)));
+      }
+      return { files };
+    });
+  }
+
+  #files(asked: Asked, path: string): unknown {
+    const { method, key, body, query, range } = asked;
+    if (method === "POST") return this.#putMany(asked);
     if (method === "PUT")
       return this.cluster.once(key, () => {
         const newest = this.cluster.files.get(path)?.length ?? 0;
@@ -261,6 +285,16 @@ export class FakeNode implements AsyncDisposable {
     const file = version === null ? versions.at(-1) : versions[Number(version) - 1];
     if (file !== undefined) return file;
     throw new IDunnoError("NOT_FOUND", { kind: "file", name: path, remedy: "check the path" });
+  }
+
+  #locate(name: string, version: string | null): unknown {
+    const { view, content } = this.#file(name, version);
+    const chunks = chunksOf(content).map(({ hash, bytes }) => ({
+      hash,
+      bytes,
+      replicas: [{ node: "n1", state: "up" }],
+    }));
+    return { path: name, version: view.version, bytes: view.bytes, chunks };
   }
 
   #log(query: URLSearchParams): unknown {

@@ -6,10 +6,11 @@ import { createHash } from "node:crypto";
 import type { Random } from "../../src/lib/random.ts";
 import { ChunkHash, StoreId } from "../../src/lib/types.ts";
 import { IDunnoError } from "../../src/lib/errors.ts";
+import type { StoredChunk } from "../../src/sdfs/chunks/chunk-store.ts";
 import type { CachedChunks, Chunks } from "../../src/node/ports.ts";
 import type { SimulatedProcess } from "./process.ts";
 
-export interface StoredChunk {
+export interface DiskChunk {
   readonly bytes: Uint8Array;
   isDamaged: boolean;
 }
@@ -21,7 +22,7 @@ export function chunkHash(bytes: Uint8Array): ChunkHash {
 /** What lies on the disk. */
 export class ChunkDisk {
   id: StoreId;
-  readonly durable = new Map<ChunkHash, StoredChunk>();
+  readonly durable = new Map<ChunkHash, DiskChunk>();
   /** Longest time of one operation, ms. */
   ioMs = 2;
   isFull = false;
@@ -100,6 +101,14 @@ export class SimulatedChunks implements Chunks {
     await this.#io();
     if (this.#disk.isFull) throw new IDunnoError("BUSY", { what: "the disk", limit: 0 });
     this.#disk.store(hash, bytes);
+  }
+
+  async putVerified(hash: ChunkHash, bytes: Uint8Array): Promise<void> {
+    await this.put(hash, bytes);
+  }
+
+  async putMany(chunks: readonly StoredChunk[]): Promise<void> {
+    await Promise.all(chunks.map(async ({ hash, bytes }) => this.put(hash, bytes)));
   }
 
   async has(hash: ChunkHash): Promise<boolean> {

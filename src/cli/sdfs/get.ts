@@ -5,12 +5,15 @@ import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import type { FileView } from "../../lib/api/files.ts";
 import { hasCode, IDunnoError } from "../../lib/errors.ts";
+import { ChunkHash } from "../../lib/types.ts";
 import { humanBytes, plural } from "../format.ts";
 import { type FileAt, fileAt, folderPrefix, integer } from "../options.ts";
 import { bar } from "../progress.ts";
 import type { Open, Session } from "../session.ts";
 import { readable } from "./local-files.ts";
 import { inParallel } from "./parallel.ts";
+import { FolderNames, Partial } from "./partial.ts";
+import { restored } from "./unchanged.ts";
 
 /** As many as a cluster can be told to keep. */
 const versionsMax = 100;
@@ -28,7 +31,10 @@ export function addGetCommands(sdfs: Command, open: Open): void {
 Examples:
   idunno sdfs get images/cat.jpg .
   idunno sdfs get images/cat.jpg@2 old-cat.jpg
-  idunno sdfs get -r images photos            images/a/b.jpg becomes photos/a/b.jpg`,
+  idunno sdfs get -r images photos            images/a/b.jpg becomes photos/a/b.jpg
+
+What was interrupted goes on where it stopped when it is given again: bytes that are there are checked first, and with
+-r files that are there unchanged are passed over.`,
     )
     .action(
       async (
@@ -42,8 +48,11 @@ Examples:
         const file = fileAt(source);
         if (destination === "-") return copyOut(session, file);
         const target = await intoFolder(session.local(destination), file.path);
-        const bytes = await fetchInto(session, file, target, session.signal);
-        session.note(`${target}: ${humanBytes(bytes)}`);
+        const { signal } = session;
+        const names = new FolderNames();
+        const { bytes, kept } = await fetchInto(session, file, target, { signal, names });
+        const before = kept === 0 ? "" : `, of which ${humanBytes(kept)} were there`;
+        session.note(`${target}: ${humanBytes(bytes)}${before}`);
       },
     );
 
@@ -54,6 +63,10 @@ Examples:
       copyOut(open(command), fileAt(source)),
     );
 
+  addGetVersions(sdfs, open);
+}
+
+function addGetVersions(sdfs: Command, open: Open): void {
   sdfs
     .command("get-versions <path> <n> <destination>")
     .description("read the newest versions of a file into one local file; '-' is standard output")
@@ -119,16 +132,31 @@ async function intoFolder(destination: string, path: string): Promise<string> {
   return isFolder || destination.endsWith("/") ? join(destination, basename(path)) : destination;
 }
 
-/** @returns the bytes of the file */
+/** Writes aside and renames, so that a reader never sees half a file; goes on with what an earlier try left. */
 async function fetchInto(
-  session: Session,
+  { client }: Session,
   { path, version }: FileAt,
   target: string,
-  signal: AbortSignal,
-): Promise<number> {
-  const { file, body } = await session.client.getFile(path, { version, signal });
-  await writeWhole(target, body);
-  return file.bytes;
+  { signal, names }: { readonly signal: AbortSignal; readonly names: FolderNames },
+): Promise<{ readonly bytes: number; readonly kept: number }> {
+  const file = await client.stat(path, { version, signal });
+  const partial = await readable(target, async () => Partial.open(target, names));
+  try {
+    let kept = 0;
+    if ((await readable(target, async () => partial.size())) > 0) {
+      const { chunks } = await client.locate(path, { version: file.version, signal });
+      const wanted = chunks.map(({ hash, bytes }) => ({ hash: ChunkHash(hash), bytes }));
+      kept = await readable(target, async () => partial.keep(wanted));
+    }
+    let position = kept;
+    for await (const piece of client.fileBytes(file, { from: kept, signal }))
+      position += await readable(target, async () => partial.write(piece, position));
+    await readable(target, async () => partial.finish());
+    return { bytes: file.bytes, kept };
+  } catch (error) {
+    await partial.abandon();
+    throw error;
+  }
 }
 
 /** Writes aside and renames, so that a reader never sees half a file. */
@@ -164,12 +192,15 @@ async function restore(session: Session, source: string, destination: string): P
       name: prefix,
       remedy: "see 'idunno sdfs ls'",
     });
+  const same = await restored(files, session.client, session.signal);
+  const wanted = files.filter(({ path }) => !same.has(path));
+  const names = new FolderNames();
   using progress = session.progress();
-  let done = 0;
+  let done = same.size;
   try {
-    await inParallel(files, session.signal, async ({ path, version, target }, signal) => {
+    await inParallel(wanted, session.signal, async ({ path, version, target }, signal) => {
       await readable(target, async () => mkdir(dirname(target), { recursive: true }));
-      await fetchInto(session, { path, version }, target, signal);
+      await fetchInto(session, { path, version }, target, { signal, names });
       done += 1;
       progress.show(`${bar(done, files.length)} ${done}/${plural(files.length, "file")}`);
     });
@@ -181,7 +212,8 @@ async function restore(session: Session, source: string, destination: string): P
     throw error;
   }
   progress.clear();
-  session.note(`${folder}: ${plural(files.length, "file")}`);
+  const there = same.size === 0 ? "" : `, ${same.size} unchanged`;
+  session.note(`${folder}: ${plural(files.length, "file")}${there}`);
 }
 
 /** The segments of a path that may become a local one. What a node says must not lead out of the folder. */

@@ -26,6 +26,18 @@ export async function* localSource(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
+/** The whole content of a small local file. @throws INVALID when it cannot be read, or has more than `limit` bytes by now */
+export async function localContent(path: string, limit: number): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of localSource(path)) {
+    bytes += piece.length;
+    if (bytes > limit) throw unreadable(path, `it has grown over ${limit} bytes`);
+    pieces.push(piece);
+  }
+  return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces);
+}
+
 /** Does local work; its failure names the path. @throws INVALID */
 export async function readable<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {

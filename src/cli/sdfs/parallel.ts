@@ -8,6 +8,7 @@ export async function inParallel<Item, Result>(
   items: readonly Item[],
   signal: AbortSignal,
   work: (item: Item, signal: AbortSignal) => Promise<Result>,
+  atOnce = transfers,
 ): Promise<Result[]> {
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
@@ -25,7 +26,7 @@ export async function inParallel<Item, Result>(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(transfers, items.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
   if (failure !== undefined) throw failure.error;
   return results;
 }

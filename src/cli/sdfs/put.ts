@@ -9,6 +9,7 @@ import { bar } from "../progress.ts";
 import type { Open, Session } from "../session.ts";
 import { filesToPut, type LocalFile, localSource } from "./local-files.ts";
 import { inParallel } from "./parallel.ts";
+import { putFolder, stateColumn } from "./put-folder.ts";
 
 export const putColumns: readonly Column<FileView>[] = [
   { name: "path", value: ({ path }) => path },
@@ -19,6 +20,7 @@ export const putColumns: readonly Column<FileView>[] = [
 
 interface PutOptions {
   readonly recursive?: true;
+  readonly force?: true;
   readonly ifVersion?: number;
 }
 
@@ -32,7 +34,8 @@ export function addPutCommand(sdfs: Command, open: Open): void {
     .command("put <source...>")
     .usage("[options] <source...> <path>")
     .description("write files; '-' is standard input. The last argument is the path in SDFS")
-    .option("-r, --recursive", "put the content of folders")
+    .option("-r, --recursive", "put the content of folders, but for files that are there unchanged")
+    .option("--force", "with -r: put every file, also unchanged ones")
     .option(
       "--if-version <n>",
       "only when this is the newest version now; 0: only when there is no such file",
@@ -46,7 +49,10 @@ Examples:
   idunno sdfs put cat.jpg dog.jpg images/
   idunno sdfs put -r photos images            photos/a/b.jpg becomes images/a/b.jpg
   tar c logs | idunno sdfs put - backup.tar
-  idunno sdfs put --if-version 3 config.json config.json      refused when another version is the newest`,
+  idunno sdfs put --if-version 3 config.json config.json      refused when another version is the newest
+
+With -r, a file whose newest version has the same bytes is not put again: a put that was interrupted goes on when it is
+given again.`,
     )
     .action(async (given: string[], options: PutOptions, command: Command) => {
       const session = open(command);
@@ -67,6 +73,10 @@ Examples:
         throw new IDunnoError("USAGE", {
           message: "--if-version is about one file: put them one at a time",
         });
+      if (options.recursive === true && ifVersion === undefined) {
+        const views = await putFolder(session, files, { force: options.force ?? false });
+        return session.print.rows(views, [...putColumns, stateColumn], views);
+      }
       const views = await putAll(session, files, ifVersion);
       await session.print.rows(views, putColumns, views.length === 1 ? views[0] : views);
     });

@@ -13,6 +13,11 @@ export const FileView = Type.Object(
     /** Copies durable when the version was acknowledged. */
     copies: Count,
     committedAtMs: Count,
+    /**
+     * Names the content: SHA-256, hex, over the SHA-256 of each chunk (4 MiB, the last what is left), 32 bytes each, in
+     * order. Empty when the version is not known any more.
+     */
+    content: Type.String(),
   },
   closed,
 );

@@ -25,6 +25,7 @@
  * | GET /v1/jobs/ID/queries      | → QueryView[] (open ones)                                       |
  * | GET /v1/assignments          | → AssignmentsView                                               |
  * | PUT /v1/files/PATH           | bytes → FileView; ?ifVersion=N                                  |
+ * | POST /v1/files               | files in a row (bulk.ts) → FilesView, all or none               |
  * | GET /v1/files/PATH           | → bytes; ?version=N; Range                                      |
  * | DELETE /v1/files/PATH        | → FileView of what was removed; ?purge=true: for good           |
  * | POST /v1/moves               | MoveBody → MovedView                                            |
@@ -34,6 +35,7 @@
  * | PUT /v1/quotas               | ?prefix=, SetQuotaBody → QuotaView                              |
  * | DELETE /v1/quotas            | ?prefix= → RemovedQuota                                         |
  * | GET /v1/stat/PATH            | ?version=N → FileView                                           |
+ * | POST /v1/stat                | StatBody → FilesView of those that exist                        |
  * | GET /v1/versions/PATH        | → FileView[], oldest first                                      |
  * | GET /v1/locate/PATH          | ?version=N → LocateView                                         |
  * | POST /v1/restore/PATH        | → FileView; a removed file is readable again                    |

@@ -4,10 +4,17 @@ import type { ListView, StoreView } from "../../lib/api/files.ts";
 import { apiLimits } from "../../lib/api/routes.ts";
 import { IDunnoError } from "../../lib/errors.ts";
 import { Type } from "../../lib/schema.ts";
-import { abortable, type Deadline } from "../deadline.ts";
 import type { Services } from "../services.ts";
 import type { App } from "./app.ts";
-import { beforeRead, Page, pageSize, requestKey, requestSignal } from "./request.ts";
+import {
+  beforeRead,
+  Page,
+  pageSize,
+  requestKey,
+  requestSignal,
+  statIfAny,
+  whileItComes,
+} from "./request.ts";
 import { fileView, locateView } from "./views.ts";
 import { sharedAbort } from "../deadline.ts";
 
@@ -70,11 +77,11 @@ export function fileRoutes(app: App, services: Services): void {
     await coordination.linearize(signal);
     const path = request.params["*"];
     // A repeated delete finds nothing any more: then the key knows whether it was this one.
-    const record = statIfAny(services, path);
+    const record = statIfAny(files, path);
     const purge = (request.query as { purge?: string }).purge === "true" ? true : undefined;
     await coordination.decide({ kind: "remove-file", path, purge }, { key, signal });
     return record === undefined
-      ? { path, version: 0, bytes: 0, chunks: 0, copies: 0, committedAtMs: 0 }
+      ? { path, version: 0, bytes: 0, chunks: 0, copies: 0, committedAtMs: 0, content: "" }
       : fileView(record);
   });
 
@@ -127,18 +134,6 @@ function catalogRoutes(app: App, services: Services): void {
   );
 }
 
-/** An upload may take as long as it needs, as long as something comes: the deadline counts from the last piece. */
-async function* whileItComes(content: Readable, limit: Deadline): AsyncGenerator<Uint8Array> {
-  // Left open when it does not end: the answer goes out on the same connection.
-  const pieces = content.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>;
-  for (;;) {
-    const { done, value } = await abortable(pieces.next(), limit);
-    if (done === true) return;
-    limit.renew();
-    yield value;
-  }
-}
-
 async function* startingWith(
   first: IteratorResult<Uint8Array, unknown>,
   rest: AsyncGenerator<Uint8Array>,
@@ -146,18 +141,6 @@ async function* startingWith(
   if (first.done === true) return;
   yield first.value;
   yield* rest;
-}
-
-function statIfAny(
-  services: Services,
-  path: string,
-): ReturnType<Services["files"]["stat"]> | undefined {
-  try {
-    return services.files.stat(path);
-  } catch (error) {
-    if (error instanceof IDunnoError && error.code === "NOT_FOUND") return undefined;
-    throw error;
-  }
 }
 
 /** One range of bytes (RFC 9110 §14.1.2); undefined: the whole file, also for what we do not understand. */

@@ -1,9 +1,12 @@
 /** What every route takes from a request: its deadline, its idempotency key, how fresh its answer must be. */
+import type { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { apiLimits } from "../../lib/api/routes.ts";
-import { IDunnoError } from "../../lib/errors.ts";
+import { hasCode, IDunnoError } from "../../lib/errors.ts";
 import { Type } from "../../lib/schema.ts";
-import { deadline, type Deadline, sharedAbort } from "../deadline.ts";
+import { abortable, deadline, type Deadline, sharedAbort } from "../deadline.ts";
+import type { VersionRecord } from "../../sdfs/catalog/types.ts";
+import type { Files } from "../files.ts";
 import type { Services } from "../services.ts";
 import { systemRuntime } from "../system-runtime.ts";
 
@@ -66,4 +69,29 @@ export async function beforeRead(
   if (stale !== true && stale !== "true" && stale !== "")
     await services.coordination.linearize(signal);
   return signal;
+}
+
+/** An upload may take as long as it needs, as long as something comes: the deadline counts from the last piece. */
+export async function* whileItComes(
+  content: Readable,
+  limit: Deadline,
+): AsyncGenerator<Uint8Array> {
+  // Left open when it does not end: the answer goes out on the same connection.
+  const pieces = content.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>;
+  for (;;) {
+    const { done, value } = await abortable(pieces.next(), limit);
+    if (done === true) return;
+    limit.renew();
+    yield value;
+  }
+}
+
+/** The newest version of a file, where absence is an answer. */
+export function statIfAny(files: Pick<Files, "stat">, path: string): VersionRecord | undefined {
+  try {
+    return files.stat(path);
+  } catch (error) {
+    if (hasCode(error, "NOT_FOUND")) return undefined;
+    throw error;
+  }
 }

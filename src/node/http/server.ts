@@ -10,6 +10,7 @@ import { asIDunnoError, type ErrorCode, IDunnoError } from "../../lib/errors.ts"
 import type { Logger } from "../log.ts";
 import type { Services } from "../services.ts";
 import { makeApp } from "./app.ts";
+import { bulkRoutes, statRoute } from "./bulk-routes.ts";
 import { clusterRoutes } from "./cluster-routes.ts";
 import { fileRoutes } from "./file-routes.ts";
 import { jobRoutes } from "./job-routes.ts";
@@ -87,13 +88,16 @@ export async function startHttp(
   namespaceRoutes(app, services);
   quotaRoutes(app, services);
   jobRoutes(app, services);
+  statRoute(app, services);
   void app.register(async (files) => {
     // A file's bytes are taken as a stream, whatever they claim to be: JSON, too, is stored and not parsed.
     files.removeAllContentTypeParsers();
     files.addContentTypeParser("*", (_request, payload, done) => {
       done(null, payload);
     });
-    fileRoutes(files.withTypeProvider<TypeBoxTypeProvider>(), services);
+    const typed = files.withTypeProvider<TypeBoxTypeProvider>();
+    fileRoutes(typed, services);
+    bulkRoutes(typed, services);
   });
   logRoutes(app, services);
   try {

@@ -9,6 +9,7 @@ import type { Configuration } from "../../raft/types.ts";
 import { summarise } from "../../scheduler/statistics.ts";
 import type { JobRecord } from "../../scheduler/types.ts";
 import type { ChunkRecord, VersionRecord } from "../../sdfs/catalog/types.ts";
+import { contentDigest } from "../content.ts";
 import type { Services } from "../services.ts";
 
 export function memberView(
@@ -85,6 +86,7 @@ export function fileView(record: VersionRecord): FileView {
     chunks: record.chunks.length,
     copies: record.copies,
     committedAtMs: record.committedAt,
+    content: contentDigest(record.chunks),
   };
 }
 

@@ -8,6 +8,7 @@ import { hasCode, IDunnoError } from "../../lib/errors.ts";
 import type { ChunkHash, StoreId } from "../../lib/types.ts";
 import { ChunkFolder, fanOut } from "./chunk-folder.ts";
 import { DirectorySync } from "./directory-sync.ts";
+import { FolderGroup } from "./folder-group.ts";
 import { hashOf, refuseBadName, verify } from "./hash.ts";
 import { IoSlots } from "./io-slots.ts";
 import { readOrMakeId } from "./store-id.ts";
@@ -24,6 +25,14 @@ const maxVerified = 200_000;
 
 /** Damaged files kept for whoever wants to know why; later ones are deleted. Arbitrary: at most 256 MiB. */
 const maxQuarantined = 64;
+
+/** Operations of one group of puts at once: what a disk can sync together, without taking the slots from others. */
+const groupLanes = 8;
+
+export interface StoredChunk {
+  readonly hash: ChunkHash;
+  readonly bytes: Uint8Array;
+}
 
 export class ChunkStore implements AsyncDisposable {
   /** Made with the folder: a wiped folder is another store. */
@@ -117,17 +126,50 @@ export class ChunkStore implements AsyncDisposable {
     refuseBadName(hash);
     // Each caller's bytes are judged on their own: nobody gets another's verdict.
     await this.io.run(() => verify(hash, bytes));
+    await this.putVerified(hash, bytes);
+  }
+
+  /**
+   * {@link put} for a caller that has itself hashed these bytes in this process, or cut them.
+   * @throws IDunnoError as {@link put}, but for MALFORMED and TOO_LARGE
+   */
+  async putVerified(hash: ChunkHash, bytes: Uint8Array): Promise<void> {
     this.#refuseUnlessOpen();
     if (this.#touch(hash)) return;
-    let put = this.#puts.get(hash);
-    if (put === undefined) {
-      const ours = this.#inTurn(hash, () => this.#write(hash, bytes)).finally(() => {
-        if (this.#puts.get(hash) === ours) this.#puts.delete(hash);
-      });
-      this.#puts.set(hash, ours);
-      put = ours;
+    await (this.#puts.get(hash) ??
+      this.#sharedPut(hash, () => this.#inTurn(hash, () => this.#write(hash, bytes))));
+  }
+
+  /**
+   * Stores chunks as a group; resolves when all would survive a power cut. Each file is synced by itself, but one sync
+   * of each folder does for all: for many small chunks that is most of the work.
+   * @throws IDunnoError as {@link put}; some of the chunks may have been stored nevertheless
+   */
+  async putMany(chunks: readonly StoredChunk[]): Promise<void> {
+    this.#refuseUnlessOpen();
+    // Of its own: a group must not take every slot, nor fill the queue for them.
+    const lanes = new IoSlots(groupLanes);
+    const inLane = <T>(work: () => Promise<T>): Promise<T> =>
+      lanes.runAlways(() => this.io.run(work));
+    await Promise.all(chunks.map(({ hash, bytes }) => inLane(() => verify(hash, bytes))));
+    this.#refuseUnlessOpen();
+    const group = new FolderGroup((digit) => this.#syncFolder(digit));
+    const puts: Promise<void>[] = [];
+    // In one turn of the loop: of two groups with the same chunks one has them all, and neither waits for the other.
+    for (const { hash, bytes } of chunks) {
+      if (this.#touch(hash)) continue;
+      let put = this.#puts.get(hash);
+      if (put === undefined) {
+        const member = group.join(hash.charAt(0));
+        const write = async (): Promise<void> => {
+          await member.commit(() => inLane(() => this.#writeFile(hash, bytes)));
+          this.#remember(hash);
+        };
+        put = this.#sharedPut(hash, () => this.#inTurn(hash, write).finally(() => member.leave()));
+      }
+      puts.push(put);
     }
-    await put;
+    await Promise.all(puts);
   }
 
   /** The chunk's bytes, verified; undefined when it is not here or was found damaged (and then set aside). */
@@ -203,22 +245,40 @@ export class ChunkStore implements AsyncDisposable {
     return this.close();
   }
 
+  /** A put that whoever comes meanwhile with the same chunk may share. */
+  #sharedPut(hash: ChunkHash, put: () => Promise<void>): Promise<void> {
+    const ours = put().finally(() => {
+      if (this.#puts.get(hash) === ours) this.#puts.delete(hash);
+    });
+    this.#puts.set(hash, ours);
+    return ours;
+  }
+
   async #write(hash: ChunkHash, bytes: Uint8Array): Promise<void> {
+    await this.io.run(() => this.#writeFile(hash, bytes));
+    await this.#syncFolder(hash.charAt(0));
+    this.#remember(hash);
+  }
+
+  /** In a slot: the file is whole and synced, its name not yet. */
+  async #writeFile(hash: ChunkHash, bytes: Uint8Array): Promise<void> {
     try {
-      await this.io.run(() => this.#folder.write(hash, bytes, { sync: true }));
+      await this.#folder.write(hash, bytes, { sync: true });
     } catch (error) {
       if (error instanceof IDunnoError) throw error;
       const what = `writing chunk ${hash}`;
       throw new IDunnoError("STORAGE_FAILED", { what }, { cause: error });
     }
+  }
+
+  async #syncFolder(digit: string): Promise<void> {
     try {
-      await this.#directories.get(hash.charAt(0))?.sync();
+      await this.#directories.get(digit)?.sync();
     } catch (cause) {
       // The kernel forgets a failed sync: no later one can tell whether this rename lasts.
       this.#state = "failed";
-      throw new IDunnoError("STORAGE_FAILED", { what: `the folder of chunk ${hash}` }, { cause });
+      throw new IDunnoError("STORAGE_FAILED", { what: `the chunk folder ${digit}` }, { cause });
     }
-    this.#remember(hash);
   }
 
   /** The chunk as it should be; otherwise what is wrong. */

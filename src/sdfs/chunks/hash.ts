@@ -2,13 +2,16 @@
  * A chunk's name is the SHA-256 of its bytes. WebCrypto hashes on libuv's pool: 4 MiB through `createHash` would
  * hold up the loop for several milliseconds.
  */
-import { webcrypto } from "node:crypto";
+import { createHash, webcrypto } from "node:crypto";
 import { chunkBytes } from "../../lib/content.ts";
 import { IDunnoError } from "../../lib/errors.ts";
 import { ChunkHash } from "../../lib/types.ts";
 
 /** The largest chunk: all but a file's last have this size. Large enough for the disk, small enough for memory. */
 export const maxChunkBytes = chunkBytes;
+
+/** Less than this is hashed on the loop: it takes no longer than the way to the pool and back. */
+const inlineBytes = 128 * 1024;
 
 const chunkName = /^[0-9a-f]{64}$/;
 
@@ -17,6 +20,8 @@ export function isChunkName(name: string): name is ChunkHash {
 }
 
 export async function hashOf(bytes: Uint8Array): Promise<ChunkHash> {
+  if (bytes.length <= inlineBytes)
+    return ChunkHash(createHash("sha256").update(bytes).digest("hex"));
   const digest = await webcrypto.subtle.digest("SHA-256", bytes);
   return ChunkHash(Buffer.from(digest).toString("hex"));
 }
