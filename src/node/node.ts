@@ -24,6 +24,7 @@ import { ResultsOutbox } from "./results-outbox.ts";
 import { makeServices, type NodeIdentity, type NodeParts, type Services } from "./services.ts";
 import { partingMs, peerAddresses } from "./peer-list.ts";
 import { Sweeper } from "./sweeper.ts";
+import { Trimmer } from "./trimmer.ts";
 import { Voters } from "./voters.ts";
 import { Worker } from "./worker.ts";
 
@@ -44,6 +45,7 @@ export class Node {
   readonly #repairer: Repairer;
   readonly #collector: Collector;
   readonly #sweeper: Sweeper;
+  readonly #trimmer: Trimmer;
   readonly #preloader: ModelPreloader;
   readonly #voters: Voters;
   readonly #requests: PeerRequests;
@@ -90,6 +92,7 @@ export class Node {
     this.#repairer = new Repairer({ ...shared, store: parts.chunkStore });
     const times = parts.collection ?? defaultCollection;
     this.#collector = new Collector(times, shared);
+    this.#trimmer = new Trimmer(times, shared);
     this.#sweeper = new Sweeper(times, {
       ...shared,
       store: parts.chunkStore,
@@ -118,6 +121,7 @@ export class Node {
     this.#repairer.start();
     this.#collector.start();
     this.#sweeper.start();
+    this.#trimmer.start();
     this.#preloader.nudge();
     void this.#reconcile(); // its failures are logged there
   }
@@ -287,6 +291,7 @@ export class Node {
       this.#repairer.close(),
       this.#collector.close(),
       this.#sweeper.close(),
+      this.#trimmer.close(),
       this.#preloader.close(),
     ]);
     // First the write under way, which may be installing what the next line would close.

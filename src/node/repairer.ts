@@ -1,6 +1,6 @@
 /**
  * Re-replication, as the leader: chunks of a store whose node has been down for a while, or that was lost for good, get
- * new copies elsewhere, the most endangered first.
+ * new copies elsewhere, the most endangered first; at once where few are left.
  */
 import type { Runtime, Timer } from "../lib/runtime.ts";
 import type { ChunkHash, NodeId, StoreId } from "../lib/types.ts";
@@ -19,7 +19,10 @@ import type { Chunks, Peers } from "./ports.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 import type { StateStore } from "./stores/state-store.ts";
 
-/** A node down for this long has its chunks copied elsewhere, in ms of log time: most restarts are over by then. */
+/**
+ * A node down for this long has its chunks copied elsewhere, in ms of log time: most restarts are over by then. Those of
+ * which few copies are left do not wait (R4).
+ */
 const repairAfterMs = 10_000;
 /** How often the leader looks, in ms. */
 const sweepMs = 1_000;
@@ -80,7 +83,10 @@ export class Repairer {
       if (state === "lost" && !this.#writtenOff.has(id)) await this.#writeOff(id);
     const stores = this.#storeStatuses();
     const seen = stores
-      .map(({ store, live, leaving }) => `${store}${live ? "+" : "-"}${leaving ? "!" : ""}`)
+      .map(
+        ({ store, live, absent, leaving }) =>
+          `${store}${live ? "+" : absent === true ? "~" : "-"}${leaving ? "!" : ""}`,
+      )
       .concat(String(machine.chunkLosses))
       .join();
     if (seen !== this.#seen) {
@@ -128,17 +134,15 @@ export class Repairer {
     return this.#settled.has(heldBy(store));
   }
 
-  /** A store is live when its node is up, or has been down only briefly. */
   #storeStatuses(): StoreStatus[] {
     const { machine, logClock } = this.#ports;
     const members = new Map([...machine.members.values()].map((m) => [m.store, m]));
     return [...machine.stores.values()].map(({ id, node }) => {
       const member = members.get(id);
-      const live =
-        member !== undefined &&
-        (member.state === "up" ||
-          (member.state === "down" && logClock.now() - member.since < repairAfterMs));
-      return { store: id, node, weight: live ? 1 : 0, live, leaving: member?.leaving === true };
+      const live = member?.state === "up";
+      const absent = member?.state === "down" && logClock.now() - member.since < repairAfterMs;
+      const leaving = member?.leaving === true;
+      return { store: id, node, weight: live ? 1 : 0, live, absent, leaving };
     });
   }
 

@@ -6,6 +6,7 @@
 import { Random } from "../../src/lib/random.ts";
 import type { NodeId } from "../../src/lib/types.ts";
 import { isJoint } from "../../src/raft/configuration.ts";
+import { takesMore } from "../../src/machine/tables.ts";
 import type { Raft } from "../../src/raft/core.ts";
 import { hasEnded } from "../../src/scheduler/rows.ts";
 import { type ChunkRecord, replicationFactor } from "../../src/sdfs/catalog/types.ts";
@@ -140,7 +141,7 @@ function unrest(world: World): string | undefined {
   }
   for (const { id, status, doneInputs, totalInputs } of machine.jobs.values())
     if (!hasEnded(status)) return `${id} is ${status.kind}, ${doneInputs} of ${totalInputs} done`;
-  return lackingCopies(world) ?? uncollected(world);
+  return lackingCopies(world) ?? tooManyCopies(world) ?? uncollected(world);
 }
 
 /** U3: each chunk lies on as many disks as there can be, counted there. Rot that nobody has read is not known yet. */
@@ -157,6 +158,21 @@ function lackingCopies(world: World): string | undefined {
     );
     if (copies.length < wanted)
       return `U3: chunk ${hash} lies on ${copies.length} disks, ${wanted} could have it`;
+  }
+  return undefined;
+}
+
+/** U5: what repair made beyond the wanted copies goes when who was away is back. */
+function tooManyCopies(world: World): string | undefined {
+  const { machine, rows } = world.product;
+  const counted = new Set(
+    [...machine.members.values()].filter(takesMore).map(({ store }) => store),
+  );
+  for (const [key, value] of rows) {
+    if (!key.startsWith("chunk/")) continue;
+    const { hash, stores } = value as ChunkRecord;
+    const copies = stores.filter((store) => counted.has(store)).length;
+    if (copies > replicationFactor) return `U5: chunk ${hash} has ${copies} copies`;
   }
   return undefined;
 }

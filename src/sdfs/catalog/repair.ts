@@ -3,6 +3,8 @@
  * down does not count, but is not forgotten: when the store returns, so does the copy.
  *
  * R1 A copy is planned only from a live holder to a live store on a node that has none and is not leaving.
+ * R4 A copy on a node that has just gone down counts as long as more than {@link fewCopies} others do: it may be back
+ *    before it is missed. With fewer, the next loss would be one too many to wait for.
  * R2 No chunk gets more live copies than wanted, those on leaving nodes not counted.
  * R3 A chunk with fewer live copies comes before one with more.
  */
@@ -11,11 +13,16 @@ import { type Candidate, placeMore } from "./placement.ts";
 import type { ChunkRecord } from "./types.ts";
 
 export interface StoreStatus extends Candidate {
-  /** Its node is up, and what it holds was verified since. */
+  /** Its node is up. */
   readonly live: boolean;
+  /** Its node has gone down a moment ago. Default: it has not. */
+  readonly absent?: boolean;
   /** Its node was asked to leave: read from it, but count on it no more. */
   readonly leaving: boolean;
 }
+
+/** As few copies as this are made more of at once (design: SDFS). */
+export const fewCopies = 2;
 
 /** One copy to make: read from any of `from`, write to `to`. */
 export interface RepairCopy {
@@ -46,11 +53,16 @@ export function planRepair(
   plan: { readonly copies: number; readonly limit: number },
 ): readonly RepairCopy[] {
   const live = new Map(stores.filter((s) => s.live).map((s) => [s.store, s]));
+  const absent = new Map(stores.filter((s) => s.absent === true).map((s) => [s.store, s]));
   const candidates = [...live.values()].filter(({ leaving }) => !leaving);
   const endangered: Endangered[] = [];
   for (const chunk of chunks) {
     const sources = chunk.stores.flatMap((store) => live.get(store) ?? []);
-    const holders = sources.filter(({ leaving }) => !leaving);
+    const here = sources.filter(({ leaving }) => !leaving);
+    const away = chunk.stores.flatMap((store) => absent.get(store) ?? []);
+    const isUrgent = new Set(here.map(({ node }) => node)).size <= fewCopies;
+    // R4. Who is away gets no copy either, so that he counts among the holders or not at all.
+    const holders = isUrgent ? here : [...here, ...away.filter(({ leaving }) => !leaving)];
     const copies = new Set(holders.map(({ node }) => node)).size;
     if (chunk.references > 0 && sources.length > 0 && copies < plan.copies)
       endangered.push({ chunk, holders, copies, sources });

@@ -171,6 +171,24 @@ test("the most endangered chunk comes first (R3), and the plan ends at its limit
   );
 });
 
+test("a copy on a node that has just gone down counts, unless few others do (R4)", (t) => {
+  const all = [1, 2, 3, 4, 5, 6].map((n) =>
+    candidate(n, n < 3 ? { live: false, absent: true, weight: 0 } : {}),
+  );
+  const chunk = (n: number, at: readonly number[]) => ({
+    hash: hashOf(n),
+    bytes: 1,
+    references: 1,
+    stores: at.map((s) => StoreId(`s${s}`)),
+  });
+  const plan = (at: readonly number[]): number =>
+    planRepair([chunk(1, at)], all, { copies: 4, limit: 10 }).length;
+  t.is(plan([1, 3, 4, 5]), 0, "three are left");
+  t.is(plan([1, 2, 3, 4]), 2, "two are left");
+  t.is(plan([1, 2, 3]), 3, "one is left");
+  t.is(plan([1, 2]), 0, "nobody to copy from");
+});
+
 test("two stores of one node are one copy: such a chunk comes before one on two nodes (R3)", (t) => {
   const all = [1, 2, 3, 4, 5].map((n) => candidate(n, n < 4 ? { node: "n1" } : {}));
   const chunk = (n: number, at: readonly number[]) => ({
