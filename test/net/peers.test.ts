@@ -66,8 +66,8 @@ test("who is called hears where the caller listens, though he is no peer of his"
   const near = await listen({ identity: identity(a), advertise: "localhost" });
   const far = await listen({ identity: identity(b) });
   near.network.setPeers(new Map([[b, at(far.network.port)]]));
-  await until(() => far.count("called") === 1, "it was called");
-  t.deepEqual(far.events, [`called a raft localhost:${near.network.port}`]);
+  await until(() => far.calls.length === 1, "it was called");
+  t.deepEqual(far.calls, [`a raft localhost:${near.network.port}`]);
   t.false(far.network.send(a, {}), "nobody told it to dial");
   await Promise.all([near.network.close(), far.network.close()]);
 });

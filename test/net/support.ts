@@ -35,6 +35,8 @@ export async function until(condition: () => boolean, what: string): Promise<voi
 export interface Heard {
   readonly network: PeerNetwork;
   readonly events: string[];
+  /** Who called, on which lane, and where he says to listen. */
+  readonly calls: string[];
   readonly troubles: { peer: NodeId | undefined; error: IDunnoError }[];
   /** How often an event that starts so was heard. */
   readonly count: (event: string) => number;
@@ -52,6 +54,7 @@ export interface NetOptions {
 
 export async function listen({ port = 0, request, ...options }: NetOptions): Promise<Heard> {
   const events: string[] = [];
+  const calls: string[] = [];
   const troubles: Heard["troubles"] = [];
   const network = await PeerNetwork.listen(
     { ...options, listen: { host: "127.0.0.1", port } },
@@ -62,12 +65,12 @@ export async function listen({ port = 0, request, ...options }: NetOptions): Pro
       disconnected: (peer) => events.push(`disconnected ${peer}`),
       refused: (peer) => events.push(`refused ${peer}`),
       rebooted: (peer, hello) => events.push(`rebooted ${peer} ${hello.boot}`),
-      called: ({ node, lane, address }) => events.push(`called ${node} ${lane} ${address ?? ""}`),
+      called: ({ node, lane, address }) => calls.push(`${node} ${lane} ${address ?? ""}`),
       trouble: (peer, error) => troubles.push({ peer, error }),
     },
   );
   const count = (event: string): number => events.filter((e) => e.startsWith(event)).length;
-  return { network, events, troubles, count };
+  return { network, events, calls, troubles, count };
 }
 
 export function at(port: number): { host: string; port: number } {
