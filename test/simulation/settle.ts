@@ -18,8 +18,10 @@ import type { World } from "./world.ts";
 const progressMs = 30_000;
 /** Virtual ms to come to rest: restarts, snapshots, repair after a node was down, jobs that had been held up. */
 const restMs = 180_000;
-/** How often it is asked whether there is rest, ms: looking costs more than most events. */
+/** How often it is asked whether consensus has settled, ms. */
 const askMs = 20;
+/** How often it is asked whether there is rest, ms: looking at every row costs more than many events. */
+const askRestMs = 500;
 /** Members that have not changed for so long, ms, do not change by themselves: the leader looks four times a second. */
 const stableMs = 2_000;
 const stableTries = 5;
@@ -36,7 +38,7 @@ export async function settle(world: World, clients: Clients, nemesis: Nemesis): 
   resumeJobs(world, clients);
   const isAtRest = (): boolean => clients.underWay === 0 && unrest(world) === undefined;
   for (let tries = 0; ; tries += 1) {
-    if (!(await time.until(isAtRest, restMs, askMs)))
+    if (!(await time.until(isAtRest, restMs, askRestMs)))
       throw new Error(`no rest: ${unrest(world) ?? `${clients.underWay} requests under way`}`);
     await time.run(calmMs);
     if (isAtRest()) break;
