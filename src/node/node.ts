@@ -148,7 +148,10 @@ export class Node {
 
   /** Somebody new has called. One that is in the list has registered where he is. */
   onCalled(hello: Hello): void {
-    if (this.services.machine.members.has(hello.node)) return;
+    const { machine, identity } = this.services;
+    if (machine.members.has(hello.node)) return;
+    const known = peerAddresses(identity, machine.members).get(hello.node);
+    if (known !== undefined && hello.address === `${known.host}:${known.port}`) return;
     this.#parts.log.info("caller-unlisted", { peer: hello.node, address: hello.address });
     this.#setPeers();
   }

@@ -34,7 +34,7 @@ test.serial(
     await until("the last node to have no leader", async () => {
       return (await clientOf([survivor?.httpAddress ?? ""]).status()).leader === undefined;
     });
-    const lost = await idunno(["sdfs", "ls", "--timeout", "4s"], survivor?.httpAddress);
+    const lost = await idunno(["sdfs", "ls", "--timeout", "8s"], survivor?.httpAddress);
     t.is(lost.code, 3, lost.err);
     t.regex(lost.err, /no leader could be reached/);
     const stale = await idunno(["sdfs", "ls", "--stale"], survivor?.httpAddress);
