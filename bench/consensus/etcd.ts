@@ -3,7 +3,6 @@
  * is whatever `etcd` is on the PATH; nothing is installed.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdir, mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +11,7 @@ import { IDunnoError } from "../../src/lib/errors.ts";
 import { parser, Type } from "../../src/lib/schema.ts";
 import { until } from "../bench.ts";
 import { freePorts } from "../ports.ts";
+import { endAll } from "../children.ts";
 
 /** Three members on a busy machine have elected by then. */
 const readyMs = 30_000;
@@ -122,14 +122,7 @@ export class EtcdCluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(
-      this.#members.map(async ({ process: child }) => {
-        if (child.exitCode !== null || child.signalCode !== null) return;
-        const exited = once(child, "exit");
-        child.kill("SIGKILL");
-        await exited;
-      }),
-    );
+    await endAll(this.#members.map(({ process: child }) => child));
     await rm(this.#directory, { recursive: true, force: true });
   }
 }

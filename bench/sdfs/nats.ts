@@ -5,7 +5,6 @@
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +16,7 @@ import { type Figures, figure } from "../report.ts";
 import { median } from "../statistics.ts";
 import { MB, refill, timed } from "./content.ts";
 import { NatsConnection } from "./nats-connection.ts";
+import { endAll } from "../children.ts";
 
 const servers = 3;
 /** What NATS's own clients cut objects into. */
@@ -203,14 +203,7 @@ class NatsCluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(
-      this.#children.map(async (child) => {
-        if (child.exitCode !== null || child.signalCode !== null) return;
-        const exited = once(child, "exit");
-        child.kill("SIGKILL");
-        await exited;
-      }),
-    );
+    await endAll(this.#children);
     await rm(this.#directory, { recursive: true, force: true });
   }
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { IDunnoError } from "../../src/lib/errors.ts";
 import type { FromBare, ToBare } from "./bare-child.ts";
 import type { BareThreadData } from "./bare-thread.ts";
+import { endAll } from "../children.ts";
 
 /** Decoders beside the threads, as many as the executor adds. */
 const spareDecoders = 2;
@@ -50,14 +51,7 @@ export class BareLoop implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(
-      this.#children.map(async (child) => {
-        if (child.exitCode !== null || child.signalCode !== null) return;
-        const exited = once(child, "exit");
-        child.kill("SIGKILL");
-        await exited;
-      }),
-    );
+    await endAll(this.#children);
   }
 }
 

@@ -14,6 +14,7 @@ import type {
   SubmitJob,
   Work,
 } from "../scheduler/types.ts";
+import type { Moved } from "../sdfs/catalog/replicas.ts";
 
 export type { AssignedQuery, Outcome, OutcomeValue };
 
@@ -90,10 +91,8 @@ export interface CollectChunks {
 }
 
 /** A node wants to delete chunks from its store; answered with those that it is to delete. At most 500. */
-export interface DropChunks {
+export interface DropChunks extends Moved<string> {
   readonly kind: "drop-chunks";
-  readonly store: StoreId;
-  readonly chunks: readonly string[];
 }
 
 /** Forgets drops up to a log index: older acknowledgements are void then, whatever they are about. At most 500. */
@@ -104,10 +103,8 @@ export interface ForgetDrops {
 }
 
 /** A store has these chunks beyond the copies that are wanted. At most 500. */
-export interface ReleaseChunks {
+export interface ReleaseChunks extends Moved<string> {
   readonly kind: "release-chunks";
-  readonly store: StoreId;
-  readonly chunks: readonly string[];
 }
 
 /** Gives files other names, with all their readable versions, all or none. At most 1,000. */
@@ -134,17 +131,13 @@ export interface CountQuota {
 }
 
 /** Repair made these chunks durable on a store. */
-export interface PlaceChunks {
+export interface PlaceChunks extends Moved<{ readonly hash: string; readonly index: number }> {
   readonly kind: "place-chunks";
-  readonly store: StoreId;
-  readonly chunks: readonly { readonly hash: string; readonly index: number }[];
 }
 
 /** These chunks are not on the store any more: damaged, or the store was lost. At most 500. */
-export interface LoseChunks {
+export interface LoseChunks extends Moved<string> {
   readonly kind: "lose-chunks";
-  readonly store: StoreId;
-  readonly chunks: readonly string[];
 }
 
 /** Sets one of the cluster's settings, or takes it back when there is no value (settings.ts). */

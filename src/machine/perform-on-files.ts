@@ -105,10 +105,10 @@ function dropFloor(rows: Rows): number {
 /** The node of a store on which copies count now. */
 function upNodeOf(rows: Rows, store: StoreId): string | undefined {
   const record = stores.get(rows, store);
-  const member = record === undefined ? undefined : members.get(rows, record.node);
-  return record?.state === "active" && member !== undefined && takesMore(member)
-    ? record.node
-    : undefined;
+  if (record?.state !== "active") return undefined;
+  const member = members.get(rows, record.node);
+  // unreachable: an active store has its member, and members are never forgotten
+  return member !== undefined && takesMore(member) ? record.node : undefined;
 }
 
 function collect(rows: Rows, { ids }: CollectVersions, stamp: Stamp): Outcome {

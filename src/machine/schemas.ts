@@ -42,6 +42,9 @@ const Completion = Type.Object(
   closed,
 );
 
+/** Chunks of one store. */
+const chunksOnStore = { store: Id, chunks: Type.Array(Hash) };
+
 function operation(kind: Operation["kind"], fields: Readonly<Record<string, TSchema>>): TSchema {
   return Type.Object({ kind: Type.Literal(kind), ...fields }, closed);
 }
@@ -92,17 +95,17 @@ export const operationSchemas: { readonly [K in Operation["kind"]]: TSchema } = 
   "restore-file": operation("restore-file", { path: Path }),
   "collect-versions": operation("collect-versions", { ids: Type.Array(RemovedId) }),
   "collect-chunks": operation("collect-chunks", { chunks: Type.Array(Hash) }),
-  "drop-chunks": operation("drop-chunks", { store: Id, chunks: Type.Array(Hash) }),
+  "drop-chunks": operation("drop-chunks", chunksOnStore),
   "forget-drops": operation("forget-drops", {
     floor: Count,
     drops: Type.Array(Type.Object({ store: Id, hash: Hash }, closed)),
   }),
-  "release-chunks": operation("release-chunks", { store: Id, chunks: Type.Array(Hash) }),
+  "release-chunks": operation("release-chunks", chunksOnStore),
   "place-chunks": operation("place-chunks", {
     store: Id,
     chunks: Type.Array(Type.Object({ hash: Hash, index: Count }, closed)),
   }),
-  "lose-chunks": operation("lose-chunks", { store: Id, chunks: Type.Array(Hash) }),
+  "lose-chunks": operation("lose-chunks", chunksOnStore),
   "set-setting": operation("set-setting", {
     name: Setting,
     value: Type.Optional(Type.String()),

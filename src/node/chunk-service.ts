@@ -15,6 +15,7 @@ import { type CutChunk, cutChunks } from "../sdfs/chunks/cut.ts";
 import type { Applier } from "./applier.ts";
 import { spread } from "./bulk.ts";
 import { parseDurable, parseFound } from "./control.ts";
+import { candidateOf, nodeOf } from "./stores-of.ts";
 import type { Logger } from "./log.ts";
 import type { CachedChunks, Chunks, Peers } from "./ports.ts";
 import type { StateStore } from "./stores/state-store.ts";
@@ -178,14 +179,7 @@ export class ChunkService {
 
   /** Stores whose node is up. */
   #candidates(): Candidate[] {
-    return [...this.#ports.machine.members.values()]
-      .filter(takesMore)
-      .map(({ node, store, labels }) => ({
-        node,
-        store,
-        weight: 1,
-        domain: labels.find(([key]) => key === "zone")?.[1],
-      }));
+    return [...this.#ports.machine.members.values()].filter(takesMore).map(candidateOf);
   }
 
   /** Durable on one store: the applied index at its acknowledgement; undefined when that failed. */
@@ -197,7 +191,7 @@ export class ChunkService {
   ): Promise<number | undefined> {
     const { machine, peers, log } = this.#ports;
     if (store === this.#ports.store.id) return this.#keepHere(hash, bytes);
-    const node = [...machine.members.values()].find((member) => member.store === store)?.node;
+    const node = nodeOf(machine, store);
     if (node === undefined) return undefined;
     try {
       const options = { timeoutMs: transferMs, signal };
@@ -230,10 +224,12 @@ export class ChunkService {
     signal: AbortSignal,
   ): Promise<number | undefined> {
     const { machine, peers, log } = this.#ports;
-    const node = [...machine.members.values()].find((member) => member.store === store)?.node;
+    const node = nodeOf(machine, store);
     if (node === undefined) return undefined;
     try {
-      if (store === this.#ports.store.id) return await this.putManyHere(chunks);
+      // Hashed where the put came in, which is here.
+      if (store === this.#ports.store.id)
+        return await this.putManyHere(chunks, { areVerified: true });
       const list = chunks.map(({ hash, bytes }) => ({ hash, bytes: bytes.length }));
       const put = await peers.request(
         node,
@@ -251,10 +247,16 @@ export class ChunkService {
     }
   }
 
-  /** Durable in this node's own store, all of them. */
-  async putManyHere(chunks: readonly StoredChunk[]): Promise<number> {
+  /**
+   * Durable in this node's own store, all of them.
+   * @param options.areVerified they were hashed in this process. Default: they were not
+   */
+  async putManyHere(
+    chunks: readonly StoredChunk[],
+    options: { readonly areVerified?: boolean } = {},
+  ): Promise<number> {
     const index = this.#index;
-    await this.#ports.store.putMany(chunks);
+    await this.#ports.store.putMany(chunks, options);
     return index;
   }
 

@@ -4,8 +4,12 @@
  */
 import type { Runtime, Timer } from "../lib/runtime.ts";
 import { ChunkHash, StoreId } from "../lib/types.ts";
-import { versionsPerCollect } from "../sdfs/catalog/collection.ts";
+import type { Machine } from "../machine/machine.ts";
+import { settingOf } from "../machine/settings.ts";
+import { hasEnded } from "../scheduler/rows.ts";
+import { isDue, versionsPerCollect } from "../sdfs/catalog/collection.ts";
 import { chunksPerMove } from "../sdfs/catalog/replicas.ts";
+import type { RemovedRecord } from "../sdfs/catalog/types.ts";
 import type { Coordination } from "./coordination.ts";
 import { LeaderDuty } from "./leader-duty.ts";
 import type { Logger } from "./log.ts";
@@ -36,10 +40,13 @@ export const defaultCollection: CollectionTimes = {
 
 /** Chunks whose beginning as garbage is remembered; others are looked at when these are gone. */
 const garbageKept = 20_000;
+/** Rows of a list looked at in one sweep; the next goes on. */
+const rowsPerSweep = 5_000;
 /** Marks of log index and time: enough to tell one from a day ago by a quarter of an hour. */
 const marksKept = 100;
 
 export interface CollectorPorts {
+  readonly machine: Machine;
   readonly state: StateStore;
   readonly coordination: Coordination;
   readonly driver: RaftDriver;
@@ -55,8 +62,10 @@ export class Collector {
   #timer: Timer | undefined;
   /** Where the next page of a list begins. */
   readonly #cursors = new Map<string, string>();
-  /** Since when a chunk has been nobody's, as far as this leader has seen, in log time. */
-  readonly #garbage = new Map<string, number>();
+  /** Since when chunks have been nobody's, in log time, as of the last time that the list was walked through. */
+  #garbage: ReadonlyMap<string, number> = new Map();
+  /** The same of this time: whom somebody has named again is not in it any more. */
+  #garbageAgain = new Map<string, number>();
   /** Which log index was the last when. */
   #marks: { readonly at: number; readonly index: number }[] = [];
 
@@ -74,29 +83,33 @@ export class Collector {
   }
 
   async #work(): Promise<void> {
-    const ids = await this.#page("removed/", versionsPerCollect);
+    const { machine, logClock } = this.#ports;
+    const unfinished = [...machine.jobs.values()].filter(({ status }) => !hasEnded(status));
+    const context = {
+      now: logClock.now(),
+      restorableMs: 1_000 * Number(settingOf(machine.settings, "sdfs-undelete-s")),
+      oldestResolution: unfinished.reduce(
+        (least, job) => Math.min(least, job.catalogIndex),
+        Infinity,
+      ),
+    };
+    const ids = await this.#page("removed/", versionsPerCollect, (id, row) =>
+      isDue(id, row as RemovedRecord, context),
+    );
     await this.#propose({ kind: "collect-versions", ids }, ids.length);
-    const garbage = this.#ripe(await this.#page("garbage/", chunksPerMove));
-    await this.#propose({ kind: "collect-chunks", chunks: garbage }, garbage.length);
+    const chunks = await this.#page("garbage/", chunksPerMove, (hash) => this.#isRipe(hash));
+    await this.#propose({ kind: "collect-chunks", chunks }, chunks.length);
     await this.#forgetDrops();
+    // What was as much as a command takes may not have been all.
+    if (ids.length === versionsPerCollect || chunks.length === chunksPerMove) this.#duty.nudge();
   }
 
-  /** Those that have been nobody's for long enough. */
-  #ripe(hashes: readonly string[]): string[] {
+  /** Whether a chunk has been nobody's for long enough, as far as this leader has seen. */
+  #isRipe(hash: string): boolean {
     const now = this.#ports.logClock.now();
-    const ripe: string[] = [];
-    for (const hash of hashes) {
-      const since = this.#garbage.get(hash);
-      if (since === undefined) {
-        if (this.#garbage.size < garbageKept) this.#garbage.set(hash, now);
-      } else if (now - since >= this.#times.garbageMs) {
-        this.#garbage.delete(hash);
-        ripe.push(hash);
-      }
-    }
-    // What somebody names again is garbage no more; another time it begins anew.
-    if (hashes.length === 0) this.#garbage.clear();
-    return ripe;
+    const since = this.#garbage.get(hash) ?? now;
+    if (this.#garbageAgain.size < garbageKept) this.#garbageAgain.set(hash, since);
+    return now - since >= this.#times.garbageMs;
   }
 
   async #forgetDrops(): Promise<void> {
@@ -110,27 +123,36 @@ export class Collector {
     if (old < 0) return;
     this.#marks = this.#marks.slice(old);
     const floor = this.#marks[0]?.index ?? 0;
-    const drops = (await this.#page("dropped/", chunksPerMove)).flatMap((id) => {
+    const ids = await this.#page(
+      "dropped/",
+      chunksPerMove,
+      (_, index) => (index as number) <= floor,
+    );
+    const drops = ids.map((id) => {
       const [store = "", hash = ""] = id.split("/");
-      const index = state.get(`dropped/${id}`) as number | undefined;
-      return index === undefined || index > floor
-        ? []
-        : [{ store: StoreId(store), hash: ChunkHash(hash) }];
+      return { store: StoreId(store), hash: ChunkHash(hash) };
     });
     await this.#propose({ kind: "forget-drops", floor, drops }, drops.length);
   }
 
-  /** The next ids of a list, which begins anew at its end. */
-  async #page(list: string, size: number): Promise<string[]> {
-    const { state } = this.#ports;
+  /** The next ids of a list of which something holds, at most so many; the list begins anew at its end. */
+  async #page(
+    list: string,
+    most: number,
+    holds: (id: string, row: unknown) => boolean,
+  ): Promise<string[]> {
     const ids: string[] = [];
-    for await (const [key] of state.rows(list, this.#cursors.get(list))) {
-      ids.push(key.slice(list.length));
-      if (ids.length === size) break;
+    let scanned = 0;
+    for await (const [key, row] of this.#ports.state.rows(list, this.#cursors.get(list))) {
+      const id = key.slice(list.length);
+      if (holds(id, row)) ids.push(id);
+      scanned += 1;
+      if (ids.length < most && scanned < rowsPerSweep) continue;
+      this.#cursors.set(list, key);
+      return ids;
     }
-    const last = ids.at(-1);
-    if (last === undefined || ids.length < size) this.#cursors.delete(list);
-    else this.#cursors.set(list, list + last);
+    this.#cursors.delete(list);
+    if (list === "garbage/") [this.#garbage, this.#garbageAgain] = [this.#garbageAgain, new Map()];
     return ids;
   }
 

@@ -86,19 +86,14 @@ export class Files {
         });
       } catch (error) {
         const { code } = asIDunnoError(error);
-        if (signal.aborted) throw error;
-        if (code === "STALE_CATALOG") {
-          // A chunk went away after its store had acknowledged it: it is made durable once more.
-          files = await this.#replicateAgain(files, signal);
-          continue;
-        }
-        if (code !== "TOO_FEW_COPIES") throw error;
-        // A node that just went down still counts as required: wait for it, or for its absence to be lasting.
+        if ((code !== "TOO_FEW_COPIES" && code !== "STALE_CATALOG") || signal.aborted) throw error;
+        // A node that just went down still counts as required: wait for it, or for its absence to be lasting. A replica
+        // whose acknowledgement was too old gets the time to apply what made it so.
         await pause(this.#ports.runtime, copiesPauseMs, signal);
         if (signal.aborted) throw error;
         const now = this.#ports.chunks.upStores();
-        if (now === up) continue;
-        // Somebody came back, or another went: copies elsewhere may do.
+        if (code === "TOO_FEW_COPIES" && now === up) continue;
+        // Somebody came back or another went, so that copies elsewhere may do; or a copy went after it was acknowledged.
         up = now;
         files = await this.#replicateAgain(files, signal);
       }

@@ -12,6 +12,7 @@ import type { ChunkService } from "./chunk-service.ts";
 import { parseIndex } from "./control.ts";
 import type { Coordination } from "./coordination.ts";
 import { deadline, sharedAbort } from "./deadline.ts";
+import { candidateOf, nodeOf } from "./stores-of.ts";
 import { LeaderDuty } from "./leader-duty.ts";
 import type { Logger } from "./log.ts";
 import type { LogClock } from "./log-clock.ts";
@@ -142,7 +143,8 @@ export class Repairer {
       const live = member?.state === "up";
       const absent = member?.state === "down" && logClock.now() - member.since < repairAfterMs;
       const leaving = member?.leaving === true;
-      return { store: id, node, weight: live ? 1 : 0, live, absent, leaving };
+      const place = member === undefined ? { store: id, node } : candidateOf(member);
+      return { ...place, weight: live ? 1 : 0, live, absent, leaving };
     });
   }
 
@@ -197,10 +199,8 @@ export class Repairer {
 
   async #copy({ hash, from, to }: RepairCopy): Promise<number | undefined> {
     const { machine, peers, self, chunks, runtime, log } = this.#ports;
-    const nodeOf = (store: StoreId): NodeId | undefined =>
-      [...machine.members.values()].find((member) => member.store === store)?.node;
-    const target = nodeOf(to);
-    const sources = from.map(nodeOf).filter((node) => node !== undefined);
+    const target = nodeOf(machine, to);
+    const sources = from.flatMap((store) => nodeOf(machine, store) ?? []);
     if (target === undefined) return undefined;
     using limit = deadline(runtime, `copying ${hash}`, copyMs, this.#closing.signal);
     try {

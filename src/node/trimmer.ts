@@ -1,13 +1,14 @@
 /**
  * Gives up copies beyond the wanted ones, as the leader: repair made them while a node was away that came back. A page of
- * the catalog at a time; apply sees to it that enough copies stay (sdfs/catalog/replicas.ts, H2), and the node that has
+ * those chunks at a time; apply sees to it that enough copies stay (sdfs/catalog/replicas.ts, H2), and the node that has
  * one too many then deletes the file (sweeper.ts).
  */
 import { groupBy } from "../lib/group-by.ts";
 import type { Runtime, Timer } from "../lib/runtime.ts";
-import type { ChunkHash, StoreId } from "../lib/types.ts";
+import { ChunkHash, type StoreId } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import { takesMore } from "../machine/tables.ts";
+import { candidateOf } from "./stores-of.ts";
 import { type Candidate, place } from "../sdfs/catalog/placement.ts";
 import { chunksPerMove } from "../sdfs/catalog/replicas.ts";
 import { type ChunkRecord, replicationFactor } from "../sdfs/catalog/types.ts";
@@ -17,6 +18,8 @@ import type { Logger } from "./log.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 import type { StateStore } from "./stores/state-store.ts";
 
+/** Chunks that have more copies than are wanted. */
+const list = "surplus/";
 /** Chunks looked at in one sweep; the next goes on. */
 const chunksPerSweep = 2_000;
 
@@ -51,15 +54,17 @@ export class Trimmer {
   }
 
   async #work(): Promise<void> {
-    const { state, coordination, log } = this.#ports;
-    const candidates = this.#candidates();
+    const { machine, state, coordination, log } = this.#ports;
+    const members = [...machine.members.values()].filter(takesMore);
+    const candidates = new Map(members.map((member) => [member.store, candidateOf(member)]));
     const extra: { readonly store: StoreId; readonly hash: ChunkHash }[] = [];
     let scanned = 0;
     let next = "";
-    for await (const [key, row] of state.rows("chunk/", this.#cursor)) {
-      const { hash, stores } = row as ChunkRecord;
-      if (stores.length > replicationFactor)
-        for (const store of surplus(hash, stores, candidates)) extra.push({ store, hash });
+    for await (const [key] of state.rows(list, this.#cursor)) {
+      const hash = ChunkHash(key.slice(list.length));
+      const chunk = state.get(`chunk/${hash}`) as ChunkRecord | undefined;
+      for (const store of beyond(hash, chunk?.stores ?? [], candidates))
+        extra.push({ store, hash });
       scanned += 1;
       if (scanned < chunksPerSweep && extra.length < chunksPerMove) continue;
       next = key;
@@ -71,27 +76,17 @@ export class Trimmer {
       await coordination.proposeHere({ kind: "release-chunks", store, chunks }, undefined);
     }
     if (extra.length > 0) log.info("copies-released", { copies: extra.length });
+    if (extra.length >= chunksPerMove) this.#duty.nudge();
   }
 
   async close(): Promise<void> {
     this.#timer?.cancel();
     await this.#duty.close();
   }
-
-  /** Stores on which copies count. */
-  #candidates(): ReadonlyMap<StoreId, Candidate> {
-    const candidates = [...this.#ports.machine.members.values()]
-      .filter(takesMore)
-      .map(({ node, store, labels }) => {
-        const domain = labels.find(([key]) => key === "zone")?.[1];
-        return [store, { node, store, weight: 1, domain }] as const;
-      });
-    return new Map(candidates);
-  }
 }
 
 /** The stores that placement would choose last, of those that count: all beyond the wanted copies. */
-function surplus(
+function beyond(
   hash: ChunkHash,
   stores: readonly StoreId[],
   candidates: ReadonlyMap<StoreId, Candidate>,

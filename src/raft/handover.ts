@@ -34,7 +34,7 @@ export function beginHandoverToBest(state: RaftState, leadership: Leadership): b
       ({ peer, healIndex, lastContact }) =>
         isVoter(configuration, peer) && healIndex === undefined && lastContact >= since,
     )
-    .toSorted((a, b) => b.matchIndex - a.matchIndex || (a.peer < b.peer ? -1 : 1));
+    .toSorted((a, b) => b.matchIndex - a.matchIndex);
   return best !== undefined && beginHandover(state, leadership, best.peer).kind === "accepted";
 }
 

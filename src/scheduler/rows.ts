@@ -76,7 +76,7 @@ export function fairStart(rows: Rows): number {
     if (hasEnded(status)) continue;
     most = Math.max(most, progress);
     if (status.kind !== "running" || (least !== undefined && progress >= least)) continue;
-    if (cursor < (jobs.get(rows, id)?.totalInputs ?? 0)) least = progress;
+    if (cursor < (jobs.get(rows, id)?.totalInputs ?? 0)) least = progress; // unreachable: a job has both its rows
   }
   return least ?? most;
 }

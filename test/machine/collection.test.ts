@@ -3,7 +3,16 @@ import test from "ava";
 import type { Outcome } from "../../src/lib/outcome.ts";
 import { StoreId } from "../../src/lib/types.ts";
 import type { ChunkRecord, FileRecord, VersionRecord } from "../../src/sdfs/catalog/types.ts";
-import { type Replica, chunk, cluster, hashOf, nodeName, submission, upload } from "./fixtures.ts";
+import {
+  type Replica,
+  chunk,
+  cluster,
+  hashOf,
+  nodeName,
+  register,
+  submission,
+  upload,
+} from "./fixtures.ts";
 
 const codeOf = (outcome: Outcome): string => (outcome.kind === "refused" ? outcome.code : "ok");
 const chunkRow = (replica: Replica, n: number) =>
@@ -192,4 +201,55 @@ test("commands about too many are refused", (t) => {
     { kind: "collect-versions", ids },
   ] as const)
     t.is(codeOf(replica.apply(operation).outcome), "TOO_LARGE", operation.kind);
+});
+
+test("one command collects no more chunks than one commits", (t) => {
+  const replica = cluster(1);
+  const many = (first: number) => Array.from({ length: 9_000 }, (_, n) => chunk(first + n, [1]));
+  replica.must(upload("x", many(100_000)));
+  replica.must(upload("y", many(200_000)));
+  for (const path of ["x", "y"]) replica.must({ kind: "remove-file", path, purge: true });
+  collect(replica);
+  t.is(removedIds(replica).length, 1, "the second is for another command");
+  collect(replica);
+  t.is(removedIds(replica).length, 0);
+});
+
+test("what is there no more is passed over", (t) => {
+  const replica = cluster(4);
+  replica.must({ kind: "collect-versions", ids: ["000000000001/0000"] });
+  replica.must({
+    kind: "forget-drops",
+    floor: 1,
+    drops: [{ store: store(1), hash: hashOf(10) }],
+  });
+  t.is(replica.row(`dropped/store1/${hashOf(10)}`), undefined);
+});
+
+test("damage to a chunk that is garbage leaves it garbage, until somebody names it again", (t) => {
+  const replica = cluster(4);
+  replica.must(upload("x", [chunk(10, all)]));
+  replica.must({ kind: "remove-file", path: "x", purge: true });
+  collect(replica);
+  replica.must({ kind: "lose-chunks", store: store(1), chunks: [hashOf(10)] });
+  t.is(replica.row(`garbage/${hashOf(10)}`), 10);
+  replica.must(upload("y", [chunk(10, all, replica.index)]));
+  t.is(replica.row(`garbage/${hashOf(10)}`), undefined);
+});
+
+test("what a store that was replaced had is taken off it, and nothing more is noted", (t) => {
+  const replica = cluster(4);
+  replica.must(upload("x", [chunk(10, all)]));
+  replica.must(register(1, { store: StoreId("new"), boot: "again" }));
+  replica.must({ kind: "lose-chunks", store: store(1), chunks: [hashOf(10)] });
+  t.deepEqual(chunkRow(replica, 10)?.stores, [2, 3, 4].map(store));
+  t.is(replica.row(`dropped/store1/${hashOf(10)}`), undefined);
+});
+
+test("copies beyond the wanted ones are listed, until they are given up", (t) => {
+  const replica = cluster(5);
+  replica.must(upload("x", [chunk(10, [1, 2, 3, 4, 5])]));
+  t.is(replica.row(`surplus/${hashOf(10)}`), 5);
+  replica.must({ kind: "release-chunks", store: store(1), chunks: [hashOf(10)] });
+  t.is(replica.row(`surplus/${hashOf(10)}`), undefined);
 });

@@ -115,6 +115,11 @@ function checkChunks(replica: ReplicaRows): void {
     .filter((c) => c.references > 0 && c.stores.length < replicationFactor)
     .map((c) => `lacking/${c.hash} ${c.stores.length}`);
   deepStrictEqual(new Set(lacking), new Set(wanting), "repair finds what wants copies");
+  const surplus = rowsOf<number>(replica, "surplus").map(([key, n]) => `${key} ${n}`);
+  const plenty = rowsOf<ChunkRecord>(replica, "chunk")
+    .filter(([, c]) => c.stores.length > replicationFactor)
+    .map(([, c]) => `surplus/${c.hash} ${c.stores.length}`);
+  deepStrictEqual(new Set(surplus), new Set(plenty), "trimming finds what has too many copies");
   const garbage = rowsOf<number>(replica, "garbage").map(([key, n]) => `${key} ${n}`);
   const unwanted = rowsOf<ChunkRecord>(replica, "chunk")
     .filter(([, { references }]) => references === 0)

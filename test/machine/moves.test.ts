@@ -183,3 +183,14 @@ test("moves do what they would do to a map of names, or nothing", (t) => {
     60,
   );
 });
+
+test("a move of too many chunks is refused, and nothing moves", (t) => {
+  const replica = cluster(1);
+  const chunks = Array.from({ length: 16_000 }, () => chunk(7, [1]));
+  const paths = Array.from({ length: 7 }, (_, n) => `f${n}`);
+  for (const path of paths) replica.must(upload(path, chunks));
+  const { outcome } = replica.apply(move(...paths.map((path) => [path, `to/${path}`] as const)));
+  t.is(codeOf(outcome), "TOO_LARGE");
+  t.like(outcome, { details: { unit: "chunks", limit: moveLimits.chunks } });
+  t.is(fileRow(replica, "f0").versions.length, 1);
+});

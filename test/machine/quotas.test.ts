@@ -2,6 +2,7 @@
 import test from "ava";
 import type { Outcome } from "../../src/lib/outcome.ts";
 import { quotaDepth, quotaId, quotasLimit, usedOf } from "../../src/sdfs/catalog/quotas.ts";
+import type { FileRecord } from "../../src/sdfs/catalog/types.ts";
 import {
   Replica,
   assign,
@@ -207,4 +208,20 @@ test("a job's results are never refused, but count", (t) => {
   t.deepEqual(usedOf(quotaOf(replica, "jobs/") ?? t.fail()), { bytes: 30, files: 1 });
   t.is(codeOf(replica.apply(put("jobs/x", 1)).outcome), "QUOTA_EXCEEDED");
   checkInvariants(replica);
+});
+
+test("a file deeper than any quota counts for those above it", (t) => {
+  const replica = cluster(1);
+  limited(replica, "a/", { files: 1 });
+  replica.must(put(`${"a/".repeat(quotaDepth + 3)}x`, 1));
+  t.is(codeOf(replica.apply(put("a/y", 1)).outcome), "QUOTA_EXCEEDED");
+});
+
+test("what an older version kept is counted from its versions", (t) => {
+  const replica = cluster(1);
+  replica.must(put("x", 5));
+  const { keptBytes: _, ...older } = replica.row("file/x") as FileRecord;
+  replica.put("file/x", older);
+  replica.must(put("x", 7));
+  t.is((replica.row("file/x") as FileRecord).keptBytes, 12);
 });

@@ -5,18 +5,10 @@ import { encodeCommand } from "../../src/machine/codec.ts";
 import { Machine } from "../../src/machine/machine.ts";
 import { Applier } from "../../src/node/applier.ts";
 import { LogClock } from "../../src/node/log-clock.ts";
-import type { Logger } from "../../src/node/log.ts";
 import type { StateStore } from "../../src/node/stores/state-store.ts";
 import { systemRuntime } from "../../src/node/system-runtime.ts";
 import type { Entry } from "../../src/raft/types.ts";
-
-const quiet: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  flush: () => undefined,
-};
+import { quiet } from "./quiet.ts";
 
 function entry(index: number, value: string): Entry {
   const operation = { kind: "set-setting", name: "x-a", value } as const;

@@ -2,21 +2,13 @@
 import test from "ava";
 import { fromWire } from "../../src/lib/errors.ts";
 import type { Operation } from "../../src/machine/commands.ts";
-import type { Logger } from "../../src/node/log.ts";
 import { QuotaCounter } from "../../src/node/quota-counter.ts";
 import { systemRuntime } from "../../src/node/system-runtime.ts";
 import { quotaId, usedOf } from "../../src/sdfs/catalog/quotas.ts";
 import { chunk, cluster, upload } from "../machine/fixtures.ts";
 import { amountUnder, checkInvariants } from "../machine/invariants.ts";
 import { stateOf } from "./http/http-node.ts";
-
-const quiet: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  flush: () => undefined,
-};
+import { quiet } from "./quiet.ts";
 
 /** A leader's counter; `between` runs after every row that it has read. */
 function setUp(between: (row: number) => void) {

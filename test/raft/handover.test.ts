@@ -163,3 +163,18 @@ test("a node asked to stand while it may not stays as it is", (t) => {
   t.is(node.kind, "follower");
   t.deepEqual(node.said("vote"), []);
 });
+
+test("a leader without room on its disk changes no members", (t) => {
+  const node = leading();
+  // Nobody was heard of late who could take over.
+  node.now += electionMinMs + 1;
+  node.step({ kind: "storage", full: true });
+  const request = { changes: [{ kind: "remove", node: n3 }], transition: "auto" } as const;
+  t.is(node.raft.changeConfiguration(request, node.now).kind, "refused");
+});
+
+test("a peer that is no member may be out of reach", (t) => {
+  const node = leading();
+  node.step({ kind: "unreachable", peer: n4 });
+  t.is(node.raft.role.kind, "leader");
+});

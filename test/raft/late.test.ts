@@ -157,6 +157,25 @@ function isDamaged(node: Alone, from: typeof n2): void {
   });
 }
 
+test("a damaged peer that was out of reach has to say so again, and hears a newer index (R9)", (t) => {
+  const node = new Alone();
+  node.lead();
+  for (const peer of [n2, n3]) node.matches(peer, 1);
+  const healIndex = (): number | undefined => {
+    node.said();
+    node.now += defaultTimings.heartbeatMs;
+    node.step({ kind: "tick" });
+    return node.said("heartbeat").find(({ to }) => to === n2)?.healIndex;
+  };
+  isDamaged(node, n2);
+  t.is(healIndex(), LogIndex(1));
+  node.propose("x");
+  node.step({ kind: "unreachable", peer: n2 });
+  t.is(healIndex(), undefined);
+  isDamaged(node, n2);
+  t.is(healIndex(), LogIndex(2));
+});
+
 test("a damaged peer is no heir (R9)", (t) => {
   const node = new Alone();
   node.lead();

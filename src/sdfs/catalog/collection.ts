@@ -68,18 +68,18 @@ export function collectVersions(
       if (chunk === undefined) continue; // unreachable: it is named (G2)
       writeChunk(rows, chunk, { ...chunk, references: chunk.references - 1 });
     }
-    floor = Math.max(floor, removalIndex(id) ?? 0); // unreachable: isDue knows it
+    floor = Math.max(floor, removalIndex(id));
   }
   return floor;
 }
 
-function isDue(
+/** Whether nobody can want a removed version back, and no unfinished job can have found it. */
+export function isDue(
   id: string,
   { restore }: RemovedRecord,
-  { now, restorableMs, oldestResolution }: CollectContext,
+  { now, restorableMs, oldestResolution }: Omit<CollectContext, "pinned" | "index">,
 ): boolean {
-  const index = removalIndex(id);
-  if (index === undefined || index > oldestResolution) return false;
+  if (removalIndex(id) > oldestResolution) return false;
   return restore === undefined || restore.removedAt + restorableMs <= now;
 }
 

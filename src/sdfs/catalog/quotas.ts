@@ -109,23 +109,28 @@ function checkPrefix(prefix: string): Outcome | undefined {
 /** Writes the rows of files, and what that changes of quotas. One for each command. */
 export class Ledger {
   readonly #rows: Rows;
+  /** Most clusters have none, and then files need not look for theirs. */
+  readonly #prefixes: ReadonlySet<string>;
   /** Quotas as they were before the command, of which it changed something. */
   readonly #before = new Map<string, QuotaRecord>();
 
   constructor(rows: Rows) {
     this.#rows = rows;
+    this.#prefixes = new Set(quotas.list(rows).map(([, { prefix }]) => prefix));
   }
 
   /** Q2. */
   put(before: FileRecord | undefined, after: FileRecord): void {
     files.put(this.#rows, after.path, after);
+    if (this.#prefixes.size === 0) return;
     const [was, is] = [amountOf(before), amountOf(after)];
     const change = { bytes: is.bytes - was.bytes, files: is.files - was.files };
     if (change.bytes === 0 && change.files === 0) return;
     for (const prefix of prefixesOf(after.path)) {
+      if (!this.#prefixes.has(prefix)) continue;
       const id = quotaId(prefix);
       const quota = quotas.get(this.#rows, id);
-      if (quota === undefined) continue;
+      if (quota === undefined) continue; // unreachable: it is in the list
       if (!this.#before.has(id)) this.#before.set(id, quota);
       const { bytes, files: number } = quota.delta;
       const delta = { bytes: bytes + change.bytes, files: number + change.files };
@@ -152,9 +157,7 @@ export class Ledger {
 /** The prefixes that may have a quota: nothing, then `a/`, `a/b/` of `a/b/c`. */
 function* prefixesOf(path: string): Generator<string> {
   yield "";
-  let slash = path.indexOf("/");
-  for (let depth = 0; depth < quotaDepth && slash >= 0; depth += 1) {
-    yield path.slice(0, slash + 1);
-    slash = path.indexOf("/", slash + 1);
-  }
+  const folders = path.split("/", quotaDepth + 1).slice(0, -1);
+  let prefix = "";
+  for (const folder of folders) yield (prefix += `${folder}/`);
 }

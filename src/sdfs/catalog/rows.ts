@@ -12,6 +12,7 @@ import {
   type RemovedRecord,
   replicationFactor,
   type StoreRecord,
+  type SurplusRecord,
   type VersionRecord,
 } from "./types.ts";
 
@@ -29,6 +30,8 @@ export const removed = new Table<RemovedRecord>("removed");
 export const dropped = new Table<DroppedRecord>("dropped");
 /** Cold; chunks that want more copies, for repair to find: hash → copies recorded. */
 export const lacking = new Table<LackingRecord>("lacking");
+/** Cold; chunks that have more copies than are wanted, for trimming to find: hash → copies recorded. */
+export const surplus = new Table<SurplusRecord>("surplus");
 /** Cold; chunks that no version names, for collection to find. */
 export const garbage = new Table<GarbageRecord>("garbage");
 /** Hot. */
@@ -48,6 +51,7 @@ export function keptBytesOf(
 ): number {
   return (
     keptBytes ??
+    // unreachable: a readable version has its row (C3)
     readable.reduce((sum, each) => sum + (versions.get(rows, versionId(path, each))?.bytes ?? 0), 0)
   );
 }
@@ -62,12 +66,12 @@ export function removedId(index: number, n: number): string {
   return `${padded(index, 12)}/${padded(n, 4)}`;
 }
 
-/** Log index of the removal in the id of a removed row; undefined when it is no such id. */
-export function removalIndex(id: string): number | undefined {
-  return /^[0-9]{12}\/[0-9]{4}$/.test(id) ? Number(id.slice(0, 12)) : undefined;
+/** Log index of the removal in the id of a removed row. */
+export function removalIndex(id: string): number {
+  return Number(id.slice(0, id.indexOf("/")));
 }
 
-/** Writes a chunk's row, and keeps the lists of those that want more copies, or that nobody wants, in step with it. */
+/** Writes a chunk's row, and keeps the lists of those that want more copies, or fewer, or none, in step with it. */
 export function writeChunk(rows: Rows, before: ChunkRecord | undefined, after: ChunkRecord): void {
   chunks.put(rows, after.hash, after);
   if (wantsCopies(after)) {
@@ -78,9 +82,14 @@ export function writeChunk(rows: Rows, before: ChunkRecord | undefined, after: C
     )
       lacking.put(rows, after.hash, after.stores.length);
   } else if (before !== undefined && wantsCopies(before)) lacking.delete(rows, after.hash);
+  const copies = after.stores.length;
+  const copiesBefore = before?.stores.length ?? 0;
+  if (copies > replicationFactor) surplus.put(rows, after.hash, copies);
+  else if (copiesBefore > replicationFactor) surplus.delete(rows, after.hash);
   const wasGarbage = before?.references === 0;
-  if (after.references === 0 && !wasGarbage) garbage.put(rows, after.hash, after.bytes);
-  else if (after.references > 0 && wasGarbage) garbage.delete(rows, after.hash);
+  if (after.references === 0) {
+    if (!wasGarbage) garbage.put(rows, after.hash, after.bytes);
+  } else if (wasGarbage) garbage.delete(rows, after.hash);
 }
 
 /** Forgets a chunk that no version names, and who holds it. */
@@ -88,6 +97,7 @@ export function forgetChunk(rows: Rows, { hash, stores: on }: ChunkRecord): void
   for (const store of on) held.delete(rows, heldId(store, hash));
   chunks.delete(rows, hash);
   garbage.delete(rows, hash);
+  surplus.delete(rows, hash);
 }
 
 function wantsCopies({ stores: on, references }: ChunkRecord): boolean {

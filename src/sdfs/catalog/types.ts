@@ -111,5 +111,8 @@ export interface StoreRecord {
  */
 export type DroppedRecord = number;
 
+/** `surplus/<hash>` → copies recorded, more than {@link replicationFactor}: repair made some while a node was away. */
+export type SurplusRecord = number;
+
 /** `garbage/<hash>` → bytes: a chunk that no version names, for collection to find. */
 export type GarbageRecord = number;

@@ -143,15 +143,20 @@ export class ChunkStore implements AsyncDisposable {
   /**
    * Stores chunks as a group; resolves when all would survive a power cut. Each file is synced by itself, but one sync
    * of each folder does for all: for many small chunks that is most of the work.
+   * @param options.areVerified the caller has itself hashed these bytes in this process. Default: they are hashed here
    * @throws IDunnoError as {@link put}; some of the chunks may have been stored nevertheless
    */
-  async putMany(chunks: readonly StoredChunk[]): Promise<void> {
+  async putMany(
+    chunks: readonly StoredChunk[],
+    { areVerified = false }: { readonly areVerified?: boolean } = {},
+  ): Promise<void> {
     this.#refuseUnlessOpen();
     // Of its own: a group must not take every slot, nor fill the queue for them.
     const lanes = new IoSlots(groupLanes);
     const inLane = <T>(work: () => Promise<T>): Promise<T> =>
       lanes.runAlways(() => this.io.run(work));
-    await Promise.all(chunks.map(({ hash, bytes }) => inLane(() => verify(hash, bytes))));
+    if (!areVerified)
+      await Promise.all(chunks.map(({ hash, bytes }) => inLane(() => verify(hash, bytes))));
     this.#refuseUnlessOpen();
     const group = new FolderGroup((digit) => this.#syncFolder(digit));
     const puts: Promise<void>[] = [];

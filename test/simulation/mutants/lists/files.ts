@@ -5,8 +5,8 @@ const collection = mutants({ file: "src/sdfs/catalog/collection.ts", world: "clu
   {
     name: "collected-under-a-job",
     bug: "G1: a removed version is collected while a job that found it runs",
-    find: "index === undefined || index > oldestResolution",
-    replace: "index === undefined || index > oldestResolution + Infinity",
+    find: "removalIndex(id) > oldestResolution",
+    replace: "removalIndex(id) > oldestResolution + Infinity",
   },
   {
     name: "pin-ignored",
@@ -141,8 +141,8 @@ const chunks = mutants({ file: "src/node/chunk-service.ts", world: "cluster" }, 
   {
     name: "put-to-a-leaving-node",
     bug: "copies of new files are placed on nodes that are leaving or gone",
-    find: ".filter(takesMore)\n",
-    replace: ".filter((member) => takesMore(member) || member.leaving === true)\n",
+    find: ".filter(takesMore).map(candidateOf)",
+    replace: ".filter((member) => takesMore(member) || member.leaving === true).map(candidateOf)",
     seenBy: "no copy of a file newer than the request is on a leaving node",
   },
 ]);
