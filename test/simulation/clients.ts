@@ -170,7 +170,7 @@ export class Clients {
   }
 
   async #remove(client: number, random: Random): Promise<void> {
-    if (random.chance(1, 3)) return this.#replaceInput(random);
+    if (random.chance(1, 2)) return this.#purge(random);
     const path = random.pick(filePaths) ?? "docs/a";
     const purge = random.chance(1, 2) ? true : undefined;
     const call = this.#tick();
@@ -185,14 +185,24 @@ export class Clients {
     else this.files.push({ ...known, return: this.#tick(), output: { kind: "not-found" } });
   }
 
-  /** Jobs that run go on with what they found, though nobody else can have it any more. */
-  async #replaceInput(random: Random): Promise<void> {
+  /**
+   * Jobs that run go on with what they found, and models with what they are, though nobody else can have it any more;
+   * and shared contents that are garbage are put again just when they are collected.
+   */
+  async #purge(random: Random): Promise<void> {
     const n = random.between(0, this.#world.plan.inputs - 1);
-    const path = `${inputsFolder}${n}.jpg`;
+    const input = `${inputsFolder}${n}.jpg`;
+    const path = random.pick([
+      input,
+      `shared/${random.between(1, 3)}`,
+      `shared/${random.between(1, 3)}`,
+      `models/${random.pick(modelNames) ?? ""}.onnx`,
+    ]);
+    if (path === undefined) return;
     await this.#decide(random, async ({ coordination }, key, signal) =>
       coordination.decide({ kind: "remove-file", path, purge: true }, { key, signal }),
     );
-    await this.store(path, `picture ${n % 20} ${(this.#made += 1)}`, random);
+    if (path === input) await this.store(path, `picture ${n % 20} ${(this.#made += 1)}`, random);
   }
 
   async #read(client: number, random: Random): Promise<void> {

@@ -45,7 +45,7 @@ export const operations = [
   ["set", 30],
   ["get", 30],
   ["put", 12],
-  ["remove", 3],
+  ["remove", 6],
   ["read", 14],
   ["submit", 5],
   ["setJob", 3],
