@@ -44,26 +44,28 @@ export class VirtualTime {
   /** Runs until the condition holds; false when `ms` pass first. @param everyMs how often it is asked at most */
   async until(condition: () => boolean, ms: number, everyMs = 0): Promise<boolean> {
     const end = this.now + ms;
-    await settled();
     let askAt = this.now;
-    for (;;) {
+    let holds = false;
+    await eachSettled(() => {
       this.#throwIfFailed();
       if (this.now >= askAt) {
-        if (condition()) return true;
+        holds = condition();
+        if (holds) return false;
         askAt = this.now + everyMs;
       }
-      if (!(await this.#next(end))) {
-        this.now = end;
-        return condition();
-      }
-    }
+      if (this.#next(end)) return true;
+      this.now = end;
+      holds = condition();
+      return false;
+    });
+    return holds;
   }
 
   async run(ms: number): Promise<void> {
     await this.until(() => false, ms);
   }
 
-  async #next(end: number): Promise<boolean> {
+  #next(end: number): boolean {
     let event = this.#queue.pop();
     while (event !== undefined && event.run === undefined) event = this.#queue.pop();
     if (event === undefined) return false;
@@ -77,7 +79,6 @@ export class VirtualTime {
     this.events += 1;
     this.hash = Math.imul(this.hash ^ Math.round(event.at * 1_000), 0x01000193) >>> 0;
     event.run?.();
-    await settled();
     return true;
   }
 
@@ -86,7 +87,31 @@ export class VirtualTime {
   }
 }
 
-/** Resolves when no promise has anything left to do: the loop turns only after all of them. */
-async function settled(): Promise<void> {
-  await new Promise<void>((resolve) => setImmediate(resolve));
+/** Turns asked of the event loop at once. */
+const together = 64;
+
+/**
+ * Takes turns until one returns false, each when no promise has anything left to do. Node empties the queue of promises
+ * between two immediates of one round of its loop; a round for each turn would cost a third of the time of a run.
+ */
+async function eachSettled(turn: () => boolean): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    let isOver = false;
+    const take = (): void => {
+      if (isOver) return;
+      try {
+        isOver = !turn();
+        if (isOver) resolve();
+      } catch (error) {
+        isOver = true;
+        reject(error);
+      }
+    };
+    const round = (): void => {
+      if (isOver) return;
+      for (let turns = 0; turns < together; turns += 1) setImmediate(take);
+      setImmediate(round);
+    };
+    round();
+  });
 }
