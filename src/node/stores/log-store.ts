@@ -83,6 +83,11 @@ export class LogStore implements LogReader {
     return this.#end.index;
   }
 
+  /** The last entry that the mark names: damage to it and all before it is noticed (docs/decisions/0011). */
+  get markedIndex(): LogIndex | undefined {
+    return this.#mark.last?.index;
+  }
+
   /** Bytes and places of the entries after the base. */
   get sizes(): Pick<LogSizes, "bytes" | "indexKeeping"> {
     return this.#sizes;

@@ -92,8 +92,11 @@ export class SimulatedDisk {
     this.faults.isFull = false;
   }
 
-  /** Damages something durable in a data directory. Says what; undefined: there is nothing of that kind. */
-  corrupt(directory: string, target: DamageTarget): string | undefined {
+  /**
+   * Damages something durable in a data directory. Says what; undefined: there is nothing of that kind.
+   * @param upTo of a log-batch: the last that may be damaged is the one that wrote this key. Default: the last of all
+   */
+  corrupt(directory: string, target: DamageTarget, upTo?: string): string | undefined {
     const data = entryAt(this.#root, directory);
     if (data?.kind !== "directory") return undefined;
     const { random } = this.#ports;
@@ -101,7 +104,7 @@ export class SimulatedDisk {
       case "log-batch":
         return databasesIn(data, /^raft$/)
           .at(0)
-          ?.damageBatch(random);
+          ?.damageBatch(random, upTo);
       case "log-rows":
         return databasesIn(data, /^raft$/)
           .at(0)

@@ -114,9 +114,16 @@ export class StoredDatabase {
     return [...this.#tableFaults, ...faults];
   }
 
-  /** Damages one durable batch of the log. Says which; undefined: there is none. */
-  damageBatch(random: Random): string | undefined {
-    const batch = random.pick(this.#log.filter((each) => each.isSynced));
+  /**
+   * Damages one durable batch of the log. Says which; undefined: there is none.
+   * @param upTo the last batch that may rot is the one that wrote this key. Default: the last of all
+   */
+  damageBatch(random: Random, upTo?: string): string | undefined {
+    const last =
+      upTo === undefined
+        ? this.#log.length - 1
+        : this.#log.findLastIndex(({ operations }) => operations.some(({ key }) => key === upTo));
+    const batch = random.pick(this.#log.slice(0, last + 1).filter((each) => each.isSynced));
     if (batch === undefined) return undefined;
     batch.damagedAt = random.between(batch.from, batch.to - 1);
     return `a batch of ${batch.operations.length} at byte ${batch.damagedAt}`;

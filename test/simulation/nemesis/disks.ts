@@ -2,6 +2,7 @@
 import type { Random } from "../../../src/lib/random.ts";
 import { dataDirectory, type SimulatedMachine } from "../machine.ts";
 import type { NodeId } from "../../../src/lib/types.ts";
+import { entryKey } from "../../../src/node/stores/entry-codec.ts";
 import type { Fault, Scene } from "./scene.ts";
 
 /** Longer than a client tries, so that one asks after the other, ms. */
@@ -60,13 +61,17 @@ function fill(scene: Scene, { id, disk, chunks, running }: SimulatedMachine, ms:
  */
 function corrupt(
   scene: Scene,
-  { id, disk }: SimulatedMachine,
+  { id, disk, running }: SimulatedMachine,
   target: "log-batch" | "log-rows" | "state-rows" | "mark" | undefined,
   ms: number,
 ): boolean {
   if (target === undefined || !scene.maySpare(id)) return false;
+  // What rots in the 50 ms before a crash is beyond the mark: lost without a word, as decision 11 says.
+  const marked = running?.stores.logStore.markedIndex;
+  if (target === "log-batch" && marked === undefined) return false;
   scene.world.crash(id, { power: false });
-  const what = disk.corrupt(dataDirectory, target);
+  const upTo = target === "log-batch" ? entryKey(marked ?? 0) : undefined;
+  const what = disk.corrupt(dataDirectory, target, upTo);
   scene.say(`rot: ${what ?? "nothing there"}`, id);
   scene.world.time.after(Math.min(ms, 1_000), () => scene.restart(id));
   return what !== undefined;
