@@ -69,10 +69,14 @@ export function addStartCommand(program: Command, open: Open, door: NodeDoor): v
     )
     .option(
       "--disk-reserve <MiB>",
-      "below this much room on its disk it takes no more writes (default: 128)",
+      "below this much room on its disk it takes no more writes, below twice as much no more chunks (default: 128)",
       integer(1),
     )
-    .option("--label <key=value>", "such as rack=r1; may be repeated", label)
+    .option(
+      "--label <key=value>",
+      "such as zone=a: the copies of a file go to different zones; may be repeated",
+      label,
+    )
     .addHelpText("after", examples)
     .action(async (options: StartOptions, command: Command) => {
       const session = open(command);

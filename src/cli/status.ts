@@ -14,6 +14,12 @@ const memberColumns: readonly Column<MemberView>[] = [
   { name: "http", value: ({ httpAddress }) => httpAddress },
   { name: "peer", value: ({ peerAddress }) => peerAddress },
   {
+    name: "room",
+    value: ({ roomBytes }) => roomBytes,
+    human: ({ roomBytes }) =>
+      roomBytes === undefined ? "" : roomBytes === 0 ? "full" : humanBytes(roomBytes),
+  },
+  {
     name: "since",
     value: ({ sinceMs }) => sinceMs,
     human: ({ sinceMs }) => humanDuration(sinceMs),
@@ -54,6 +60,16 @@ const statusColumns: readonly Column<StatusView>[] = [
       `${executor.running} running, ${executor.queued} waiting, ${plural(executor.slots, "slot")}`,
   },
   {
+    name: "store",
+    value: ({ store }) => store.freeBytes,
+    human: ({ store }) => storeLine(store),
+  },
+  {
+    name: "repair",
+    value: ({ repair }) => repair?.underWay,
+    human: ({ repair }) => (repair === undefined ? "the leader's" : repairLine(repair)),
+  },
+  {
     name: "loop delay p99",
     value: ({ loopDelayMsP99 }) => loopDelayMsP99,
     human: ({ loopDelayMsP99 }) => humanDuration(loopDelayMsP99),
@@ -70,6 +86,31 @@ const statusColumns: readonly Column<StatusView>[] = [
   },
 ];
 
+/** `12.0 GiB free; 310 chunks read, 0 damaged, 2 h 10 m ago` */
+function storeLine({ freeBytes, isFull, scrub }: StatusView["store"]): string {
+  const free = freeBytes === undefined ? "" : isFull ? "full; " : `${humanBytes(freeBytes)} free; `;
+  const when = scrub.isRunning
+    ? "so far"
+    : scrub.endedAgoMs === undefined
+      ? "not read yet"
+      : `${humanDuration(scrub.endedAgoMs)} ago`;
+  return `${free}${plural(scrub.chunks, "chunk")} read, ${scrub.damaged} damaged, ${when}`;
+}
+
+/** `42 % looked at, 8 copies under way, 120 made (480.0 MiB)` */
+function repairLine({
+  copied,
+  bytes,
+  underWay,
+  heldUp,
+  share,
+}: NonNullable<StatusView["repair"]>): string {
+  const made = `${copied} made (${humanBytes(bytes)})`;
+  const waiting = heldUp === 0 ? "" : `, ${plural(heldUp, "chunk")} held up by full disks`;
+  if (share === 1 && underWay === 0) return `nothing to do${waiting}, ${made}`;
+  return `${Math.floor(share * 100)} % looked at, ${underWay} copies under way${waiting}, ${made}`;
+}
+
 /** What is wrong with a cluster as a node sees it; empty when it is healthy. */
 export function complaints(status: StatusView): string[] {
   return [
@@ -79,6 +120,9 @@ export function complaints(status: StatusView): string[] {
     ...status.members
       .filter(({ state }) => state === "down")
       .map(({ node, sinceMs }) => `${node} has been down for ${humanDuration(sinceMs)}`),
+    ...status.members
+      .filter(({ roomBytes, state }) => roomBytes === 0 && state === "up")
+      .map(({ node }) => `the disk of ${node} is full`),
   ];
 }
 

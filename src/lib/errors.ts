@@ -50,7 +50,7 @@ export interface ErrorDetails {
   HANDSHAKE_REFUSED: { readonly peer: string; readonly why: string };
   /** The disk refused a write that must not be lost. The process ends. */
   STORAGE_FAILED: { readonly what: string };
-  /** The disk of the node that leads has no room, and no other one could take over. */
+  /** The disk of the node that leads has no room and no other one could take over; or too few disks have room for a put. */
   NO_SPACE: { readonly node: string };
   /** More would lie under a prefix than its quota allows; `unit`: bytes or files. */
   QUOTA_EXCEEDED: {

@@ -15,6 +15,7 @@ import type {
   Work,
 } from "../scheduler/types.ts";
 import type { Moved } from "../sdfs/catalog/replicas.ts";
+import type { StoreRoom } from "../sdfs/catalog/room.ts";
 
 export type { AssignedQuery, Outcome, OutcomeValue };
 
@@ -140,6 +141,11 @@ export interface LoseChunks extends Moved<string> {
   readonly kind: "lose-chunks";
 }
 
+/** A node says how much room its store has (sdfs/catalog/room.ts). */
+export interface WeighStore extends StoreRoom {
+  readonly kind: "weigh-store";
+}
+
 /** Sets one of the cluster's settings, or takes it back when there is no value (settings.ts). */
 export interface SetSetting {
   readonly kind: "set-setting";
@@ -171,7 +177,8 @@ export type Operation =
   | SetSetting
   | MoveFiles
   | SetQuota
-  | CountQuota;
+  | CountQuota
+  | WeighStore;
 
 /** A log entry's content: an operation, stamped with log time by the leader that proposed it. */
 export interface Command {

@@ -27,7 +27,13 @@ export function registerMember(rows: Rows, command: RegisterMember, { now }: Sta
   // Another boot has forgotten what the last one worked on.
   if (known !== undefined && known.boot !== said.boot) releaseAttempts(rows, said.node);
   if (known !== undefined && known.store !== said.store) retireStore(rows, known);
-  stores.put(rows, said.store, { id: said.store, node: said.node, state: "active" });
+  const store = stores.get(rows, said.store);
+  stores.put(rows, said.store, {
+    ...store,
+    id: said.store,
+    node: said.node,
+    state: "active",
+  });
   const since = known?.state === "up" ? known.since : now;
   const record: MemberRecord = {
     node: said.node,

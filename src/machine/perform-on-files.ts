@@ -19,6 +19,7 @@ import { moveFiles } from "../sdfs/catalog/move.ts";
 import { countQuota, setQuota } from "../sdfs/catalog/quotas.ts";
 import { removeFile, restoreFile } from "../sdfs/catalog/removal.ts";
 import { loseChunks, placeChunks, releaseChunks } from "../sdfs/catalog/replicas.ts";
+import { weighStore } from "../sdfs/catalog/room.ts";
 import { stores } from "../sdfs/catalog/rows.ts";
 import type { CollectVersions, ForgetDrops, Operation } from "./commands.ts";
 import { requiredCopies } from "./members.ts";
@@ -38,6 +39,7 @@ type FileOperation = Extract<
       | "place-chunks"
       | "lose-chunks"
       | "release-chunks"
+      | "weigh-store"
       | "collect-versions"
       | "collect-chunks"
       | "drop-chunks"
@@ -65,6 +67,8 @@ export function performOnFiles(rows: Rows, operation: FileOperation, stamp: Stam
       return loseChunks(rows, operation, stamp);
     case "release-chunks":
       return releaseChunks(rows, operation, (store) => upNodeOf(rows, store));
+    case "weigh-store":
+      return weighStore(rows, operation);
     case "collect-versions":
       return collect(rows, operation, stamp);
     case "collect-chunks":

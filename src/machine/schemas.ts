@@ -124,6 +124,7 @@ export const operationSchemas: { readonly [K in Operation["kind"]]: TSchema } = 
     bytes: Count,
     files: Count,
   }),
+  "weigh-store": operation("weigh-store", { store: Id, room: Count }),
 };
 
 /** What surrounds an operation; which schema that one has is told by its kind. */

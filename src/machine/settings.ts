@@ -25,6 +25,21 @@ const votersMax = 7;
 
 /** A year. */
 const undeleteMaxS = 31_536_000;
+const scrubMaxHours = 8_760;
+/** More than any disk or network gives. */
+const rateMax = 100_000;
+
+/** A check that completes its sentence: `a whole number of seconds from 0 to 10`. */
+function wholeNumber(of: string, least: number, most: number): Pick<Known, "wrong"> {
+  return {
+    wrong: (value) => {
+      const number = /^(?:0|[1-9][0-9]{0,8})$/.test(value) ? Number(value) : Number.NaN;
+      return number >= least && number <= most
+        ? undefined
+        : `a whole number ${of} from ${least} to ${most}`;
+    },
+  };
+}
 
 const known = {
   /** How many members vote while there are enough. */
@@ -36,13 +51,13 @@ const known = {
     },
   },
   /** For how many seconds a removed file can be restored. What it takes up is free only afterwards. */
-  "sdfs-undelete-s": {
-    unset: "3600",
-    wrong: (value) => {
-      const fits = /^[0-9]{1,8}$/.test(value) && Number(value) <= undeleteMaxS;
-      return fits ? undefined : `a whole number of seconds, at most ${undeleteMaxS}`;
-    },
-  },
+  "sdfs-undelete-s": { unset: "3600", ...wholeNumber("of seconds", 0, undeleteMaxS) },
+  /** Megabytes a second that repair and balance may copy, in the whole cluster. */
+  "sdfs-repair-mbps": { unset: "200", ...wholeNumber("of megabytes a second", 1, rateMax) },
+  /** Megabytes a second of its store that each node may read to prove it; 0: nothing is read for that. */
+  "sdfs-scrub-mbps": { unset: "8", ...wholeNumber("of megabytes a second", 0, rateMax) },
+  /** Hours from the end of one such reading to the beginning of the next. */
+  "sdfs-scrub-hours": { unset: "168", ...wholeNumber("of hours", 1, scrubMaxHours) },
   /** How many versions of a file stay readable: what is over goes when the file gets its next one. */
   "sdfs-versions": {
     unset: String(versionsKept),

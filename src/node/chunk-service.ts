@@ -19,6 +19,7 @@ import { candidateOf, nodeOf } from "./stores-of.ts";
 import type { Logger } from "./log.ts";
 import type { CachedChunks, Chunks, Peers } from "./ports.ts";
 import type { StateStore } from "./stores/state-store.ts";
+import type { StoreRoom } from "./store-room.ts";
 
 /** How long one replica may take over one chunk (4 MiB), in ms; then another is asked. */
 const transferMs = 15_000;
@@ -31,6 +32,7 @@ export interface ChunkServicePorts {
   readonly peers: Peers;
   readonly store: Chunks;
   readonly cache: CachedChunks;
+  readonly room: Pick<StoreRoom, "take">;
   readonly log: Logger;
 }
 
@@ -173,13 +175,45 @@ export class ChunkService {
   /** Which stores could take copies now: another text when that has changed. */
   upStores(): string {
     return this.#candidates()
+      .filter(({ weight }) => weight > 0)
       .map(({ store }) => store)
       .join();
   }
 
+  /**
+   * Says that a put cannot end while so many disks are full: those with room are fewer than the copies it needs.
+   * @throws IDunnoError NO_SPACE
+   */
+  refuseIfFull(): void {
+    const candidates = this.#candidates();
+    const full = candidates.filter(({ weight }) => weight <= 0).map(({ node }) => node);
+    const needed = Math.min(replicationFactor, candidates.length);
+    if (full.length > 0 && candidates.length - full.length < needed)
+      throw new IDunnoError("NO_SPACE", { node: full.join(", ") });
+  }
+
   /** Stores whose node is up. */
   #candidates(): Candidate[] {
-    return [...this.#ports.machine.members.values()].filter(takesMore).map(candidateOf);
+    return [...this.#ports.machine.members.values()]
+      .filter(takesMore)
+      .map((member) => candidateOf(this.#ports.machine, member));
+  }
+
+  /** Whether a store has a chunk durable and whole, which its node says only after it has hashed it. */
+  async isWhole(store: StoreId, hash: ChunkHash): Promise<boolean> {
+    const { machine, peers, log } = this.#ports;
+    if (store === this.#ports.store.id) return (await this.hasHere(hash)) !== undefined;
+    const node = nodeOf(machine, store);
+    if (node === undefined) return false;
+    try {
+      const options = { timeoutMs: transferMs };
+      const { head } = await peers.request(node, "bulk", { kind: "hasChunk", hash }, options);
+      const known = parseDurable(head);
+      return known.found && known.store === store;
+    } catch (error) {
+      log.debug("chunk-not-proven", { hash, on: node, error: String(error) });
+      return false;
+    }
   }
 
   /** Durable on one store: the applied index at its acknowledgement; undefined when that failed. */
@@ -190,10 +224,10 @@ export class ChunkService {
     signal: AbortSignal,
   ): Promise<number | undefined> {
     const { machine, peers, log } = this.#ports;
-    if (store === this.#ports.store.id) return this.#keepHere(hash, bytes);
     const node = nodeOf(machine, store);
     if (node === undefined) return undefined;
     try {
+      if (store === this.#ports.store.id) return await this.#keepHere(hash, bytes);
       const options = { timeoutMs: transferMs, signal };
       // A chunk that is there already need not travel; the replica says so only after it has hashed it. Content that
       // the catalog has never seen is nowhere: nobody is asked.
@@ -256,6 +290,7 @@ export class ChunkService {
     options: { readonly areVerified?: boolean } = {},
   ): Promise<number> {
     const index = this.#index;
+    this.#ports.room.take(chunks.reduce((sum, { bytes }) => sum + bytes.length, 0));
     await this.#ports.store.putMany(chunks, options);
     return index;
   }
@@ -263,6 +298,7 @@ export class ChunkService {
   /** Durable in this node's own store. */
   async putHere(hash: ChunkHash, bytes: Uint8Array): Promise<number> {
     const index = this.#index;
+    this.#ports.room.take(bytes.length);
     await this.#ports.store.put(hash, bytes);
     return index;
   }
@@ -284,6 +320,7 @@ export class ChunkService {
   /** The same for bytes that were hashed here already: cut from a stream, or fetched. */
   async #keepHere(hash: ChunkHash, bytes: Uint8Array): Promise<number> {
     const index = this.#index;
+    this.#ports.room.take(bytes.length);
     await this.#ports.store.putVerified(hash, bytes);
     return index;
   }

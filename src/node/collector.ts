@@ -26,6 +26,8 @@ export interface CollectionTimes {
   readonly dropMs: number;
   /** How long a file must have been nobody's before it is deleted, in ms: longer than an upload takes. */
   readonly orphanMs: number;
+  /** How long nothing must have changed before chunks are moved to where they belong, in ms. */
+  readonly steadyMs: number;
   /** How often a node compares its whole store with the catalog, in ms. */
   readonly inventoryMs: number;
 }
@@ -35,6 +37,7 @@ export const defaultCollection: CollectionTimes = {
   garbageMs: 60_000,
   dropMs: 24 * 3_600_000,
   orphanMs: 24 * 3_600_000,
+  steadyMs: 60_000,
   inventoryMs: 6 * 3_600_000,
 };
 

@@ -53,6 +53,7 @@ export class Files {
     const wrong = checkPath(path);
     if (wrong !== undefined)
       throw new IDunnoError("INVALID", { what: JSON.stringify(path), ...wrong });
+    this.#ports.chunks.refuseIfFull();
     const { signal, key, ifVersion } = options;
     const pieces = this.#ports.chunks.cut(content);
     const upload = await this.upload(path, pieces, signal);
@@ -87,6 +88,7 @@ export class Files {
       } catch (error) {
         const { code } = asIDunnoError(error);
         if ((code !== "TOO_FEW_COPIES" && code !== "STALE_CATALOG") || signal.aborted) throw error;
+        this.#ports.chunks.refuseIfFull();
         // A node that just went down still counts as required: wait for it, or for its absence to be lasting. A replica
         // whose acknowledgement was too old gets the time to apply what made it so.
         await pause(this.#ports.runtime, copiesPauseMs, signal);

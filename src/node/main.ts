@@ -32,6 +32,7 @@ import {
 } from "./stores/identity.ts";
 import { makeRaft, makeRegistration, openChunks } from "./opening.ts";
 import { forgetStores, openStores } from "./stores/open-stores.ts";
+import { chunkReserve } from "./store-room.ts";
 import { systemRuntime } from "./system-runtime.ts";
 import { systemDisk } from "./stores/system-disk.ts";
 
@@ -173,6 +174,7 @@ async function open(
       loopDelay,
       onFatal: stop.fatal,
       votersAtFirst: options.voters,
+      chunkReserveBytes: chunkReserve(options.diskReserveBytes ?? defaultReserveBytes),
       onRemoved: () => void close(), // fails by `stopped`
     },
   );

@@ -20,6 +20,7 @@ import { ModelPreloader } from "./model-preloader.ts";
 import { PeerRequests } from "./peer-requests.ts";
 import { QuotaCounter } from "./quota-counter.ts";
 import { Repairer } from "./repairer.ts";
+import { Scrubber } from "./scrubber.ts";
 import { ResultsOutbox } from "./results-outbox.ts";
 import { makeServices, type NodeIdentity, type NodeParts, type Services } from "./services.ts";
 import { partingMs, peerAddresses } from "./peer-list.ts";
@@ -46,6 +47,7 @@ export class Node {
   readonly #collector: Collector;
   readonly #sweeper: Sweeper;
   readonly #trimmer: Trimmer;
+  readonly #scrubber: Scrubber;
   readonly #preloader: ModelPreloader;
   readonly #voters: Voters;
   readonly #requests: PeerRequests;
@@ -65,8 +67,15 @@ export class Node {
       onRole: (role) => this.#onRole(role),
       onConfiguration: ({ index, configuration }) =>
         parts.log.info("configuration", { index, ...configuration }),
-      onMutations: (mutations) => this.#sweeper.applied(mutations),
+      onMutations: (mutations) => {
+        this.#sweeper.applied(mutations);
+        this.services.room.applied(mutations);
+      },
       isRegistered: () => this.#members?.isRegistered === true,
+      upkeep: () => ({
+        scrub: this.#scrubber.progress,
+        repair: this.#leads ? this.#repairer.progress : undefined,
+      }),
     });
     const { coordination, applier } = this.services;
     const shared = { ...this.services, self, boot, peers };
@@ -89,11 +98,16 @@ export class Node {
     });
     this.#finisher = new Finisher(shared);
     this.#quotas = new QuotaCounter(shared);
-    this.#repairer = new Repairer({ ...shared, store: parts.chunkStore });
     const times = parts.collection ?? defaultCollection;
+    this.#repairer = new Repairer(times, { ...shared, store: parts.chunkStore });
     this.#collector = new Collector(times, shared);
     this.#trimmer = new Trimmer(times, shared);
     this.#sweeper = new Sweeper(times, {
+      ...shared,
+      store: parts.chunkStore,
+      reportLost: async (lost) => this.#repairer.reportLost(lost),
+    });
+    this.#scrubber = new Scrubber({
       ...shared,
       store: parts.chunkStore,
       reportLost: async (lost) => this.#repairer.reportLost(lost),
@@ -122,6 +136,8 @@ export class Node {
     this.#collector.start();
     this.#sweeper.start();
     this.#trimmer.start();
+    this.#scrubber.start();
+    this.services.room.start();
     this.#preloader.nudge();
     void this.#reconcile(); // its failures are logged there
   }
@@ -295,6 +311,8 @@ export class Node {
       this.#collector.close(),
       this.#sweeper.close(),
       this.#trimmer.close(),
+      this.#scrubber.close(),
+      this.services.room.close(),
       this.#preloader.close(),
     ]);
     // First the write under way, which may be installing what the next line would close.

@@ -17,6 +17,7 @@ export type Peers = Pick<
 export type Chunks = Pick<
   ChunkStore,
   | "delete"
+  | "freeBytes"
   | "get"
   | "has"
   | "hash"

@@ -145,8 +145,45 @@ const processReadings: readonly Reading[] = [
   },
 ];
 
+const storeReadings: readonly Reading[] = [
+  {
+    name: "idunno_store_free_bytes",
+    help: "room on the disk that chunks may still take",
+    read: ({ room }) => (room.freeBytes === undefined ? [] : one(room.freeBytes)),
+  },
+  {
+    name: "idunno_store_full",
+    help: "1 while this node takes no chunks for want of room",
+    read: ({ room }) => one(room.isFull ? 1 : 0),
+  },
+  {
+    name: "idunno_scrub_chunks",
+    help: "chunks read in the present or last pass over the store, by what was found",
+    labels: ["found"],
+    read: ({ upkeep }) => {
+      const { chunks, damaged } = upkeep().scrub;
+      return by("found", { whole: chunks - damaged, damaged });
+    },
+  },
+  {
+    name: "idunno_repair_copies",
+    help: "as the leader: copies made since it leads, under way, and held up by full disks",
+    labels: ["state"],
+    read: ({ upkeep }) => {
+      const { repair } = upkeep();
+      if (repair === undefined) return [];
+      return by("state", {
+        made: repair.copied,
+        underWay: repair.underWay,
+        heldUp: repair.heldUp,
+      });
+    },
+  },
+];
+
 export const readings: readonly Reading[] = [
   ...raftReadings,
   ...clusterReadings,
+  ...storeReadings,
   ...processReadings,
 ];

@@ -1,18 +1,20 @@
 /**
  * Re-replication, as the leader: chunks of a store whose node has been down for a while, or that was lost for good, get
- * new copies elsewhere, the most endangered first; at once where few are left.
+ * new copies elsewhere, the most endangered first; at once where few are left. When nothing is left to repair, copies
+ * are moved to where placement wants them (sdfs/catalog/balance.ts). All of it within a rate that the cluster sets.
  */
 import type { Runtime, Timer } from "../lib/runtime.ts";
 import type { ChunkHash, NodeId, StoreId } from "../lib/types.ts";
-import { groupBy } from "../lib/group-by.ts";
 import type { Machine } from "../machine/machine.ts";
-import { planRepair, type RepairCopy, type StoreStatus } from "../sdfs/catalog/repair.ts";
+import { planRepair, type RepairPlan, type StoreStatus } from "../sdfs/catalog/repair.ts";
 import { type ChunkRecord, replicationFactor } from "../sdfs/catalog/types.ts";
+import { Balancer } from "./balancer.ts";
+import { ChunkCopier } from "./chunk-copier.ts";
 import type { ChunkService } from "./chunk-service.ts";
-import { parseIndex } from "./control.ts";
+import type { CollectionTimes } from "./collector.ts";
 import type { Coordination } from "./coordination.ts";
 import { deadline, sharedAbort } from "./deadline.ts";
-import { candidateOf, nodeOf } from "./stores-of.ts";
+import { candidateOf } from "./stores-of.ts";
 import { LeaderDuty } from "./leader-duty.ts";
 import type { Logger } from "./log.ts";
 import type { LogClock } from "./log-clock.ts";
@@ -30,10 +32,8 @@ const sweepMs = 1_000;
 /** Chunks looked at, and copies planned, in one sweep; the next goes on. */
 const chunksPerSweep = 5_000;
 const copiesPerSweep = 256;
-/** Copies under way at once over the whole cluster: with 4 MiB each, well below what a disk and a network give. */
-const copiesAtOnce = 8;
-/** How long one copy may take, in ms. */
-const copyMs = 30_000;
+/** How long telling of lost chunks may take, in ms. */
+const reportMs = 30_000;
 /** Chunks named in one command. */
 const chunksPerCommand = 500;
 /** Commands by which the chunks of one lost store are written off in one sweep. */
@@ -53,8 +53,23 @@ export interface RepairerPorts {
   readonly log: Logger;
 }
 
+/** What repair has done since this node leads, and what it is at. */
+export interface RepairProgress {
+  /** Chunks copied, and their bytes. */
+  readonly copied: number;
+  readonly bytes: number;
+  /** Copies that are being made or wait in the present plan. */
+  readonly underWay: number;
+  /** Chunks that wait for room on a disk. */
+  readonly heldUp: number;
+  /** How far it is through the lists of chunks that may want copies, from 0 to 1; 1: nothing is to be done. */
+  readonly share: number;
+}
+
 export class Repairer {
   readonly #ports: RepairerPorts;
+  readonly #copier: ChunkCopier;
+  readonly #balancer: Balancer;
   readonly #duty: LeaderDuty;
   readonly #closing = sharedAbort();
   #timer: Timer | undefined;
@@ -65,9 +80,13 @@ export class Repairer {
   /** The last row of the page before the one that is being repaired, by list. */
   readonly #cursors = new Map<string, string>();
   #seen = "";
+  /** In which lists chunks wait for room on a disk, and how many. */
+  readonly #heldUp = new Map<string, number>();
 
-  constructor(ports: RepairerPorts) {
+  constructor(times: Pick<CollectionTimes, "steadyMs">, ports: RepairerPorts) {
     this.#ports = ports;
+    this.#copier = new ChunkCopier(this.#closing.signal, ports);
+    this.#balancer = new Balancer(times, { ...ports, copier: this.#copier });
     this.#duty = new LeaderDuty(
       { name: "repair" },
       { ...ports, leads: () => ports.driver.isReadyLeader, work: async () => this.#work() },
@@ -85,8 +104,8 @@ export class Repairer {
     const stores = this.#storeStatuses();
     const seen = stores
       .map(
-        ({ store, live, absent, leaving }) =>
-          `${store}${live ? "+" : absent === true ? "~" : "-"}${leaving ? "!" : ""}`,
+        ({ store, live, absent, leaving, weight }) =>
+          `${store}${live ? "+" : absent === true ? "~" : "-"}${leaving ? "!" : ""}${live && weight <= 0 ? "=" : ""}`,
       )
       .concat(String(machine.chunkLosses))
       .join();
@@ -94,20 +113,39 @@ export class Repairer {
       this.#seen = seen;
       this.#settled.clear();
       this.#cursors.clear();
+      this.#heldUp.clear();
     }
+    let isCalm = true;
     const absent = stores
       .filter(({ live, leaving }) => !live || leaving)
       .map(({ store }) => heldBy(store));
     // Chunks that want copies change while the members stay, so that list is never settled.
     for (const list of ["lacking/", ...absent]) {
       if (this.#settled.has(list)) continue;
-      const { next, copies } = await this.#plan(list, stores);
+      const { next, copies, heldUp } = await this.#plan(list, stores);
       // A page is left behind only when nothing in it can be copied any more.
-      if (copies.length > 0) await this.#carryOut(copies);
-      else if (next !== undefined) this.#cursors.set(list, next);
-      else if (list === "lacking/") this.#cursors.delete(list);
+      if (copies.length > 0) {
+        await this.#copier.carryOut(copies);
+        isCalm = false;
+        continue;
+      }
+      const waiting = (this.#cursors.has(list) ? (this.#heldUp.get(list) ?? 0) : 0) + heldUp;
+      this.#heldUp.set(list, waiting);
+      if (next !== undefined) this.#cursors.set(list, next);
+      else if (list === "lacking/" || waiting > 0) this.#cursors.delete(list);
       else this.#settled.add(list);
+      isCalm &&= next === undefined && waiting === 0;
     }
+    if (isCalm) await this.#balancer.step(stores.filter(({ live, leaving }) => live && !leaving));
+  }
+
+  /** What there is to tell, while this node leads. */
+  get progress(): RepairProgress {
+    const lists = [...this.#cursors].filter(([list]) => !this.#settled.has(list));
+    const share = lists.reduce((least, [list, key]) => Math.min(least, shareOf(list, key)), 1);
+    const heldUp = [...this.#heldUp.values()].reduce((sum, each) => sum + each, 0);
+    const { done } = this.#copier;
+    return { ...done, heldUp, share: done.underWay > 0 ? Math.min(share, 0.99) : share };
   }
 
   /**
@@ -143,8 +181,9 @@ export class Repairer {
       const live = member?.state === "up";
       const absent = member?.state === "down" && logClock.now() - member.since < repairAfterMs;
       const leaving = member?.leaving === true;
-      const place = member === undefined ? { store: id, node } : candidateOf(member);
-      return { ...place, weight: live ? 1 : 0, live, absent, leaving };
+      if (member === undefined) return { store: id, node, weight: 0, live, absent, leaving };
+      const place = candidateOf(machine, member);
+      return { ...place, weight: live ? place.weight : 0, live, absent, leaving };
     });
   }
 
@@ -152,7 +191,7 @@ export class Repairer {
   async #plan(
     list: string,
     stores: readonly StoreStatus[],
-  ): Promise<{ readonly next: string | undefined; readonly copies: readonly RepairCopy[] }> {
+  ): Promise<RepairPlan & { readonly next: string | undefined }> {
     const { state } = this.#ports;
     const most = Math.min(
       replicationFactor,
@@ -174,48 +213,7 @@ export class Repairer {
       break;
     }
     const plan = { copies: replicationFactor, limit: copiesPerSweep };
-    return { next, copies: planRepair(endangered, stores, plan) };
-  }
-
-  async #carryOut(copies: readonly RepairCopy[]): Promise<void> {
-    const { coordination, log } = this.#ports;
-    const queue = [...copies];
-    const done: { readonly store: StoreId; readonly hash: ChunkHash; readonly index: number }[] =
-      [];
-    await Promise.all(
-      Array.from({ length: copiesAtOnce }, async () => {
-        for (let copy = queue.shift(); copy !== undefined; copy = queue.shift()) {
-          const index = await this.#copy(copy);
-          if (index !== undefined) done.push({ store: copy.to, hash: copy.hash, index });
-        }
-      }),
-    );
-    for (const [store, placed] of groupBy(done, (each) => each.store)) {
-      const chunks = placed.map(({ hash, index }) => ({ hash, index }));
-      await coordination.proposeHere({ kind: "place-chunks", store, chunks }, undefined);
-    }
-    log.info("chunks-repaired", { planned: copies.length, copied: done.length });
-  }
-
-  async #copy({ hash, from, to }: RepairCopy): Promise<number | undefined> {
-    const { machine, peers, self, chunks, runtime, log } = this.#ports;
-    const target = nodeOf(machine, to);
-    const sources = from.flatMap((store) => nodeOf(machine, store) ?? []);
-    if (target === undefined) return undefined;
-    using limit = deadline(runtime, `copying ${hash}`, copyMs, this.#closing.signal);
-    try {
-      if (target === self) return await chunks.copyHere(hash, sources, limit);
-      const reply = await peers.request(
-        target,
-        "control",
-        { kind: "copyChunk", hash, from: sources },
-        { timeoutMs: copyMs, signal: limit },
-      );
-      return parseIndex(reply.head).index;
-    } catch (error) {
-      log.warn("chunk-copy-failed", { hash, to: target, error: String(error) });
-      return undefined;
-    }
+    return { next, ...planRepair(endangered, stores, plan) };
   }
 
   /** These chunks are not in this store any more. */
@@ -223,7 +221,7 @@ export class Repairer {
     const { runtime } = this.#ports;
     const { signal } = this.#closing;
     for (let i = 0; i < lost.length; i += chunksPerCommand) {
-      using limit = deadline(runtime, "reporting lost chunks", copyMs, signal);
+      using limit = deadline(runtime, "reporting lost chunks", reportMs, signal);
       await this.#ports.coordination.decide(
         {
           kind: "lose-chunks",
@@ -245,4 +243,10 @@ export class Repairer {
 /** The list of what a store should hold. */
 function heldBy(store: StoreId): string {
   return `held/${store}/`;
+}
+
+/** How far a row is through its list: hashes are spread evenly. */
+function shareOf(list: string, key: string): number {
+  const digits = key.slice(list.length, list.length + 8);
+  return Number.parseInt(digits, 16) / 2 ** 32;
 }

@@ -20,11 +20,20 @@ import { firstVoters } from "./opening.ts";
 import type { CachedChunks, Chunks, Inference, LocalModels, LoopDelay, Peers } from "./ports.ts";
 import type { CompactionLimits } from "./snapshots/compactor.ts";
 import { SnapshotExchange } from "./snapshots/snapshot-exchange.ts";
+import type { RepairProgress } from "./repairer.ts";
+import type { ScrubProgress } from "./scrubber.ts";
 import type { SnapshotStage } from "./snapshots/snapshot-stage.ts";
 import type { Disk } from "./stores/disk.ts";
 import type { Identity } from "./stores/identity.ts";
 import type { LogStore } from "./stores/log-store.ts";
 import type { StateStore } from "./stores/state-store.ts";
+import { StoreRoom } from "./store-room.ts";
+
+export interface Upkeep {
+  readonly scrub: ScrubProgress;
+  /** Only of the node that leads. */
+  readonly repair: RepairProgress | undefined;
+}
 
 export interface Services {
   readonly identity: Identity;
@@ -42,6 +51,8 @@ export interface Services {
   /** Sends to those whom the log cannot bring forward, and brings this node forward. */
   readonly snapshots: SnapshotExchange;
   readonly chunkStore: Chunks;
+  /** How much room the disk under the chunks has. */
+  readonly room: StoreRoom;
   readonly chunks: ChunkService;
   readonly files: Files;
   readonly inputs: Inputs;
@@ -50,6 +61,8 @@ export interface Services {
   readonly peers: Peers;
   readonly metrics: Metrics;
   readonly loopDelay: LoopDelay;
+  /** What it does for its files by itself. */
+  readonly upkeep: () => Upkeep;
   /** Whether this node knows a leader, is registered and has applied what was committed when it came. */
   readonly isReady: () => boolean;
 }
@@ -83,6 +96,8 @@ export interface NodeParts extends Pick<
   readonly collection?: CollectionTimes;
   /** Models on this machine, made from files of the store. */
   readonly makeModels: (files: Files) => LocalModels;
+  /** Room kept free of chunks, in bytes. */
+  readonly chunkReserveBytes: number;
   readonly stage: SnapshotStage;
   readonly stateFolder: string;
   readonly peers: Peers;
@@ -144,7 +159,7 @@ function makeConsensus(
 export function makeServices(
   identity: NodeIdentity,
   parts: NodeParts,
-  hooks: ConsensusHooks & { readonly isRegistered: () => boolean },
+  hooks: ConsensusHooks & Pick<Services, "upkeep"> & { readonly isRegistered: () => boolean },
 ): Services {
   const { raft, state, machine, logClock, runtime, peers, log } = parts;
   const { self } = identity;
@@ -161,6 +176,10 @@ export function makeServices(
     isOutsider: () => !groupMembers(raft.configuration).includes(self),
     others: () => peerAddresses(identity.identity, machine.members).keys(),
   });
+  const room = new StoreRoom(
+    { reserveBytes: parts.chunkReserveBytes },
+    { self, store: parts.chunkStore, state, machine, coordination, runtime, log },
+  );
   const chunks = new ChunkService({
     self,
     machine,
@@ -169,6 +188,7 @@ export function makeServices(
     peers,
     store: parts.chunkStore,
     cache: parts.cache,
+    room,
     log,
   });
   const files = new Files({ machine, state, chunks, coordination, runtime });
@@ -183,10 +203,12 @@ export function makeServices(
     metrics,
     coordination,
     snapshots,
+    room,
     chunks,
     files,
     inputs,
     models,
+    upkeep: hooks.upkeep,
     isReady: () => coordination.leader !== undefined && hooks.isRegistered(),
   };
 }

@@ -7,10 +7,13 @@ import type { Candidate } from "../sdfs/catalog/placement.ts";
 /** The label that names a member's failure domain. */
 const domainLabel = "zone";
 
-/** A member's store as a place for copies. */
-export function candidateOf({ node, store, labels }: MemberRecord): Candidate {
+/** A member's store as a place for copies, weighed by its room. One that has not said yet gets next to nothing. */
+export function candidateOf(
+  { stores }: Pick<Machine, "stores">,
+  { node, store, labels }: MemberRecord,
+): Candidate {
   const domain = labels.find(([key]) => key === domainLabel)?.[1];
-  return { node, store, weight: 1, domain };
+  return { node, store, weight: stores.get(store)?.room ?? 1, domain };
 }
 
 /** The member that has a store now; undefined when it was replaced by another one. */

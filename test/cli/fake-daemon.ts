@@ -51,6 +51,11 @@ const server = createServer((_request, response) => {
       members: [],
       jobs: { running: 0, paused: 0, ended: 0 },
       executor: { slots: Number(values.slots), running: 0, queued: 0 },
+      store: {
+        id: "s1",
+        isFull: false,
+        scrub: { isRunning: false, chunks: 0, bytes: 0, damaged: 0, passes: 0 },
+      },
       loopDelayMsP99: 1,
       residentBytes: 1,
       uptimeMs: 1,

@@ -134,6 +134,11 @@ export const sampleStatus: StatusView = {
   members: [],
   jobs: { running: 1, paused: 0, ended: 0 },
   executor: { slots: 1, running: 0, queued: 0 },
+  store: {
+    id: "s1",
+    isFull: false,
+    scrub: { isRunning: false, chunks: 0, bytes: 0, damaged: 0, passes: 0 },
+  },
   loopDelayMsP99: 1.5,
   residentBytes: 100_000_000,
   uptimeMs: 90_000,

@@ -142,6 +142,7 @@ export const operations: {
     bytes: count,
     files: count,
   }),
+  "weigh-store": fc.record({ kind: kind("weigh-store"), store, room: count }),
 };
 
 export const operation: fc.Arbitrary<Operation> = fc.oneof(...Object.values(operations));

@@ -24,6 +24,11 @@ function services(leads: boolean): Services {
     },
     peers: { connected: 1 },
     executor: { slots: 4, running: 3, queued: 2 },
+    room: { freeBytes: 77, isFull: false },
+    upkeep: () => ({
+      scrub: { chunks: 12, damaged: 2 },
+      repair: leads ? { copied: 5, underWay: 1, heldUp: 0 } : undefined,
+    }),
     loopDelay: { percentile: (n: number) => n * 1e6, max: 5e9 },
   };
   return parts as unknown as Services;
@@ -56,6 +61,11 @@ test("what the node's parts say is read at each asking, in base units", async (t
     'idunno_members{state="down"}': 1,
     idunno_peers_connected: 1,
     'idunno_jobs{state="paused"}': 1,
+    idunno_store_free_bytes: 77,
+    idunno_store_full: 0,
+    'idunno_scrub_chunks{found="whole"}': 10,
+    'idunno_scrub_chunks{found="damaged"}': 2,
+    'idunno_repair_copies{state="made"}': 5,
     idunno_slots: 4,
     idunno_slots_busy: 3,
     idunno_queries_queued: 2,

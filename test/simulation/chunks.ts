@@ -26,6 +26,8 @@ export class ChunkDisk {
   /** Longest time of one operation, ms. */
   ioMs = 2;
   isFull = false;
+  /** What its disk has for chunks, in bytes; all that is ever stored in a simulation is next to nothing. */
+  readonly capacity: number;
   readonly #random: Random;
   readonly #contents: Map<ChunkHash, Uint8Array>;
   #folders = 0;
@@ -36,6 +38,7 @@ export class ChunkDisk {
     this.#name = name;
     this.#contents = contents;
     this.#random = random;
+    this.capacity = (random.pick([1, 1, 1, 2, 4]) ?? 1) * 2 ** 36;
     this.id = this.#newId();
   }
 
@@ -154,6 +157,11 @@ export class SimulatedChunks implements Chunks {
   async *list(digit = ""): AsyncGenerator<ChunkHash> {
     await this.#io();
     for (const hash of this.#disk.durable.keys()) if (hash.startsWith(digit)) yield hash;
+  }
+
+  async freeBytes(): Promise<number> {
+    await this.#io();
+    return this.#disk.isFull ? 0 : this.#disk.capacity;
   }
 
   async #io(): Promise<void> {

@@ -206,6 +206,7 @@ export class SimulatedMachine {
         executor,
         loopDelay: { max: 0, percentile: () => 0 },
         onFatal,
+        chunkReserveBytes: 2 ** 28,
         votersAtFirst: this.knobs.voters,
         onRemoved: () => this.#watch.fatal(this, new IDunnoError("CLOSED", { what: "removed" })),
       },

@@ -152,6 +152,7 @@ function collectionOf(random: Random): CollectionTimes {
     dropMs: random.pick([1_000, 20_000]) ?? 20_000,
     orphanMs: random.pick([1_000, 10_000, 30_000]) ?? 10_000,
     inventoryMs: random.pick([5_000, 20_000]) ?? 20_000,
+    steadyMs: random.pick([2_000, 20_000]) ?? 20_000,
   };
 }
 

@@ -7,8 +7,10 @@ import { Random } from "../../src/lib/random.ts";
 import type { NodeId } from "../../src/lib/types.ts";
 import { isJoint } from "../../src/raft/configuration.ts";
 import { takesMore } from "../../src/machine/tables.ts";
+import { candidateOf } from "../../src/node/stores-of.ts";
 import type { Raft } from "../../src/raft/core.ts";
 import { hasEnded } from "../../src/scheduler/rows.ts";
+import { place } from "../../src/sdfs/catalog/placement.ts";
 import { type ChunkRecord, replicationFactor } from "../../src/sdfs/catalog/types.ts";
 import type { Clients } from "./clients.ts";
 import type { Nemesis } from "./nemesis/nemesis.ts";
@@ -143,7 +145,7 @@ function unrest(world: World): string | undefined {
   }
   for (const { id, status, doneInputs, totalInputs } of machine.jobs.values())
     if (!hasEnded(status)) return `${id} is ${status.kind}, ${doneInputs} of ${totalInputs} done`;
-  return lackingCopies(world) ?? tooManyCopies(world) ?? uncollected(world);
+  return lackingCopies(world) ?? tooManyCopies(world) ?? uncollected(world) ?? misplaced(world);
 }
 
 /** U3: each chunk lies on as many disks as there can be, counted there. Rot that nobody has read is not known yet. */
@@ -175,6 +177,23 @@ function tooManyCopies(world: World): string | undefined {
     const { hash, stores } = value as ChunkRecord;
     const copies = stores.filter((store) => counted.has(store)).length;
     if (copies > replicationFactor) return `U5: chunk ${hash} has ${copies} copies`;
+  }
+  return undefined;
+}
+
+/** U6: copies move to where placement wants them: onto who joined, off a disk that was full. */
+function misplaced(world: World): string | undefined {
+  const { machine, rows } = world.product;
+  const candidates = [...machine.members.values()]
+    .filter(takesMore)
+    .map((member) => candidateOf(machine, member));
+  for (const [key, value] of rows) {
+    if (!key.startsWith("chunk/")) continue;
+    const { hash, references, stores } = value as ChunkRecord;
+    if (references === 0 || stores.length < replicationFactor) continue;
+    const wanted = place(hash, candidates, replicationFactor);
+    if (wanted.some((store) => !stores.includes(store)))
+      return `U6: chunk ${hash} lies on ${stores.join()}, it belongs on ${wanted.join()}`;
   }
   return undefined;
 }

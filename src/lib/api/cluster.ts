@@ -41,6 +41,8 @@ export const MemberView = Type.Object(
     boot: Type.String(),
     store: Type.String(),
     labels: Type.Record(Type.String(), Type.String()),
+    /** Bytes that its store has for chunks, to the next step of 19 %; 0: its disk is full; absent: it has not said. */
+    roomBytes: Type.Optional(Count),
     /** Milliseconds of log time since the state last changed. */
     sinceMs: Count,
   },
@@ -109,6 +111,45 @@ export const StatusView = Type.Object(
     executor: Type.Object(
       { slots: Count, running: Count, queued: Count, pid: Type.Optional(Count) },
       closed,
+    ),
+    store: Type.Object(
+      {
+        id: Type.String(),
+        /** Bytes that chunks may still take; absent while it is not known. */
+        freeBytes: Type.Optional(Count),
+        /** It takes no more chunks until there is room on its disk. */
+        isFull: Type.Boolean(),
+        /** Reading every chunk to see that it is whole. */
+        scrub: Type.Object(
+          {
+            isRunning: Type.Boolean(),
+            /** Read in the pass under way, or in the last one. */
+            chunks: Count,
+            bytes: Count,
+            damaged: Count,
+            /** Passes ended since the daemon began. */
+            passes: Count,
+            endedAgoMs: Type.Optional(Count),
+          },
+          closed,
+        ),
+      },
+      closed,
+    ),
+    /** Copies of chunks that are made where some are missing, or moved; only of the leader, since it leads. */
+    repair: Type.Optional(
+      Type.Object(
+        {
+          copied: Count,
+          bytes: Count,
+          underWay: Count,
+          /** Chunks that wait for room on a disk. */
+          heldUp: Count,
+          /** How far it is through the chunks that may want copies; 1: nothing is to be done. */
+          share: Type.Number({ minimum: 0, maximum: 1 }),
+        },
+        closed,
+      ),
     ),
     /** 99th percentile of the daemon's event-loop delay since start, ms. */
     loopDelayMsP99: Type.Number(),

@@ -15,6 +15,7 @@ export function bulkRoutes(app: App, services: Services): void {
 
   app.post("/v1/files", { bodyLimit: bulkLimits.bodyBytes }, async (request, reply) => {
     const signal = requestSignal(request, reply);
+    chunks.refuseIfFull();
     const { body } = request;
     const content = body instanceof Readable ? body : Readable.from([]);
     // A client that fell silent is not waited for after its answer either.

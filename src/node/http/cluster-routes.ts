@@ -134,11 +134,21 @@ function statusView(services: Services): StatusView {
       .map((member) => memberView(member, services)),
     jobs: { running, paused, ended: states.length - running - paused },
     executor: { slots: executor.slots, running: executor.running, queued: executor.queued },
+    store: storeStatus(services),
     loopDelayMsP99: Math.round(services.loopDelay.percentile(99) / 1e4) / 100,
     residentBytes: process.memoryUsage.rss(),
     uptimeMs: Math.round(process.uptime() * 1000),
   };
   if (coordination.leader !== undefined) view.leader = coordination.leader;
   if (executor.pid !== undefined) view.executor.pid = executor.pid;
+  const { repair } = services.upkeep();
+  if (repair !== undefined) view.repair = repair;
+  return view;
+}
+
+function storeStatus({ chunkStore, room, upkeep }: Services): StatusView["store"] {
+  const { scrub } = upkeep();
+  const view: StatusView["store"] = { id: chunkStore.id, isFull: room.isFull, scrub };
+  if (room.freeBytes !== undefined) view.freeBytes = room.freeBytes;
   return view;
 }

@@ -14,9 +14,9 @@ import type { Services } from "../services.ts";
 
 export function memberView(
   member: MemberRecord,
-  { raft, coordination, logClock }: Services,
+  { raft, coordination, logClock, machine }: Services,
 ): MemberView {
-  return {
+  const view: MemberView = {
     node: member.node,
     state: member.state === "up" && member.leaving === true ? "leaving" : member.state,
     role: coordination.leader === member.node ? "leader" : roleIn(raft.configuration, member.node),
@@ -29,6 +29,9 @@ export function memberView(
     labels: Object.fromEntries(member.labels),
     sinceMs: Math.max(0, logClock.now() - member.since),
   };
+  const room = machine.stores.get(member.store)?.room;
+  if (room !== undefined) view.roomBytes = room;
+  return view;
 }
 
 function roleIn(configuration: Configuration, node: NodeId): "voter" | "learner" | "none" {

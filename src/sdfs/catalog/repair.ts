@@ -6,6 +6,7 @@
  * R4 A copy on a node that has just gone down counts as long as more than {@link fewCopies} others do: it may be back
  *    before it is missed. With fewer, the next loss would be one too many to wait for.
  * R2 No chunk gets more live copies than wanted, those on leaving nodes not counted.
+ * R5 A chunk counts as held up while it has fewer copies than there are nodes for, and the disks of those are full.
  * R3 A chunk with fewer live copies comes before one with more.
  */
 import type { ChunkHash, StoreId } from "../../lib/types.ts";
@@ -32,6 +33,13 @@ export interface RepairCopy {
   readonly to: StoreId;
 }
 
+export interface RepairPlan {
+  /** Most endangered chunk first. */
+  readonly copies: readonly RepairCopy[];
+  /** R5: chunks that have to wait for room on a disk. */
+  readonly heldUp: number;
+}
+
 interface Endangered {
   readonly chunk: ChunkRecord;
   /** Where copies count. */
@@ -51,7 +59,7 @@ export function planRepair(
   chunks: Iterable<ChunkRecord>,
   stores: readonly StoreStatus[],
   plan: { readonly copies: number; readonly limit: number },
-): readonly RepairCopy[] {
+): RepairPlan {
   const live = new Map(stores.filter((s) => s.live).map((s) => [s.store, s]));
   const absent = new Map(stores.filter((s) => s.absent === true).map((s) => [s.store, s]));
   const candidates = [...live.values()].filter(({ leaving }) => !leaving);
@@ -69,13 +77,16 @@ export function planRepair(
   }
   endangered.sort((a, b) => a.copies - b.copies || (a.chunk.hash < b.chunk.hash ? -1 : 1));
   const planned: RepairCopy[] = [];
+  const possible = Math.min(plan.copies, new Set(candidates.map(({ node }) => node)).size);
+  let heldUp = 0;
   for (const { chunk, holders, copies, sources } of endangered) {
     if (planned.length >= plan.limit) break;
     const { hash, bytes } = chunk;
     const from = sources.map(({ store }) => store);
     const more = plan.copies - copies;
-    for (const to of placeMore(hash, candidates, { holders, more }))
-      planned.push({ hash, bytes, from, to });
+    const places = placeMore(hash, candidates, { holders, more });
+    for (const to of places) planned.push({ hash, bytes, from, to });
+    if (copies + places.length < possible) heldUp += 1;
   }
-  return planned.slice(0, plan.limit);
+  return { copies: planned.slice(0, plan.limit), heldUp };
 }

@@ -103,6 +103,8 @@ export interface StoreRecord {
   readonly id: StoreId;
   readonly node: string;
   readonly state: "active" | "lost";
+  /** Bytes for chunks, as its node said last; 0: it is full; absent: it has not said yet (room.ts). */
+  readonly room?: number;
 }
 
 /**

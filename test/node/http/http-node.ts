@@ -141,6 +141,7 @@ export class HttpNode implements AsyncDisposable {
     return {
       cut: (content: AsyncIterable<Uint8Array>) => cutChunks(content, hashOf),
       upStores: () => "store1",
+      refuseIfFull: () => undefined,
       replicate: async (hash: ChunkHash, piece: Uint8Array) => {
         this.chunks.set(hash, piece);
         const replicas = [{ store: "store1", index: this.replica.index }];

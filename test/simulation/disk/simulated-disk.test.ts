@@ -249,14 +249,11 @@ test("a batch that was written after a given one is spared", async (t) => {
   for (const seed of seeds) {
     const bench = await stored(seed, 60, 1_000);
     bench.disk.crash(power);
+    t.is(bench.disk.corrupt("/data", "log-batch", "another key"), undefined);
     t.regex(bench.disk.corrupt("/data", "log-batch", rowOf(20)) ?? "", /^a batch of 1 at byte/);
     const keys = await reopened(bench);
-    const lost = Array.from({ length: 60 }, (_, i) => rowOf(i + 1)).find((k) => !keys.includes(k));
-    t.true(lost !== undefined && lost <= rowOf(20), lost);
+    t.true(keys.findIndex((key, i) => key !== rowOf(i + 1)) < 20, "it is not among the later ones");
   }
-  const bench = await stored(1, 5);
-  bench.disk.crash(power);
-  t.is(bench.disk.corrupt("/data", "log-batch", "another key"), undefined);
 });
 
 test("a damaged table lacks rows, and the check says so", async (t) => {

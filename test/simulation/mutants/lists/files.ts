@@ -141,9 +141,35 @@ const chunks = mutants({ file: "src/node/chunk-service.ts", world: "cluster" }, 
   {
     name: "put-to-a-leaving-node",
     bug: "copies of new files are placed on nodes that are leaving or gone",
-    find: ".filter(takesMore).map(candidateOf)",
-    replace: ".filter((member) => takesMore(member) || member.leaving === true).map(candidateOf)",
+    find: ".filter(takesMore)",
+    replace: ".filter((member) => takesMore(member) || member.leaving === true)",
     seenBy: "no copy of a file newer than the request is on a leaving node",
+  },
+]);
+
+const balance = mutants({ file: "src/node/balancer.ts", world: "cluster" }, [
+  {
+    name: "nothing-is-moved",
+    bug: "chunks stay where they were when nodes join",
+    find: "if (moves.length > 0) await copier.carryOut(moves);",
+    replace: "if (moves.length < 0) await copier.carryOut(moves);",
+    seenBy: "U6",
+  },
+  {
+    name: "moved-copy-is-given-up",
+    bug: "B2: what was moved is given up again, and moved again, for ever",
+    file: "src/sdfs/catalog/balance.ts",
+    find: "const wanted = new Set(place(hash, holders, copies));",
+    replace: "const wanted = new Set(holders.slice(0, copies).map(({ store }) => store));",
+    seenBy: "U6",
+  },
+  {
+    name: "full-disk-stays-full",
+    bug: "a store that was full is never given chunks again",
+    file: "src/node/store-room.ts",
+    find: "const bytes = this.#isFull ? 0 : free",
+    replace: "const bytes = this.#isFull || known.room === 0 ? 0 : free",
+    seenBy: "U3",
   },
 ]);
 
@@ -154,4 +180,5 @@ export const fileMutants: readonly Mutant[] = [
   ...commit,
   ...replicas,
   ...chunks,
+  ...balance,
 ];
