@@ -1,6 +1,7 @@
 /**
  * Moves chunks to where placement wants them (sdfs/catalog/balance.ts), as the leader, when nothing is left to repair:
- * looks through all chunks, a page at a time, after the stores or their room have changed, until a look finds nothing.
+ * looks through all chunks, a page at a time, after the stores or their room have changed, until a look finds nothing; and
+ * now and then, since a put may have found a node too slow and taken another.
  */
 import type { Runtime } from "../lib/runtime.ts";
 import { planMoves } from "../sdfs/catalog/balance.ts";
@@ -13,6 +14,8 @@ import type { StateStore } from "./stores/state-store.ts";
 /** Chunks looked at in one step: some 10 ms of work. */
 const chunksPerStep = 500;
 
+type BalancerTimes = Pick<CollectionTimes, "steadyMs" | "inventoryMs">;
+
 export interface BalancerPorts {
   readonly state: Pick<StateStore, "rows">;
   readonly copier: Pick<ChunkCopier, "carryOut">;
@@ -20,7 +23,7 @@ export interface BalancerPorts {
 }
 
 export class Balancer {
-  readonly #steadyMs: number;
+  readonly #times: BalancerTimes;
   readonly #ports: BalancerPorts;
   /** The stores and their room. */
   #seen = "";
@@ -32,8 +35,8 @@ export class Balancer {
   #moved = 0;
   #isDone = false;
 
-  constructor({ steadyMs }: Pick<CollectionTimes, "steadyMs">, ports: BalancerPorts) {
-    this.#steadyMs = steadyMs;
+  constructor(times: BalancerTimes, ports: BalancerPorts) {
+    this.#times = times;
     this.#ports = ports;
   }
 
@@ -47,7 +50,8 @@ export class Balancer {
       this.#isDone = false;
     }
     // Rooms change one after the other, as disks fill: nothing is moved to and fro meanwhile.
-    if (this.#isDone || runtime.now() - this.#since < this.#steadyMs) return;
+    const { steadyMs, inventoryMs } = this.#times;
+    if (runtime.now() - this.#since < (this.#isDone ? inventoryMs : steadyMs)) return;
     const page = await this.#page();
     const moves = planMoves(page, stores, replicationFactor);
     this.#moved += moves.length;

@@ -28,7 +28,7 @@ export interface CollectionTimes {
   readonly orphanMs: number;
   /** How long nothing must have changed before chunks are moved to where they belong, in ms. */
   readonly steadyMs: number;
-  /** How often a node compares its whole store with the catalog, in ms. */
+  /** How often a node compares its whole store with the catalog, and the leader all chunks with their places, in ms. */
   readonly inventoryMs: number;
 }
 

@@ -83,7 +83,7 @@ export class Repairer {
   /** In which lists chunks wait for room on a disk, and how many. */
   readonly #heldUp = new Map<string, number>();
 
-  constructor(times: Pick<CollectionTimes, "steadyMs">, ports: RepairerPorts) {
+  constructor(times: Pick<CollectionTimes, "steadyMs" | "inventoryMs">, ports: RepairerPorts) {
     this.#ports = ports;
     this.#copier = new ChunkCopier(this.#closing.signal, ports);
     this.#balancer = new Balancer(times, { ...ports, copier: this.#copier });

@@ -28,7 +28,7 @@ test("moves begin when nothing has changed for a while, go through all chunks, a
   let moves = 0;
   let fails = true;
   const balancer = new Balancer(
-    { steadyMs: 1_000 },
+    { steadyMs: 1_000, inventoryMs: 60_000 },
     {
       runtime,
       state: {
@@ -81,4 +81,6 @@ test("moves begin when nothing has changed for a while, go through all chunks, a
   const ended = looks;
   await steps(all, 60);
   t.is(looks, ended, `all ${length} are in place`);
+  await steps(all, 600);
+  t.is(looks, ended + 3, "now and then");
 });
