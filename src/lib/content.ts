@@ -2,6 +2,7 @@
  * Content by name: what a file is made of, how a job fixes it for ever, and how an upload describes itself. Shared by
  * the scheduler, whose jobs pin content, and by the file catalog, which keeps it.
  */
+import { BufferPool } from "./buffer-pool.ts";
 import type { ChunkHash, FileVersion } from "./types.ts";
 
 /** A piece of content by name and length. */
@@ -40,3 +41,6 @@ export interface UploadedChunk extends ChunkRef {
 
 /** Bytes of a chunk but the last, and the most one may have (design: SDFS). */
 export const chunkBytes = 4 * 1024 * 1024;
+
+/** For whole chunks, and for what carries many small ones. */
+export const chunkBuffers = new BufferPool(chunkBytes);

@@ -3,12 +3,16 @@
  * Chunks ride in the body, so that four megabytes never pass through an encoder. The decoder takes bytes
  * however the socket cuts them and copies each of them once, into a buffer of exactly the announced size.
  */
+import { chunkBuffers } from "../lib/content.ts";
 import { IDunnoError } from "../lib/errors.ts";
 import { pack, unpack } from "../lib/msgpack.ts";
 
 export interface Frame {
   readonly head: unknown;
-  /** Owned by whoever receives the frame: nothing else holds or overwrites it. */
+  /**
+   * Owned by whoever receives the frame: nothing else holds or overwrites it. Who has done with it may give it to
+   * {@link chunkBuffers}, where a large one is from.
+   */
   readonly body: Uint8Array;
 }
 
@@ -93,7 +97,7 @@ export class FrameDecoder {
           if (!this.#fill(this.#prefix)) return undefined;
           const view = new DataView(this.#prefix.buffer);
           this.#head = allocate("frame head", view.getUint32(0), this.limits.headBytes);
-          this.#body = allocate("frame body", view.getUint32(4), this.limits.bodyBytes);
+          this.#body = allocate("frame body", view.getUint32(4), this.limits.bodyBytes, isPooled);
           this.#stage = "head";
           break;
         }
@@ -136,9 +140,22 @@ export class FrameDecoder {
 }
 
 /** The memory is the operating system's until bytes arrive, so an announced size alone costs next to nothing. */
-function allocate(path: string, size: number, limit: number): Uint8Array {
+function allocate(
+  path: string,
+  size: number,
+  limit: number,
+  mayBePooled: (size: number) => boolean = () => false,
+): Uint8Array {
   if (size > limit) {
     throw new IDunnoError("MALFORMED", { path, expected: `at most ${limit} bytes, not ${size}` });
   }
-  return size === 0 ? noBody : new Uint8Array(size);
+  if (size === 0) return noBody;
+  return mayBePooled(size) ? chunkBuffers.take(size) : new Uint8Array(size);
+}
+
+/** Bodies of at least this size are in buffers that are used again. */
+const pooledBytes = 512 * 1024;
+
+function isPooled(size: number): boolean {
+  return size >= pooledBytes && size <= chunkBuffers.bytes;
 }

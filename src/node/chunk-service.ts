@@ -3,7 +3,7 @@
  * Every byte that leaves here hashes to its name, whoever sent it.
  */
 import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
-import type { UploadedChunk } from "../lib/content.ts";
+import { chunkBuffers, type UploadedChunk } from "../lib/content.ts";
 import { ChunkHash, type NodeId, type StoreId } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import { takesMore } from "../machine/tables.ts";
@@ -143,7 +143,8 @@ export class ChunkService {
   /**
    * Makes a chunk durable on R nodes, or on as many as are up, all at once; where one fails the next in the chunk's
    * own order takes its place.
-   * @param bytes hash to `hash`, which the caller has seen for itself
+   * @param bytes hash to `hash`, which the caller has seen for itself; given back to {@link chunkBuffers} when nothing
+   * has failed, so nobody may use them afterwards
    */
   async replicate(hash: ChunkHash, bytes: Uint8Array, signal: AbortSignal): Promise<UploadedChunk> {
     const order = place(hash, this.#candidates(), Number.MAX_SAFE_INTEGER);
@@ -155,8 +156,12 @@ export class ChunkService {
       }
       return undefined;
     };
-    const replicas = await Promise.all(order.slice(0, replicationFactor).map(putSomewhere));
-    return { hash, bytes: bytes.length, replicas: replicas.filter((r) => r !== undefined) };
+    const wanted = order.slice(0, replicationFactor);
+    const replicas = await Promise.all(wanted.map(putSomewhere));
+    const { length } = bytes;
+    // What has failed may still be on its way out.
+    if (replicas.every((replica, i) => replica?.store === wanted[i])) chunkBuffers.give(bytes);
+    return { hash, bytes: length, replicas: replicas.filter((r) => r !== undefined) };
   }
 
   /** {@link replicate} for many small chunks: each replica gets all that it should hold of them in one request. */
@@ -265,12 +270,14 @@ export class ChunkService {
       if (store === this.#ports.store.id)
         return await this.putManyHere(chunks, { areVerified: true });
       const list = chunks.map(({ hash, bytes }) => ({ hash, bytes: bytes.length }));
+      const body = concatenated(chunks);
       const put = await peers.request(
         node,
         "bulk",
         { kind: "putChunks", chunks: list },
-        { timeoutMs: transferMs, signal, body: Buffer.concat(chunks.map(({ bytes }) => bytes)) },
+        { timeoutMs: transferMs, signal, body },
       );
+      chunkBuffers.give(body);
       const answer = parseDurable(put.head);
       return answer.store === store ? answer.index : undefined;
     } catch (error) {
@@ -331,8 +338,22 @@ export class ChunkService {
     if (index !== undefined) return index;
     for (const node of from) {
       const bytes = await this.#fetchFrom(node, ChunkHash(hash), signal);
-      if (bytes !== undefined) return this.#keepHere(hash, bytes);
+      if (bytes === undefined) continue;
+      const kept = await this.#keepHere(hash, bytes);
+      chunkBuffers.give(bytes);
+      return kept;
     }
     throw new IDunnoError("CHUNK_UNAVAILABLE", { hash, tried: from });
   }
+}
+
+/** At most a chunk's size together. */
+function concatenated(chunks: readonly StoredChunk[]): Uint8Array {
+  const body = chunkBuffers.take(chunks.reduce((sum, { bytes }) => sum + bytes.length, 0));
+  let at = 0;
+  for (const { bytes } of chunks) {
+    body.set(bytes, at);
+    at += bytes.length;
+  }
+  return body;
 }

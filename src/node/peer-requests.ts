@@ -1,4 +1,5 @@
 /** What peers ask of this node on the control and bulk lanes, and what it answers. */
+import { chunkBuffers } from "../lib/content.ts";
 import { IDunnoError } from "../lib/errors.ts";
 import { Attempt, ChunkHash, JobId, NodeId, QueryNumber } from "../lib/types.ts";
 import type { Reply } from "../net/peers.ts";
@@ -61,10 +62,12 @@ export class PeerRequests {
       }
       case "putChunk": {
         const index = await chunks.putHere(ChunkHash(request.hash), body);
+        chunkBuffers.give(body);
         return { head: { found: true, store: chunkStore.id, index }, body: nothing };
       }
       case "putChunks": {
         const index = await chunks.putManyHere(splitBody(request.chunks, body));
+        chunkBuffers.give(body);
         return { head: { found: true, store: chunkStore.id, index }, body: nothing };
       }
       case "hasChunk": {

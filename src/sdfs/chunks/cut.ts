@@ -1,16 +1,20 @@
 /** Cuts a stream into chunks, in constant memory: one chunk and one piece of the stream at a time. */
 import { createHash, type Hash } from "node:crypto";
+import { chunkBuffers } from "../../lib/content.ts";
 import { ChunkHash } from "../../lib/types.ts";
 import { maxChunkBytes } from "./hash.ts";
 
 export interface CutChunk {
   readonly hash: ChunkHash;
-  /** Allocated for this chunk alone. */
+  /** For this chunk alone. Of a large one: from {@link chunkBuffers}, to be given back there by who is done with it. */
   readonly bytes: Uint8Array;
 }
 
-/** What the buffer of a chunk starts with: most files are smaller than a chunk. It doubles; after a whole chunk the next starts whole. */
+/** What the buffer of a chunk starts with: most files are smaller than a chunk. What needs more gets a whole one. */
 const firstBytes = 64 * 1024;
+
+/** A part of a whole buffer that is no larger than this is copied out of it. */
+const smallBytes = 256 * 1024;
 
 /**
  * Pieces up to this size are hashed as they come: tens of microseconds each, and neither a copy of the chunk nor a turn
@@ -32,7 +36,7 @@ export async function* cutChunks(
     running = createHash("sha256");
     return { hash: name, bytes };
   };
-  let buffer = new Uint8Array(firstBytes);
+  let buffer: Uint8Array = new Uint8Array(firstBytes);
   let filled = 0;
   for await (const piece of stream) {
     let taken = 0;
@@ -46,21 +50,26 @@ export async function* cutChunks(
       taken += part.length;
       if (filled < maxChunkBytes) continue;
       yield await named(buffer);
-      buffer = new Uint8Array(maxChunkBytes);
+      buffer = chunkBuffers.take();
       filled = 0;
     }
   }
-  if (filled > 0) yield await named(buffer.slice(0, filled));
+  if (filled === 0) chunkBuffers.give(buffer);
+  else yield await named(fitting(buffer, filled));
+}
+
+/** What was filled of a buffer, alone where it is small. */
+function fitting(buffer: Uint8Array, filled: number): Uint8Array {
+  if (filled > smallBytes) return buffer.subarray(0, filled);
+  const bytes = buffer.slice(0, filled);
+  chunkBuffers.give(buffer);
+  return bytes;
 }
 
 /** The same bytes in a buffer with room for more, at most a chunk's size. */
-function withRoom(
-  buffer: Uint8Array<ArrayBuffer>,
-  filled: number,
-  more: number,
-): Uint8Array<ArrayBuffer> {
+function withRoom(buffer: Uint8Array, filled: number, more: number): Uint8Array {
   if (filled + more <= buffer.length) return buffer;
-  const grown = new Uint8Array(Math.min(maxChunkBytes, Math.max(buffer.length * 2, filled + more)));
+  const grown = chunkBuffers.take();
   grown.set(buffer.subarray(0, filled));
   return grown;
 }

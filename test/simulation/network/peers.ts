@@ -115,7 +115,8 @@ export class SimulatedPeers implements Peers {
       signal?.addEventListener("abort", abort, { once: true });
       if (signal?.aborted === true) abort();
       else
-        this.#ask({ to, lane, head, body: options.body ?? nothing }, (answer) =>
+        // As a socket takes it: whoever sent it may use the buffer again afterwards.
+        this.#ask({ to, lane, head, body: options.body?.slice() ?? nothing }, (answer) =>
           settle(() => {
             if (answer instanceof IDunnoError) reject(answer);
             else resolve(answer);
