@@ -31,13 +31,13 @@ const full = {
 
 /** Under 50 s in all, most of which is the start of the cluster and the wait before repair. */
 const quick = {
-  large: { megabytes: 100, rounds: 1 },
+  large: { megabytes: 50, rounds: 1 },
   medium: { megabytes: 25, rounds: 1 },
-  small: { files: 300, rounds: 1 },
+  small: { files: 200, rounds: 1 },
   versions: { rounds: 2 },
-  calm: { megabytes: 100, idleMs: 2_000 },
+  calm: { megabytes: 50, idleMs: 1_000 },
   repair: { rounds: 1 },
-  catalog: { files: 10_000 },
+  catalog: { files: 4_000 },
 } as const;
 
 /** Both ways once, unmeasured: the first chunks wait for compilers and connections. */

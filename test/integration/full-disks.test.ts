@@ -28,7 +28,8 @@ test.serial(
   async (t) => {
     t.timeout(180_000);
     const up = await startCluster(3, 1);
-    t.teardown(async () => stopCluster(up));
+    // Another look at it than `up`: n3 may be the daemon that `full` has started.
+    t.teardown(async () => stopCluster(DevCluster.open({ directory: up.directory })));
     const client = clientOf(up.endpoints);
     await putText(client, "before", "kept");
     const full = DevCluster.open({ directory: up.directory, command: await fullCommand() });
