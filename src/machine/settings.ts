@@ -55,7 +55,7 @@ const known = {
   /** Megabytes a second that repair and balance may copy, in the whole cluster. */
   "sdfs-repair-mbps": { unset: "200", ...wholeNumber("of megabytes a second", 1, rateMax) },
   /** Megabytes a second of its store that each node may read to prove it; 0: nothing is read for that. */
-  "sdfs-scrub-mbps": { unset: "8", ...wholeNumber("of megabytes a second", 0, rateMax) },
+  "sdfs-scrub-mbps": { unset: "4", ...wholeNumber("of megabytes a second", 0, rateMax) },
   /** Hours from the end of one such reading to the beginning of the next. */
   "sdfs-scrub-hours": { unset: "168", ...wholeNumber("of hours", 1, scrubMaxHours) },
   /** How many versions of a file stay readable: what is over goes when the file gets its next one. */

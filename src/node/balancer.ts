@@ -11,8 +11,11 @@ import type { ChunkCopier } from "./chunk-copier.ts";
 import type { CollectionTimes } from "./collector.ts";
 import type { StateStore } from "./stores/state-store.ts";
 
-/** Chunks looked at in one step: some 10 ms of work. */
+/** Chunks looked at in one step, and scores of stores that take: some 10 ms of work. */
 const chunksPerStep = 500;
+const scoresPerStep = 5_000;
+/** At least so many, however many stores there are. */
+const leastPerStep = 20;
 
 type BalancerTimes = Pick<CollectionTimes, "steadyMs" | "inventoryMs">;
 
@@ -52,12 +55,14 @@ export class Balancer {
     // Rooms change one after the other, as disks fill: nothing is moved to and fro meanwhile.
     const { steadyMs, inventoryMs } = this.#times;
     if (runtime.now() - this.#since < (this.#isDone ? inventoryMs : steadyMs)) return;
-    const page = await this.#page();
+    const size = Math.floor(scoresPerStep / Math.max(1, stores.length));
+    const limit = Math.max(leastPerStep, Math.min(chunksPerStep, size));
+    const page = await this.#page(limit);
     const moves = planMoves(page, stores, replicationFactor);
     this.#moved += moves.length;
     if (moves.length > 0) await copier.carryOut(moves);
     const last = page.at(-1);
-    if (last !== undefined && page.length === chunksPerStep) {
+    if (last !== undefined && page.length === limit) {
       this.#cursor = `chunk/${last.hash}`;
       return;
     }
@@ -72,11 +77,11 @@ export class Balancer {
     this.#moved = 0;
   }
 
-  async #page(): Promise<ChunkRecord[]> {
+  async #page(limit: number): Promise<ChunkRecord[]> {
     const page: ChunkRecord[] = [];
     for await (const [, value] of this.#ports.state.rows("chunk/", this.#cursor)) {
       page.push(value as ChunkRecord);
-      if (page.length === chunksPerStep) break;
+      if (page.length === limit) break;
     }
     return page;
   }

@@ -3,11 +3,13 @@
  * command makes the version visible. Reading resolves the version in the state and streams verified chunks.
  */
 import { type FileUpload, type Pin, type UploadedChunk } from "../lib/content.ts";
-import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
+import { asIDunnoError, fromWire, IDunnoError } from "../lib/errors.ts";
+import type { Outcome } from "../lib/outcome.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { assert, type ChunkHash, FileVersion } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import { checkPath } from "../sdfs/catalog/paths.ts";
+import { quotaAgainst } from "../sdfs/catalog/quotas.ts";
 import { versionId } from "../sdfs/catalog/rows.ts";
 import type { FileRecord, VersionRecord } from "../sdfs/catalog/types.ts";
 import type { ChunkService } from "./chunk-service.ts";
@@ -23,7 +25,7 @@ const readAhead = 2;
 const copiesPauseMs = 250;
 
 export interface FilesPorts {
-  readonly machine: Pick<Machine, "logTime">;
+  readonly machine: Pick<Machine, "logTime" | "quotas">;
   readonly state: StateStore;
   readonly chunks: ChunkService;
   readonly coordination: Coordination;
@@ -47,6 +49,8 @@ export class Files {
     options: {
       readonly key: string;
       readonly ifVersion: number | undefined;
+      /** How many there will be, where that is known. */
+      readonly bytes?: number | undefined;
       readonly signal: AbortSignal;
     },
   ): Promise<VersionRecord> {
@@ -54,12 +58,27 @@ export class Files {
     if (wrong !== undefined)
       throw new IDunnoError("INVALID", { what: JSON.stringify(path), ...wrong });
     this.#ports.chunks.refuseIfFull();
-    const { signal, key, ifVersion } = options;
+    const { signal, key, ifVersion, bytes } = options;
+    if (bytes !== undefined) await this.#refuseOverQuota(path, bytes, signal);
     const pieces = this.#ports.chunks.cut(content);
     const upload = await this.upload(path, pieces, signal);
     const [record] = await this.commit([{ ...upload, ifVersion }], { key, signal });
     assert(record !== undefined, "a commit of files answers with their versions");
     return record;
+  }
+
+  /** Before the bytes of a put are read. Of an old state a second look is taken: files may have gone since. */
+  async #refuseOverQuota(path: string, bytes: number, signal: AbortSignal): Promise<void> {
+    const { state, machine, coordination } = this.#ports;
+    if (machine.quotas.size === 0) return;
+    const look = (): Outcome | undefined => {
+      const before = state.get(`file/${path}`) as FileRecord | undefined;
+      return quotaAgainst(machine.quotas, { path, bytes, before });
+    };
+    if (look() === undefined) return;
+    await coordination.linearize(signal);
+    const refusal = look();
+    if (refusal?.kind === "refused") throw fromWire(refusal);
   }
 
   /**

@@ -32,8 +32,9 @@ export function fileRoutes(app: App, services: Services): void {
   const { files, coordination } = services;
 
   app.put<ByPath>("/v1/files/*", { bodyLimit: apiLimits.fileBytes }, async (request, reply) => {
-    const size = Number(request.headers["content-length"] ?? 0);
-    if (size > apiLimits.fileBytes)
+    const announced = request.headers["content-length"];
+    const size = announced === undefined ? undefined : Number(announced);
+    if (size !== undefined && size > apiLimits.fileBytes)
       throw new IDunnoError("TOO_LARGE", { what: "the file", size, limit: apiLimits.fileBytes });
     const { body } = request;
     const signal = requestSignal(request, reply);
@@ -45,6 +46,7 @@ export function fileRoutes(app: App, services: Services): void {
     const stored = await files.put(request.params["*"], whileItComes(content, signal), {
       key: requestKey(request, services),
       ifVersion: versionOf(request, "ifVersion"),
+      bytes: size,
       signal,
     });
     return fileView(stored);

@@ -106,6 +106,30 @@ function checkPrefix(prefix: string): Outcome | undefined {
       });
 }
 
+/**
+ * What a put of so many bytes would exceed, as far as that is known beforehand: its own command decides (Q3).
+ * @param known the quotas by their prefixes, percent-encoded
+ */
+export function quotaAgainst(
+  known: ReadonlyMap<string, QuotaRecord>,
+  put: { readonly path: string; readonly bytes: number; readonly before: FileRecord | undefined },
+): Outcome | undefined {
+  const was = amountOf(put.before);
+  const is: Amount = { bytes: put.bytes, files: 1 };
+  for (const prefix of prefixesOf(put.path)) {
+    const quota = known.get(quotaId(prefix));
+    if (quota === undefined) continue;
+    const limits = { bytes: quota.bytesLimit, files: quota.filesLimit };
+    for (const unit of units) {
+      const limit = limits[unit];
+      const wanted = usedOf(quota)[unit] + is[unit] - was[unit];
+      if (limit !== undefined && wanted > limit && is[unit] > was[unit])
+        return refuse("QUOTA_EXCEEDED", { prefix, unit, wanted, limit });
+    }
+  }
+  return undefined;
+}
+
 /** Writes the rows of files, and what that changes of quotas. One for each command. */
 export class Ledger {
   readonly #rows: Rows;

@@ -21,7 +21,9 @@ test("a quota is set, listed with what lies there once that is known, and taken 
   t.is(status, 507);
   t.regex(body, /"code":"QUOTA_EXCEEDED"/);
   t.regex(body, /a\/ would have 11 bytes; its quota is 10/);
+  t.is(node.chunks.size, 1, "its bytes were not read");
   t.is((await node.put("a/y", "12345")).status, 200);
+  t.is((await node.put("a/y", "54321")).status, 200, "it adds nothing");
   t.deepEqual(await node.json("DELETE", at("a/")), { prefix: "a/" });
   t.is((await node.put("a/z", "12345")).status, 200);
   t.is((await node.ask("DELETE", at("a/"))).status, 404);
