@@ -8,18 +8,14 @@
 
 /** Buffers kept beyond a moment's need: a few chunks on their way in and out. */
 const keptAtMost = 16;
-/** What has not been needed for so long is let go, in ms. */
-const idleMs = 5_000;
 
 export class BufferPool {
   /** Of each buffer. */
   readonly bytes: number;
-  #free: ArrayBuffer[] = [];
+  /** Held weakly: a collection, which is rare while buffers are used again, lets go of those that nobody needs. */
+  readonly #free: WeakRef<ArrayBuffer>[] = [];
   /** Those given out, so that nothing else, and nothing twice, is taken back. */
   readonly #out = new WeakSet<ArrayBufferLike>();
-  /** The fewest that were free since the timer last looked: so many were not needed. */
-  #spare = 0;
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(bytes: number) {
     this.bytes = bytes;
@@ -28,8 +24,12 @@ export class BufferPool {
   /** A buffer with whatever was in it. @param length at most {@link bytes} */
   take(length = this.bytes): Uint8Array<ArrayBuffer> {
     if (length > this.bytes) throw new RangeError(`${length} bytes of a buffer of ${this.bytes}`);
-    const buffer = this.#free.pop() ?? new ArrayBuffer(this.bytes);
-    this.#spare = Math.min(this.#spare, this.#free.length);
+    let buffer: ArrayBuffer | undefined;
+    for (let free = this.#free.pop(); free !== undefined; free = this.#free.pop()) {
+      buffer = free.deref();
+      if (buffer !== undefined) break;
+    }
+    buffer ??= new ArrayBuffer(this.bytes);
     this.#out.add(buffer);
     return new Uint8Array(buffer, 0, length);
   }
@@ -37,15 +37,6 @@ export class BufferPool {
   /** B1. Any part of a buffer gives it back whole; what is not from here is let alone. */
   give({ buffer }: Uint8Array): void {
     if (!this.#out.delete(buffer) || !(buffer instanceof ArrayBuffer)) return;
-    if (this.#free.length < keptAtMost) this.#free.push(buffer);
-    this.#timer ??= setInterval(() => this.#trim(), idleMs).unref();
-  }
-
-  #trim(): void {
-    this.#free.splice(0, this.#spare);
-    this.#spare = this.#free.length;
-    if (this.#free.length > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    if (this.#free.length < keptAtMost) this.#free.push(new WeakRef(buffer));
   }
 }
