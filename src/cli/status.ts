@@ -97,18 +97,18 @@ function storeLine({ freeBytes, isFull, scrub }: StatusView["store"]): string {
   return `${free}${plural(scrub.chunks, "chunk")} read, ${scrub.damaged} damaged, ${when}`;
 }
 
-/** `42 % looked at, 8 copies under way, 120 made (480.0 MiB)` */
+/** `120 chunks wanting, 8 copies under way, 64 made (240.0 MiB)` */
 function repairLine({
   copied,
   bytes,
   underWay,
+  wanting,
   heldUp,
-  share,
 }: NonNullable<StatusView["repair"]>): string {
   const made = `${copied} made (${humanBytes(bytes)})`;
   const waiting = heldUp === 0 ? "" : `, ${plural(heldUp, "chunk")} held up by full disks`;
-  if (share === 1 && underWay === 0) return `nothing to do${waiting}, ${made}`;
-  return `${Math.floor(share * 100)} % looked at, ${underWay} copies under way${waiting}, ${made}`;
+  if (wanting === 0 && underWay === 0) return `nothing to do, ${made}`;
+  return `${plural(wanting, "chunk")} wanting, ${underWay} copies under way${waiting}, ${made}`;
 }
 
 /** What is wrong with a cluster as a node sees it; empty when it is healthy. */

@@ -62,8 +62,8 @@ export interface RepairProgress {
   readonly underWay: number;
   /** Chunks that wait for room on a disk. */
   readonly heldUp: number;
-  /** How far it is through the lists of chunks that may want copies, from 0 to 1; 1: nothing is to be done. */
-  readonly share: number;
+  /** Chunks that wanted copies where it looked last: at most 5,000 of each list at a time. */
+  readonly wanting: number;
 }
 
 export class Repairer {
@@ -82,6 +82,8 @@ export class Repairer {
   #seen = "";
   /** In which lists chunks wait for room on a disk, and how many. */
   readonly #heldUp = new Map<string, number>();
+  /** How many chunks of the page looked at last want copies, by list. */
+  readonly #wanting = new Map<string, number>();
 
   constructor(times: Pick<CollectionTimes, "steadyMs" | "inventoryMs">, ports: RepairerPorts) {
     this.#ports = ports;
@@ -114,6 +116,7 @@ export class Repairer {
       this.#settled.clear();
       this.#cursors.clear();
       this.#heldUp.clear();
+      this.#wanting.clear();
     }
     let isCalm = true;
     const absent = stores
@@ -122,7 +125,8 @@ export class Repairer {
     // Chunks that want copies change while the members stay, so that list is never settled.
     for (const list of ["lacking/", ...absent]) {
       if (this.#settled.has(list)) continue;
-      const { next, copies, heldUp } = await this.#plan(list, stores);
+      const { next, copies, wanting, heldUp } = await this.#plan(list, stores);
+      this.#wanting.set(list, wanting);
       // A page is left behind only when nothing in it can be copied any more.
       if (copies.length > 0) {
         await this.#copier.carryOut(copies);
@@ -141,11 +145,9 @@ export class Repairer {
 
   /** What there is to tell, while this node leads. */
   get progress(): RepairProgress {
-    const lists = [...this.#cursors].filter(([list]) => !this.#settled.has(list));
-    const share = lists.reduce((least, [list, key]) => Math.min(least, shareOf(list, key)), 1);
-    const heldUp = [...this.#heldUp.values()].reduce((sum, each) => sum + each, 0);
-    const { done } = this.#copier;
-    return { ...done, heldUp, share: done.underWay > 0 ? Math.min(share, 0.99) : share };
+    const sum = (counts: ReadonlyMap<string, number>): number =>
+      [...counts.values()].reduce((all, each) => all + each, 0);
+    return { ...this.#copier.done, wanting: sum(this.#wanting), heldUp: sum(this.#heldUp) };
   }
 
   /**
@@ -243,10 +245,4 @@ export class Repairer {
 /** The list of what a store should hold. */
 function heldBy(store: StoreId): string {
   return `held/${store}/`;
-}
-
-/** How far a row is through its list: hashes are spread evenly. */
-function shareOf(list: string, key: string): number {
-  const digits = key.slice(list.length, list.length + 8);
-  return Number.parseInt(digits, 16) / 2 ** 32;
 }

@@ -145,8 +145,8 @@ export const StatusView = Type.Object(
           underWay: Count,
           /** Chunks that wait for room on a disk. */
           heldUp: Count,
-          /** How far it is through the chunks that may want copies; 1: nothing is to be done. */
-          share: Type.Number({ minimum: 0, maximum: 1 }),
+          /** Chunks that wanted copies where it looked last. */
+          wanting: Count,
         },
         closed,
       ),

@@ -36,6 +36,8 @@ export interface RepairCopy {
 export interface RepairPlan {
   /** Most endangered chunk first. */
   readonly copies: readonly RepairCopy[];
+  /** Chunks with fewer copies than there could be. */
+  readonly wanting: number;
   /** R5: chunks that have to wait for room on a disk. */
   readonly heldUp: number;
 }
@@ -78,6 +80,7 @@ export function planRepair(
   endangered.sort((a, b) => a.copies - b.copies || (a.chunk.hash < b.chunk.hash ? -1 : 1));
   const planned: RepairCopy[] = [];
   const possible = Math.min(plan.copies, new Set(candidates.map(({ node }) => node)).size);
+  const wanting = endangered.filter(({ copies }) => copies < possible).length;
   let heldUp = 0;
   for (const { chunk, holders, copies, sources } of endangered) {
     if (planned.length >= plan.limit) break;
@@ -88,5 +91,5 @@ export function planRepair(
     for (const to of places) planned.push({ hash, bytes, from, to });
     if (copies + places.length < possible) heldUp += 1;
   }
-  return { copies: planned.slice(0, plan.limit), heldUp };
+  return { copies: planned.slice(0, plan.limit), wanting, heldUp };
 }

@@ -261,3 +261,21 @@ test("a plan goes from fewer copies to more, and ends in them only at its limit 
     300,
   );
 });
+
+test("a chunk waits for room when the disks that could take its copies are full (R5)", (t) => {
+  const on = [1, 2].map((n) => StoreId(`s${n}`));
+  const chunk = { hash: hashOf(1), bytes: 1, references: 1, stores: on };
+  const plan = (full: readonly number[], nodes = 5) => {
+    const all = Array.from({ length: nodes }, (_, i) =>
+      candidate(i + 1, { weight: full.includes(i + 1) ? 0 : 1 }),
+    );
+    const { copies, wanting, heldUp } = planRepair([chunk], all, { copies: 4, limit: 10 });
+    return [copies.length, wanting, heldUp];
+  };
+  t.deepEqual(plan([]), [2, 1, 0]);
+  t.deepEqual(plan([3]), [2, 1, 0], "there are others");
+  t.deepEqual(plan([3, 4]), [1, 1, 1]);
+  t.deepEqual(plan([3, 4, 5]), [0, 1, 1]);
+  t.deepEqual(plan([], 3), [1, 1, 0]);
+  t.deepEqual(plan([], 2), [0, 0, 0], "more than there are nodes cannot be");
+});

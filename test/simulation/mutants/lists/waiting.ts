@@ -44,7 +44,7 @@ export const waiting: Readonly<Record<string, string>> = {
   "repair-to-a-leaving-node": notTried,
   "leaving-copies-count": notTried,
   "damaged-copy-is-copied": notTried,
-  "put-to-a-leaving-node": notTried,
+  "put-to-a-leaving-node": rare,
   "keys-of-the-old-state": notTried,
   "refused-command-leaves-rows": notTried,
   "forgotten-key-is-new": notTried,
