@@ -63,14 +63,17 @@ export async function sdfs(context: BenchContext): Promise<Figures> {
     ...(await smallFiles(context, gateway.current, { ...plan.small, ...rounds })),
     ...(await versions(context, gateway, plan.versions)),
     ...(await calm(context, cluster, plan.calm)),
-    ...(await repair(context, cluster, plan.repair)),
   };
   await cluster[Symbol.asyncDispose]();
+  // Of its own: who dies holds what is to be copied, and not gigabytes beside.
+  const small = scope.use(await BenchCluster.up({ nodes, slots: 1, signal }));
+  const repaired = await repair(context, small, plan.repair);
+  await small[Symbol.asyncDispose]();
   const beside = {
     ...(await nats(context, { ...plan.large, ...rounds })),
     ...(context.quick ? {} : await nats(context, { ...plan.medium, ...rounds })),
   };
   // Of its own: memory and log are what the catalog made of them.
   const large = scope.use(await BenchCluster.up({ nodes, slots: 1, signal }));
-  return { ...figures, ...beside, ...(await catalog(context, large, plan.catalog)) };
+  return { ...figures, ...repaired, ...beside, ...(await catalog(context, large, plan.catalog)) };
 }
