@@ -32,13 +32,13 @@ export async function repair(
     const client = cluster.client(leader);
     const what = "re-replication";
     await until({ what, withinMs: repairedMs, everyMs: 20, signal }, async () => {
+      // Only when the death was noticed does the list say anything: so that is asked first.
+      const members = await client.members();
+      const noticed = members.some(({ node, state }) => node === victim && state === "down");
       const view = await client.locate(path);
       const live = view.chunks.map(
         ({ replicas }) => replicas.filter(({ state }) => state === "up").length,
       );
-      // Only when the death was noticed does the list say anything.
-      const members = await client.members();
-      const noticed = members.some(({ node, state }) => node === victim && state === "down");
       return noticed && live.every((count) => count >= copies) ? true : undefined;
     });
     times.push(performance.now() - startMs);
