@@ -1,8 +1,16 @@
 /** Quotas as a replica applies them. Q1 to Q4 are numbered in src/sdfs/catalog/quotas.ts. */
 import test from "ava";
+import fc from "fast-check";
 import type { Outcome } from "../../src/lib/outcome.ts";
-import { quotaDepth, quotaId, quotasLimit, usedOf } from "../../src/sdfs/catalog/quotas.ts";
+import {
+  quotaAgainst,
+  quotaDepth,
+  quotaId,
+  quotasLimit,
+  usedOf,
+} from "../../src/sdfs/catalog/quotas.ts";
 import type { FileRecord } from "../../src/sdfs/catalog/types.ts";
+import { holds } from "../lib/property.ts";
 import {
   Replica,
   assign,
@@ -224,4 +232,30 @@ test("what an older version kept is counted from its versions", (t) => {
   replica.put("file/x", older);
   replica.must(put("x", 7));
   t.is((replica.row("file/x") as FileRecord).keptBytes, 12);
+});
+
+test("what is foreseen of a put is what its command decides", (t) => {
+  holds(
+    t,
+    fc.property(
+      fc.array(fc.record({ n: fc.nat(3), bytes: fc.integer({ min: 1, max: 60 }) }), {
+        maxLength: 12,
+      }),
+      fc.record({ bytes: fc.option(fc.nat(120), { nil: undefined }), files: fc.nat(4) }),
+      (puts, limits) => {
+        const replica = cluster(1);
+        const { bytes: most, files } = limits;
+        limited(replica, "a/", most === undefined ? { files } : { bytes: most, files });
+        limited(replica, "", { bytes: 100 });
+        for (const { n, bytes } of puts) {
+          const path = n === 3 ? "b" : `a/${n}`;
+          const before = replica.row(`file/${path}`) as FileRecord | undefined;
+          const foreseen = quotaAgainst(replica.machine.quotas, { path, bytes, before });
+          const { outcome } = replica.apply(put(path, bytes));
+          t.is(codeOf(outcome), foreseen === undefined ? "ok" : codeOf(foreseen));
+        }
+      },
+    ),
+    100,
+  );
 });

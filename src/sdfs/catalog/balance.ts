@@ -39,6 +39,7 @@ export function planMoves(
     if (references === 0 || holders.length !== copies || on.length !== copies) continue; // B1
     const to = place(hash, stores, copies).find((store) => {
       const target = known.get(store);
+      // unreachable: placement chooses among those that are known
       if (target === undefined || on.includes(store)) return false;
       return !beyond(hash, [...holders, target], copies).includes(store); // B2
     });
