@@ -248,7 +248,7 @@ test("what is foreseen of a put is what its command decides", (t) => {
         limited(replica, "a/", most === undefined ? { files } : { bytes: most, files });
         limited(replica, "", { bytes: 100 });
         for (const { n, bytes } of puts) {
-          const path = n === 3 ? "b" : `a/${n}`;
+          const path = ["a/0", "a/1", "a/deep/2", "b"][n] ?? "b";
           const before = replica.row(`file/${path}`) as FileRecord | undefined;
           const foreseen = quotaAgainst(replica.machine.quotas, { path, bytes, before });
           const { outcome } = replica.apply(put(path, bytes));
