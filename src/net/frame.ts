@@ -3,6 +3,7 @@
  * Chunks ride in the body, so that four megabytes never pass through an encoder. The decoder takes bytes
  * however the socket cuts them and copies each of them once, into a buffer of exactly the announced size.
  */
+import type { BufferPool } from "../lib/buffer-pool.ts";
 import { chunkBuffers } from "../lib/content.ts";
 import { IDunnoError } from "../lib/errors.ts";
 import { pack, unpack } from "../lib/msgpack.ts";
@@ -26,6 +27,9 @@ export const frameLimits: FrameLimits = {
   headBytes: 16 * 1024 * 1024,
   bodyBytes: 4 * 1024 * 1024 + 64 * 1024,
 };
+
+/** Bodies of at least this size are in buffers that are used again. */
+const pooledBytes = 512 * 1024;
 
 /** Two 32-bit lengths. */
 export const prefixBytes = 8;
@@ -97,7 +101,12 @@ export class FrameDecoder {
           if (!this.#fill(this.#prefix)) return undefined;
           const view = new DataView(this.#prefix.buffer);
           this.#head = allocate("frame head", view.getUint32(0), this.limits.headBytes);
-          this.#body = allocate("frame body", view.getUint32(4), this.limits.bodyBytes, isPooled);
+          this.#body = allocate(
+            "frame body",
+            view.getUint32(4),
+            this.limits.bodyBytes,
+            chunkBuffers,
+          );
           this.#stage = "head";
           break;
         }
@@ -140,22 +149,11 @@ export class FrameDecoder {
 }
 
 /** The memory is the operating system's until bytes arrive, so an announced size alone costs next to nothing. */
-function allocate(
-  path: string,
-  size: number,
-  limit: number,
-  mayBePooled: (size: number) => boolean = () => false,
-): Uint8Array {
+function allocate(path: string, size: number, limit: number, pool?: BufferPool): Uint8Array {
   if (size > limit) {
     throw new IDunnoError("MALFORMED", { path, expected: `at most ${limit} bytes, not ${size}` });
   }
   if (size === 0) return noBody;
-  return mayBePooled(size) ? chunkBuffers.take(size) : new Uint8Array(size);
-}
-
-/** Bodies of at least this size are in buffers that are used again. */
-const pooledBytes = 512 * 1024;
-
-function isPooled(size: number): boolean {
-  return size >= pooledBytes && size <= chunkBuffers.bytes;
+  const isPooled = pool !== undefined && size >= pooledBytes && size <= pool.bytes;
+  return isPooled ? pool.take(size) : new Uint8Array(size);
 }

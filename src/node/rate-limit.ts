@@ -2,6 +2,9 @@
 import type { Runtime } from "../lib/runtime.ts";
 import { pause } from "./deadline.ts";
 
+/** How often a rate of nothing is looked at again, in ms. */
+const closedMs = 1_000;
+
 export class RateLimit {
   readonly #bytesPerSecond: () => number;
   readonly #runtime: Runtime;
@@ -29,6 +32,3 @@ export class RateLimit {
     }
   }
 }
-
-/** How often a rate of nothing is looked at again, in ms. */
-const closedMs = 1_000;
