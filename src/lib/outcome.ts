@@ -12,14 +12,7 @@ export type OutcomeValue =
   | { readonly kind: "none" }
   | { readonly kind: "job"; readonly job: string }
   | { readonly kind: "model"; readonly name: string; readonly version: number }
-  | {
-      readonly kind: "files";
-      readonly files: readonly {
-        readonly path: string;
-        readonly version: number;
-        readonly copies: number;
-      }[];
-    }
+  | { readonly kind: "files"; readonly runs: readonly number[] }
   | { readonly kind: "dropped"; readonly hashes: readonly string[] }
   | { readonly kind: "assigned"; readonly assigned: readonly AssignedQuery[] };
 
@@ -32,6 +25,42 @@ export interface AssignedQuery {
   readonly boot: string;
   readonly from: number;
   readonly count: number;
+}
+
+/** What became of one file. */
+export interface FileOutcome {
+  readonly version: number;
+  /** Nodes that had it durably. */
+  readonly copies: number;
+}
+
+/**
+ * The command was carried out on files, of which the request has the paths. What became of them is kept as runs of equal
+ * outcomes, `[version, copies, count, …]`: an answer stays in memory for every key, and a thousand new files are one run.
+ */
+export function okFiles(files: readonly FileOutcome[]): Outcome {
+  const runs: number[] = [];
+  let count = 0;
+  for (const [i, { version, copies }] of files.entries()) {
+    count += 1;
+    const next = files[i + 1];
+    if (next?.version === version && next.copies === copies) continue;
+    runs.push(version, copies, count);
+    count = 0;
+  }
+  return ok({ kind: "files", runs });
+}
+
+/** What became of the files of a request, in its order; none when the value is of another kind. */
+export function fileOutcomes(value: OutcomeValue): readonly FileOutcome[] {
+  if (value.kind !== "files") return [];
+  const files: FileOutcome[] = [];
+  const { runs } = value;
+  for (let at = 0; at < runs.length; at += 3) {
+    const [version = 0, copies = 0, count = 0] = runs.slice(at, at + 3);
+    for (let n = 0; n < count; n += 1) files.push({ version, copies });
+  }
+  return files;
 }
 
 /** The command was carried out. */

@@ -3,7 +3,7 @@
  * visible, puts need as many copies as there are members.
  */
 import type { Pin } from "../lib/content.ts";
-import { type Outcome, ok, refuse } from "../lib/outcome.ts";
+import { fileOutcomes, ok, type Outcome, refuse } from "../lib/outcome.ts";
 import type { Rows, Stamp } from "../lib/rows.ts";
 import { assert, FileVersion } from "../lib/types.ts";
 import {
@@ -103,10 +103,10 @@ function finish(rows: Rows, { job, results }: FinishJob, stamp: Stamp): Outcome 
   // The work is done: a quota must not keep it from being seen.
   const context = { ...commitContext(rows, stamp), enforcesQuotas: false };
   const committed = commitFiles(rows, [results], context);
-  if (committed.kind === "refused" || committed.value.kind !== "files") return committed;
-  const [file] = committed.value.files;
+  if (committed.kind === "refused") return committed;
+  const [file] = fileOutcomes(committed.value);
   assert(file !== undefined, "the commit of a file names its version");
-  const pin = pinOf(rows, { path: file.path, version: FileVersion(file.version) });
+  const pin = pinOf(rows, { path: results.path, version: FileVersion(file.version) });
   assert(pin !== undefined, "what was committed can be pinned");
   return finishJob(rows, job, pin, stamp);
 }

@@ -4,7 +4,7 @@
  */
 import { type FileUpload, type Pin, type UploadedChunk } from "../lib/content.ts";
 import { asIDunnoError, fromWire, IDunnoError } from "../lib/errors.ts";
-import type { Outcome } from "../lib/outcome.ts";
+import { type FileOutcome, fileOutcomes, type Outcome } from "../lib/outcome.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { assert, type ChunkHash, FileVersion } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -97,7 +97,7 @@ export class Files {
           { kind: "commit-files", files },
           { key, signal },
         );
-        const committed = value.kind === "files" ? value.files : [];
+        const committed = fileOutcomes(value);
         await this.#ports.coordination.linearize(signal);
         return files.map((file, i) => {
           const outcome = committed[i];
@@ -158,7 +158,7 @@ export class Files {
   /** What was put, also when it has been removed or outnumbered since. */
   #committed(
     { path, bytes, chunks }: Omit<FileUpload, "ifVersion">,
-    { version, copies }: { readonly version: number; readonly copies: number },
+    { version, copies }: FileOutcome,
   ): VersionRecord {
     const { state, machine } = this.#ports;
     const id = versionId(path, FileVersion(version));

@@ -5,6 +5,7 @@
 import type { SubmitJobBody } from "../lib/api/jobs.ts";
 import { IDunnoError } from "../lib/errors.ts";
 import type { Pin } from "../lib/content.ts";
+import { fileOutcomes } from "../lib/outcome.ts";
 import type { JobId } from "../lib/types.ts";
 import { JobId as jobId } from "../lib/types.ts";
 import type { Services } from "./services.ts";
@@ -68,7 +69,7 @@ async function storeManifest(
       { key: undefined, signal },
     );
     await coordination.linearize(signal);
-    return files.stat(path, value.kind === "files" ? value.files[0]?.version : undefined);
+    return files.stat(path, fileOutcomes(value)[0]?.version);
   } catch (error) {
     // It exists: its name says what is in it.
     if (!(error instanceof IDunnoError && error.code === "CONFLICT")) throw error;

@@ -40,7 +40,7 @@ test("a removed file comes back with its versions, as long as collection has not
   const { outcome } = replica.must({ kind: "restore-file", path: "x" });
   t.deepEqual(outcome, {
     kind: "ok",
-    value: { kind: "files", files: [{ path: "x", version: 2, copies: 4 }] },
+    value: { kind: "files", runs: [2, 4, 1] },
   });
   t.deepEqual(replica.row("version/x@0000000001"), before);
   t.like(replica.row("file/x"), { versions: [1 as never, 2 as never], bytes: 10 });

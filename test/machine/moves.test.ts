@@ -33,7 +33,7 @@ test("all readable versions move, and their references stay as they are (N1, C2)
   const file = fileRow(replica, "a");
   t.deepEqual(replica.must(move(["a", "b/c"])).outcome, {
     kind: "ok",
-    value: { kind: "files", files: [{ path: "b/c", version: 3, copies: 1 }] },
+    value: { kind: "files", runs: [3, 1, 1] },
   });
   t.deepEqual(contents(replica, "b/c"), [7, 8, 9]);
   t.deepEqual(replica.row("version/b/c@0000000003"), { ...before, path: "b/c" });

@@ -1,5 +1,6 @@
 /** Names in SDFS over HTTP: giving files other ones or their old ones back, how much lies under them, how all of it is. */
 import { MoveBody, type MovedView } from "../../lib/api/files.ts";
+import { fileOutcomes } from "../../lib/outcome.ts";
 import { fsckFilesPage, fsckPage } from "../fsck.ts";
 import { usagePage } from "../usage.ts";
 import type { Services } from "../services.ts";
@@ -29,9 +30,11 @@ export function namespaceRoutes(app: App, services: Services): void {
       const key = requestKey(request, services);
       const { moves } = request.body;
       const value = await coordination.decide({ kind: "move-files", moves }, { key, signal });
-      const moved = value.kind === "files" ? value.files : [];
       return {
-        files: moved.map(({ path, version }, i) => ({ from: moves[i]?.from ?? "", path, version })),
+        files: fileOutcomes(value).map(({ version }, i) => {
+          const { from = "", to = "" } = moves[i] ?? {}; // unreachable: an outcome for each
+          return { from, path: to, version };
+        }),
       };
     },
   );
@@ -42,8 +45,7 @@ export function namespaceRoutes(app: App, services: Services): void {
     const path = request.params["*"];
     const value = await coordination.decide({ kind: "restore-file", path }, { key, signal });
     await coordination.linearize(signal);
-    const version = value.kind === "files" ? value.files[0]?.version : undefined;
-    return fileView(services.files.stat(path, version));
+    return fileView(services.files.stat(path, fileOutcomes(value)[0]?.version));
   });
 
   app.get("/v1/fsck", { schema: { querystring: AfterQuery } }, async (request, reply) => {

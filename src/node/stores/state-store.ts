@@ -30,7 +30,7 @@ import {
 /** How long a batch gathers, in ms: the log makes the state anew, so only compaction and snapshots wait for it. */
 const gatherMs = 50;
 /** And no longer when it has this many bytes, which are also in memory. */
-const gatherBytes = 8 * 1024 * 1024;
+const gatherBytes = 2 * 1024 * 1024;
 
 interface Pending {
   readonly value: unknown;

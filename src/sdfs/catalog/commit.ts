@@ -9,7 +9,7 @@
  * C4 A visible version had its required copies on active stores, none of them dropped since it was acknowledged.
  */
 import { type FileUpload, type UploadedChunk, chunkBytes } from "../../lib/content.ts";
-import { type Outcome, ok, refuse } from "../../lib/outcome.ts";
+import { type FileOutcome, okFiles, type Outcome, refuse } from "../../lib/outcome.ts";
 import type { Rows, Stamp } from "../../lib/rows.ts";
 import { type ChunkHash, FileVersion, StoreId } from "../../lib/types.ts";
 import { checkPath } from "./paths.ts";
@@ -68,7 +68,7 @@ export function commitFiles(
     return refuse("TOO_LARGE", { what: "the list of chunks", size, limit: chunksPerCommit });
   const trimmed = { count: 0 };
   const ledger = new Ledger(rows);
-  const committed: { path: string; version: number; copies: number }[] = [];
+  const committed: FileOutcome[] = [];
   for (const upload of uploads) {
     const wrong =
       checkShape(upload) ?? checkVersion(rows, upload) ?? checkReplicas(rows, upload, context);
@@ -83,10 +83,10 @@ export function commitFiles(
     const wrongChunk = addChunks(rows, upload);
     if (wrongChunk !== undefined) return wrongChunk;
     const version = addVersion(rows, upload, { ...context, copies, trimmed, ledger });
-    committed.push({ path: upload.path, version, copies });
+    committed.push({ version, copies });
   }
   const over = context.enforcesQuotas ? ledger.exceeded() : undefined;
-  return over ?? ok({ kind: "files", files: committed });
+  return over ?? okFiles(committed);
 }
 
 function checkShape({ path, bytes, chunks: list }: FileUpload): Outcome | undefined {

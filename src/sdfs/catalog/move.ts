@@ -7,7 +7,7 @@
  * N3 All moves of a command are of one moment: first every source is taken away, then every destination taken.
  */
 import type { FileMove } from "../../lib/content.ts";
-import { type Outcome, ok, refuse } from "../../lib/outcome.ts";
+import { type FileOutcome, okFiles, type Outcome, refuse } from "../../lib/outcome.ts";
 import type { Rows, Stamp } from "../../lib/rows.ts";
 import { FileVersion } from "../../lib/types.ts";
 import { checkPath } from "./paths.ts";
@@ -59,7 +59,7 @@ export function moveFiles(rows: Rows, moves: readonly FileMove[], { now }: Stamp
     });
     taken.push({ to, file, kept });
   }
-  const moved: { path: string; version: number; copies: number }[] = [];
+  const moved: FileOutcome[] = [];
   for (const each of taken) {
     const known = files.get(rows, each.to);
     if (known !== undefined && known.versions.length > 0)
@@ -69,9 +69,9 @@ export function moveFiles(rows: Rows, moves: readonly FileMove[], { now }: Stamp
       });
     const placed = placeVersions(rows, each, known?.last ?? FileVersion(0));
     ledger.put(known, placed);
-    moved.push({ path: each.to, version: placed.last, copies: each.kept.at(-1)?.copies ?? 0 }); // unreachable: as in takeVersions
+    moved.push({ version: placed.last, copies: each.kept.at(-1)?.copies ?? 0 }); // unreachable: as in takeVersions
   }
-  return ledger.exceeded() ?? ok({ kind: "files", files: moved });
+  return ledger.exceeded() ?? okFiles(moved);
 }
 
 function checkMoves(moves: readonly FileMove[]): Outcome | undefined {

@@ -3,7 +3,7 @@
  * chunks, and its owner may want it back, so its references stay with a `removed` row until collection finds that nobody
  * can need them (collection.ts).
  */
-import { type Outcome, ok, refuse } from "../../lib/outcome.ts";
+import { okFiles, type Outcome, refuse } from "../../lib/outcome.ts";
 import type { Rows, Stamp } from "../../lib/rows.ts";
 import type { FileVersion, LogTime } from "../../lib/types.ts";
 import { Ledger } from "./quotas.ts";
@@ -57,7 +57,7 @@ export function removeFile(
     removeVersion(rows, { path, version, index, n, restorableFrom });
   const gone: FileRecord = { ...file, versions: [], bytes: 0, keptBytes: 0, modifiedAt: now };
   new Ledger(rows).put(file, purge ? gone : { ...gone, removal: index });
-  return ok({ kind: "files", files: [{ path, version: newest, copies }] });
+  return okFiles([{ version: newest, copies }]);
 }
 
 /** Makes the versions of a removed file readable again, those that are still there. */
@@ -85,8 +85,7 @@ export function restoreFile(rows: Rows, path: string, { now }: Stamp): Outcome {
     modifiedAt: now,
     keptBytes: found.reduce((sum, { bytes }) => sum + bytes, 0),
   });
-  const { version, copies } = newest;
-  return ledger.exceeded() ?? ok({ kind: "files", files: [{ path, version, copies }] });
+  return ledger.exceeded() ?? okFiles([newest]);
 }
 
 /** The versions that one removal took, oldest first, which are no removed ones from now on. */

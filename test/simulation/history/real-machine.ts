@@ -1,5 +1,5 @@
 /** The real state machine of one node, asked as a node asks it, in place of a model of it: what the models are held against. */
-import type { Outcome } from "../../../src/lib/outcome.ts";
+import { fileOutcomes, type Outcome } from "../../../src/lib/outcome.ts";
 import type { Command } from "../../../src/machine/commands.ts";
 import type { FileRecord, VersionRecord } from "../../../src/sdfs/catalog/types.ts";
 import { versionId } from "../../../src/sdfs/catalog/rows.ts";
@@ -40,7 +40,7 @@ export function realFiles(): (key: string, input: FileInput) => FileOutput {
     if (outcome.kind === "refused")
       return { kind: outcome.code === "CONFLICT" ? "conflict" : "not-found" };
     if (input.kind === "remove") return { kind: "removed" };
-    const version = outcome.value.kind === "files" ? outcome.value.files[0]?.version : undefined;
+    const version = fileOutcomes(outcome.value)[0]?.version;
     return { kind: "stored", version: version ?? 0 };
   };
 }
