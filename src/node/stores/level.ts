@@ -3,6 +3,13 @@ import { Level } from "level";
 import { IDunnoError } from "../../lib/errors.ts";
 
 /**
+ * Files of a database that are open, LevelDB's least. Tables of 2 MiB are mapped into memory while they are: a read of a
+ * whole catalog of a million files would leave 210 MB of it resident, and more files more. Opening one again costs some
+ * 50 µs, which made such a read a quarter slower and nothing else.
+ */
+const maxOpenFiles = 74;
+
+/**
  * Opens (or makes) the database in a directory.
  * @throws IDunnoError DIRECTORY_IN_USE when another process has it, CORRUPT when LevelDB cannot open it,
  * STORAGE_FAILED when the disk is full
@@ -13,6 +20,7 @@ export async function openDatabase(directory: string): Promise<Level<string, Uin
     valueEncoding: "view",
     // The check of the files (level-check.ts) reads the index blocks, which Snappy would hide from it.
     compression: false,
+    maxOpenFiles,
   });
   try {
     await database.open();
