@@ -4,6 +4,7 @@
  */
 import type { Socket } from "node:net";
 import { IDunnoError } from "../lib/errors.ts";
+import { sawBytes } from "./young-garbage.ts";
 import { type Frame, FrameDecoder, type FrameLimits } from "./frame.ts";
 
 /** An idle connection of a machine that went without a word is noticed in the end. Not what failures are detected by. */
@@ -66,6 +67,7 @@ export class FramedSocket {
     this.#handler = handler;
     if (this.#socket.listenerCount("data") === 0) {
       this.#socket.on("data", (bytes: Uint8Array) => {
+        sawBytes(bytes.length);
         this.#decoder.push(bytes);
         this.#pump();
       });

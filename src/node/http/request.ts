@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { apiLimits } from "../../lib/api/routes.ts";
 import { hasCode, IDunnoError } from "../../lib/errors.ts";
 import { Type } from "../../lib/schema.ts";
+import { sawBytes } from "../../net/young-garbage.ts";
 import { abortable, deadline, type Deadline, sharedAbort } from "../deadline.ts";
 import type { VersionRecord } from "../../sdfs/catalog/types.ts";
 import type { Files } from "../files.ts";
@@ -82,6 +83,7 @@ export async function* whileItComes(
     const { done, value } = await abortable(pieces.next(), limit);
     if (done === true) return;
     limit.renew();
+    sawBytes(value.length);
     yield value;
   }
 }
