@@ -25,6 +25,8 @@ export interface AssignedQuery {
   readonly boot: string;
   readonly from: number;
   readonly count: number;
+  /** It may end the executor: it is to run alone. */
+  readonly suspect?: true;
 }
 
 /** What became of one file. */

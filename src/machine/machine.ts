@@ -9,10 +9,10 @@
  * M3 A state loaded from the rows that the mutations made behaves like the one that made them.
  * M4 Log time never goes back.
  */
-import { type JobId, LogTime, type NodeId, type StoreId } from "../lib/types.ts";
+import { type JobId, LogTime, type NodeId, type QueryNumber, type StoreId } from "../lib/types.ts";
 import { type Outcome, refuse } from "../lib/outcome.ts";
 import type { Stamp } from "../lib/rows.ts";
-import { queries } from "../scheduler/rows.ts";
+import { queries, queryId } from "../scheduler/rows.ts";
 import type { JobRecord, QueryRecord } from "../scheduler/types.ts";
 import type { QuotaRecord, StoreRecord } from "../sdfs/catalog/types.ts";
 import type { Command, MemberRecord, ModelRecord, Operation, SettingRecord } from "./commands.ts";
@@ -105,6 +105,11 @@ export class Machine {
   openQueries(job: JobId): Iterable<QueryRecord> {
     const open = this.#hot.peek(queries.key(job)) as ReadonlyMap<string, QueryRecord> | undefined;
     return open?.values() ?? [];
+  }
+
+  /** Whether a query waits for its result; false also of one that was never carved. */
+  isOpen(job: JobId, query: QueryNumber): boolean {
+    return this.#hot.get(queries.key(queryId(job, query))) !== undefined;
   }
 
   /** The last stamp applied; a new leader's log time goes on from it. */

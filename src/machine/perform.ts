@@ -23,7 +23,7 @@ import type { AddModel, Operation } from "./commands.ts";
 import { setSetting } from "./settings.ts";
 import { commitContext, performOnFiles } from "./perform-on-files.ts";
 import { markMember, registerMember, removeMember } from "./members.ts";
-import { mayWork, members, meta, models } from "./tables.ts";
+import { isWorker, mayWork, members, meta, models } from "./tables.ts";
 
 /** Models: each is in every node's memory with its labels. */
 const modelsLimit = 1_000;
@@ -46,9 +46,10 @@ export function perform(rows: Rows, operation: Operation, stamp: Stamp): Outcome
     case "steer-job":
       return steerJob(rows, operation, stamp);
     case "work":
-      return applyWork(rows, operation, stamp, (node, boot) =>
-        mayWork(members.get(rows, node), boot),
-      );
+      return applyWork(rows, operation, stamp, {
+        mayWork: (node, boot) => mayWork(members.get(rows, node), boot),
+        all: () => members.list(rows).flatMap(([, each]) => (isWorker(each) ? [each.node] : [])),
+      });
     case "finish-job":
       return finish(rows, operation, stamp);
     case "prune-results":

@@ -38,6 +38,7 @@ const Completion = Type.Object(
     node: Node,
     elapsedMs: Count,
     outputs: Type.Array(Type.Union([Type.Array(Type.Integer()), Type.String({ maxLength: 64 })])),
+    failed: Type.Optional(Type.Union([Type.Literal("killed"), Type.Literal("hung")])),
   },
   closed,
 );

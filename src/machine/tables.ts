@@ -113,6 +113,11 @@ export function mayWork(member: MemberRecord | undefined, boot: string): boolean
   return member !== undefined && takesMore(member) && member.boot === boot;
 }
 
+/** Whether a node has threads for work, and may be given some. */
+export function isWorker(member: MemberRecord): boolean {
+  return takesMore(member) && member.slots > 0;
+}
+
 /** Whether a member is there to stay: only then does it get work and chunks. */
 export function takesMore({ state, leaving }: MemberRecord): boolean {
   return state === "up" && leaving !== true;

@@ -20,6 +20,7 @@ const PushedQuery = Type.Object(
     boot: Type.String({ maxLength: 64 }),
     from: Count,
     count: Count,
+    suspect: Type.Optional(Type.Literal(true)),
   },
   closed,
 );
@@ -44,6 +45,7 @@ export const CompleteRequest = Type.Object(
           node: Type.String({ maxLength: 64 }),
           elapsedMs: Count,
           outputs: Type.Array(Type.Union([Type.Array(Count), Type.String({ maxLength: 64 })])),
+          failed: Type.Optional(Type.Union([Type.Literal("killed"), Type.Literal("hung")])),
         },
         closed,
       ),

@@ -8,7 +8,7 @@
 import { IDunnoError } from "../lib/errors.ts";
 import { groupBy } from "../lib/group-by.ts";
 import type { AssignedQuery } from "../lib/outcome.ts";
-import type { Runtime } from "../lib/runtime.ts";
+import type { Runtime, Timer } from "../lib/runtime.ts";
 import { type JobId, NodeId } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import { takesMore } from "../machine/tables.ts";
@@ -20,6 +20,7 @@ import type { Coordination } from "./coordination.ts";
 import { pause, sharedAbort } from "./deadline.ts";
 import { LeaderDuty } from "./leader-duty.ts";
 import type { Logger } from "./log.ts";
+import type { LogClock } from "./log-clock.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 
 /** Completions waiting to be committed: far above what all slots of a cluster can finish in one commit. */
@@ -29,6 +30,8 @@ const completionsPerCommand = 128;
 const completionBytesPerCommand = 1024 * 1024;
 /** Pause before a push that was not answered is repeated, in ms. */
 const pushAgainMs = 100;
+/** How often to look whether a query is late, in ms: nothing else happens while all wait for it. */
+const lateLookMs = 500;
 
 export interface DispatcherPorts {
   readonly machine: Machine;
@@ -36,6 +39,7 @@ export interface DispatcherPorts {
   readonly coordination: Coordination;
   /** Tells a worker of its queries; resolves when it has them. */
   readonly push: (node: NodeId, queries: readonly AssignedQuery[]) => Promise<void>;
+  readonly logClock: LogClock;
   readonly runtime: Runtime;
   readonly log: Logger;
 }
@@ -52,13 +56,25 @@ export class Dispatcher {
   #predictor = new Predictor();
   readonly #closing = sharedAbort();
   readonly #waiting: Waiting[] = [];
+  readonly #timer: Timer;
 
   constructor(ports: DispatcherPorts) {
     this.#ports = ports;
+    this.#timer = ports.runtime.every(lateLookMs, () => this.#lookForLate());
     this.#duty = new LeaderDuty(
       { name: "dispatch" },
       { ...ports, leads: () => ports.driver.isReadyLeader, work: async () => this.#work() },
     );
+  }
+
+  #lookForLate(): void {
+    const { machine, driver } = this.#ports;
+    if (!driver.isReadyLeader) return;
+    for (const { status, cursor, totalInputs, openQueries } of machine.jobs.values())
+      if (status.kind === "running" && cursor === totalInputs && openQueries > 0) {
+        this.nudge();
+        return;
+      }
   }
 
   /** Something happened that may leave a place free or make work. */
@@ -140,13 +156,14 @@ export class Dispatcher {
   }
 
   #plan(): ReturnType<typeof planAssignments> {
-    const { machine } = this.#ports;
+    const { machine, logClock } = this.#ports;
     return planAssignments({
       jobs: machine.jobs.values(),
       openQueries: (job) => machine.openQueries(job),
       nodes: [...machine.members.values()]
         .filter(takesMore)
         .map(({ node, boot, slots }) => ({ node, boot, slots })),
+      now: logClock.now(),
       predictedMs: (job: JobId, node: NodeId, inputs: number) =>
         this.#predictor.predictMs(job, node, inputs),
     });
@@ -183,6 +200,7 @@ export class Dispatcher {
   }
 
   async close(): Promise<void> {
+    this.#timer.cancel();
     this.#closing.abort();
     this.resign();
     await this.#duty.close();

@@ -101,12 +101,13 @@ function splitBody(
 }
 
 function completionsOf({ completions }: CompleteRequest): Completion[] {
-  return completions.map(({ job, query, attempt, node, elapsedMs, outputs }) => ({
+  return completions.map(({ job, query, attempt, node, elapsedMs, outputs, failed }) => ({
     job: JobId(job),
     query: QueryNumber(query),
     attempt: Attempt(attempt),
     node: NodeId(node),
     elapsedMs,
     outputs,
+    failed,
   }));
 }

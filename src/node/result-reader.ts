@@ -5,7 +5,8 @@
 import type { Runtime } from "../lib/runtime.ts";
 import type { JobId } from "../lib/types.ts";
 import { resultLine } from "../scheduler/results.ts";
-import type { JobRecord, ResultRow } from "../scheduler/types.ts";
+import { queryId } from "../scheduler/rows.ts";
+import type { JobRecord, PackedOutput, ResultRow } from "../scheduler/types.ts";
 import { nextTurn } from "./deadline.ts";
 import type { Inputs } from "./inputs.ts";
 import type { StateStore } from "./stores/state-store.ts";
@@ -43,9 +44,12 @@ export class ResultReader {
     let size = 0;
     for await (const [key, value] of this.#ports.state.rows(this.#prefix, this.#after)) {
       const row = value as ResultRow;
-      if (row.from > this.#next) break;
+      // Halves of a query that was split come again under their own numbers.
+      if (row.from < this.#next) continue;
+      const outputs = row.from > this.#next ? undefined : this.#outputs(job.id, row);
+      if (outputs === undefined) break;
       const inputs = await this.#ports.inputs.range(job.manifest, row, signal);
-      for (const [i, output] of row.outputs.entries()) {
+      for (const [i, output] of outputs.entries()) {
         const line = `${resultLine(inputs[i]?.path ?? "", output, labels)}\n`;
         lines.push(line);
         size += line.length;
@@ -59,5 +63,18 @@ export class ResultReader {
       await nextTurn(this.#ports.runtime);
     }
     if (lines.length > 0) yield Buffer.from(lines.join(""));
+  }
+
+  /** The outputs of a query, or of the halves that it was split into; undefined when one of them has none yet. */
+  #outputs(job: JobId, row: ResultRow): readonly PackedOutput[] | undefined {
+    if (row.into === undefined) return row.outputs;
+    const all: PackedOutput[] = [];
+    for (const half of row.into) {
+      const found = this.#ports.state.get(`result/${queryId(job, half)}`) as ResultRow | undefined;
+      const outputs = found === undefined ? undefined : this.#outputs(job, found);
+      if (outputs === undefined) return undefined;
+      all.push(...outputs);
+    }
+    return all;
   }
 }

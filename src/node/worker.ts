@@ -16,7 +16,8 @@ import type { InputFile, InputOutput, LocalModel, QueryResult } from "../inferen
 import type { Machine } from "../machine/machine.ts";
 import type { ManifestInput } from "../scheduler/manifest.ts";
 import { hasEnded } from "../scheduler/rows.ts";
-import type { Completion, JobRecord, PackedOutput } from "../scheduler/types.ts";
+import { queryTimeoutMs } from "../scheduler/timeouts.ts";
+import type { Completion, JobRecord, PackedOutput, QueryFailure } from "../scheduler/types.ts";
 import type { Applier } from "./applier.ts";
 import type { ChunkService } from "./chunk-service.ts";
 import { pause, sharedAbort } from "./deadline.ts";
@@ -29,19 +30,11 @@ import { Quarantine } from "./quarantine.ts";
 const queriesInHand = 64 * 128;
 /** Queries per slot whose inputs are made local ahead of their turn. */
 const preparedPerSlot = 4;
-/** A query that ended the executor alone, or ran out of time, this often is given up: its inputs become errors (P4). */
-const executorTries = 3;
 /** Pause before trying again what could not be done now, such as fetching from a dead replica, in ms; it doubles. */
 const retryPauseMs = 100;
 const retryPauseMaxMs = 5_000;
-/** The shortest time-out of a query in the executor, in ms, and what each input adds: no network here needs a tenth. */
-const leastTimeoutMs = 30_000;
-const timeoutPerInputMs = 10_000;
 
-interface Outputs {
-  readonly outputs: readonly PackedOutput[];
-  readonly elapsedMs: number;
-}
+type QueryEnd = Pick<Completion, "outputs" | "elapsedMs" | "failed">;
 
 export interface WorkerPorts {
   readonly self: NodeId;
@@ -88,10 +81,10 @@ export class Worker {
     this.#inHand.delete(idOf(query));
   }
 
-  /** The state moved on: the queries of jobs that have ended stop after their micro-batch. */
+  /** The state moved on: queries that nobody waits for any more stop after their micro-batch. */
   onApplied(): void {
-    for (const [id, { job }] of this.#inHand)
-      if (this.#hasEnded(job)) this.#ports.executor.cancel(id);
+    for (const [id, query] of this.#inHand)
+      if (this.#isOver(query)) this.#ports.executor.cancel(id);
   }
 
   #pump(): void {
@@ -117,14 +110,12 @@ export class Worker {
         this.forget(query);
         return;
       }
-      const { outputs, elapsedMs } = result;
       finished({
         job: JobId(query.job),
         query: QueryNumber(query.query),
         attempt: Attempt(query.attempt),
         node: self,
-        elapsedMs,
-        outputs,
+        ...result,
       });
     } catch (error) {
       // Only closing ends a query without a result: then the next boot registers and the leader hands it out again.
@@ -137,55 +128,83 @@ export class Worker {
     for (;;) {
       const seen = this.#ports.applier.appliedIndex;
       const job = this.#ports.machine.jobs.get(JobId(query.job));
-      if (job !== undefined) return this.#hasEnded(query.job) ? undefined : job;
+      if (job !== undefined) return this.#isOver(query) ? undefined : job;
       signal.throwIfAborted();
       // The push overtook the log entry that submitted the job.
       await this.#ports.applier.changed(seen, signal);
     }
   }
 
-  #hasEnded(job: string): boolean {
-    const status = this.#ports.machine.jobs.get(JobId(job))?.status;
-    return status !== undefined && hasEnded(status);
+  /** Its job has ended, or another node's result came first, or it was split. What is not known yet is not over. */
+  #isOver({ job: id, query }: AssignedQuery): boolean {
+    const { machine } = this.#ports;
+    const job = machine.jobs.get(JobId(id));
+    if (job === undefined || query >= job.nextQuery) return false;
+    return hasEnded(job.status) || !machine.isOpen(job.id, QueryNumber(query));
   }
 
   /**
-   * Runs until there is a result, or the job has ended (undefined): fetches again what was damaged, gives up on what
-   * ends executors, and tries again, ever more slowly, whatever else may be wrong.
+   * Runs until there is a result, or nobody waits for one (undefined): fetches again what was damaged, reports what ends
+   * executors, and tries again, ever more slowly, whatever else may be wrong.
    */
   async #run(
     query: AssignedQuery,
     job: JobRecord,
     signal: AbortSignal,
-  ): Promise<Outputs | undefined> {
-    let executorFailures = 0;
-    let suspected = false;
+  ): Promise<QueryEnd | undefined> {
+    let suspected = query.suspect === true;
     for (let pauseMs = retryPauseMs; ; pauseMs = Math.min(pauseMs * 2, retryPauseMaxMs)) {
       try {
-        const attempt = async (): Promise<Outputs> => this.#attempt(query, job, signal);
         return await (suspected
-          ? this.#quarantine.alone(attempt)
-          : this.#quarantine.shared(attempt));
+          ? this.#quarantine.alone(async () => this.#alone(query, job, signal))
+          : this.#quarantine.shared(async () => this.#attempt(query, job, signal)));
       } catch (error) {
         signal.throwIfAborted();
-        if (this.#hasEnded(query.job)) return undefined;
-        const { code, message } = asIDunnoError(error);
-        if (hasCode(error, "EXECUTOR_FAILED") && error.details.during !== "start") {
-          const { during } = error.details;
-          // A crash beside others may have been theirs: only what it does alone counts against it.
-          if (during === "timeout" || suspected) executorFailures += 1;
+        if (this.#isOver(query)) return undefined;
+        const failed = failureIn(error);
+        if (failed !== undefined) {
+          this.#noteFailure(query, error);
+          // Who runs out of time is known; a crash beside others may have been theirs.
+          if (failed === "hung" && query.count > 1) return failure(failed);
           suspected = true;
-          this.#ports.log.warn("executor-failed", { id: idOf(query), executorFailures, message });
-          if (executorFailures >= executorTries) return givenUp(query, during);
           continue;
         }
+        const { code, message } = asIDunnoError(error);
         this.#ports.log.warn("query-delayed", { id: idOf(query), code, message });
         await pause(this.#ports.runtime, pauseMs, signal);
       }
     }
   }
 
-  async #attempt(query: AssignedQuery, job: JobRecord, signal: AbortSignal): Promise<Outputs> {
+  /**
+   * Runs a suspect while nothing else runs here. Several inputs are to blame when the executor ends then; a single one when
+   * the next executor ends, too, of which it is the first work (T3 of scheduler/failure.ts).
+   */
+  async #alone(query: AssignedQuery, job: JobRecord, signal: AbortSignal): Promise<QueryEnd> {
+    try {
+      return await this.#attempt(query, job, signal);
+    } catch (error) {
+      const failed = failureIn(error);
+      if (failed === undefined || this.#isOver(query)) throw error;
+      this.#noteFailure(query, error);
+      if (query.count > 1) return failure(failed);
+    }
+    try {
+      return await this.#attempt(query, job, signal);
+    } catch (error) {
+      const failed = failureIn(error);
+      if (failed === undefined) throw error;
+      this.#noteFailure(query, error);
+      return failure(failed);
+    }
+  }
+
+  #noteFailure(query: AssignedQuery, error: unknown): void {
+    const { message } = asIDunnoError(error);
+    this.#ports.log.warn("executor-failed", { id: idOf(query), inputs: query.count, message });
+  }
+
+  async #attempt(query: AssignedQuery, job: JobRecord, signal: AbortSignal): Promise<QueryEnd> {
     const { inputs, models } = this.#ports;
     const list = await inputs.range(job.manifest, query, signal);
     const model = await models.ready(job.model, signal);
@@ -198,7 +217,9 @@ export class Worker {
     const files = await Promise.all(
       readable.map(async (input) => this.#makeLocal(input, leases, signal)),
     );
-    const { outputs, elapsedMs } = await this.#infer(query, { model, files }, signal);
+    const timeoutMs = queryTimeoutMs(this.#newest(job), files.length);
+    const work = { model, files, timeoutMs };
+    const { outputs, elapsedMs } = await this.#infer(query, work, signal);
     let next = 0;
     return {
       elapsedMs,
@@ -212,9 +233,18 @@ export class Worker {
     };
   }
 
+  /** The job as it stands now: its time-out is learnt while it runs. */
+  #newest(job: JobRecord): JobRecord {
+    return this.#ports.machine.jobs.get(job.id) ?? job;
+  }
+
   async #infer(
     query: AssignedQuery,
-    work: { readonly model: LocalModel; readonly files: readonly InputFile[] },
+    work: {
+      readonly model: LocalModel;
+      readonly files: readonly InputFile[];
+      readonly timeoutMs: number;
+    },
     signal: AbortSignal,
   ): Promise<{ readonly outputs: readonly InputOutput[]; readonly elapsedMs: number }> {
     if (work.files.length === 0) return { outputs: [], elapsedMs: 0 };
@@ -223,7 +253,7 @@ export class Worker {
         id: idOf(query),
         model: work.model,
         inputs: work.files,
-        timeoutMs: leastTimeoutMs + timeoutPerInputMs * work.files.length,
+        timeoutMs: work.timeoutMs,
         // A job begins at once, however long the queries of others are.
         express: query.query === 0,
       },
@@ -278,7 +308,12 @@ function packOutput(output: InputOutput): PackedOutput {
   return output.kind === "error" ? output.code : output.top.flat();
 }
 
-function givenUp(query: AssignedQuery, during: "query" | "timeout"): Outputs {
-  const code = during === "timeout" ? "timed_out" : "killed_executor";
-  return { outputs: Array.from({ length: query.count }, () => code), elapsedMs: 0 };
+/** What a query did to the executor, if that is what went wrong. */
+function failureIn(error: unknown): QueryFailure | undefined {
+  if (!hasCode(error, "EXECUTOR_FAILED") || error.details.during === "start") return undefined;
+  return error.details.during === "timeout" ? "hung" : "killed";
+}
+
+function failure(failed: QueryFailure): QueryEnd {
+  return { outputs: [], elapsedMs: 0, failed };
 }

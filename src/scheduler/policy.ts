@@ -11,9 +11,13 @@
  *    slot, since somebody has been waiting for them already.
  * F5 A job that has had nothing yet gets its first query at once, room or not: the spare thread of its node begins it
  *    while every slot is busy. Bounded under a flood of submissions.
+ * F6 A query that failed on a node goes to another one, where there is another one.
+ * F7 When a job's last inputs are handed out, a query that has been under way for longer than twice the job's p95 is given to
+ *    an idle slot of another node as well; to one only. The first result counts.
  */
 import { Heap } from "../lib/heap.ts";
-import type { JobId, NodeId, QueryNumber } from "../lib/types.ts";
+import { quantile } from "../lib/histogram.ts";
+import type { JobId, LogTime, NodeId, QueryNumber } from "../lib/types.ts";
 import { advanced, hasEnded, nextCount } from "./rows.ts";
 import type { Assign, JobRecord, QueryRecord } from "./types.ts";
 
@@ -31,6 +35,8 @@ export interface PlanInput {
   readonly nodes: readonly NodeCapacity[];
   /** Milliseconds that this many inputs will take there; undefined when unknown (scheduler/prediction.ts). */
   readonly predictedMs: (job: JobId, node: NodeId, inputs: number) => number | undefined;
+  /** Log time. */
+  readonly now: LogTime;
 }
 
 /** Work per slot in predicted milliseconds: neither a round trip nor an election (150 ms) leaves a slot idle. */
@@ -43,6 +49,8 @@ export const mostPerSlot = 64;
 export const newcomersPerPlan = 16;
 /** Assignments of one plan: a command of some 200 KB. The next plan goes on where this one ended. */
 export const assignsPerPlan = 2_048;
+/** F7: queries from which a job's p95 is learnt. */
+const learnFrom = 5;
 
 /** What a node has in hand, as the plan goes on. */
 interface Load extends NodeCapacity {
@@ -67,11 +75,14 @@ export function planAssignments(input: PlanInput): readonly Assign[] {
     if (node.slots > 0) loads.set(node.node, { ...node, queries: 0, ms: 0 });
   const standings = new Heap<Standing>(isFurtherBehind);
   const unattended: QueryRecord[] = [];
+  const late: QueryRecord[] = [];
   const unfinished = [...input.jobs].filter((job) => !hasEnded(job.status));
   for (const job of unfinished.toSorted((a, b) => (isFurtherBehind(a, b) ? -1 : 1))) {
+    const lateFrom = input.now - lateMs(job);
     for (const query of input.openQueries(job.id)) {
       if (query.attempts.length === 0 && job.status.kind === "running") unattended.push(query);
       else countAttempts(loads, query, input.predictedMs);
+      if (isLate(query, lateFrom)) late.push(query);
     }
     if (job.status.kind === "running" && nextCount(job) > 0) standings.push(standingOf(job));
   }
@@ -79,6 +90,7 @@ export function planAssignments(input: PlanInput): readonly Assign[] {
   const assigns = handOutLost(all, unattended, input.predictedMs);
   handOut(assigns, all, { standings, predictedMs: input.predictedMs });
   handOutFirst(assigns, all, { standings, predictedMs: input.predictedMs });
+  handOutLate(assigns, all, { late, predictedMs: input.predictedMs });
   return assigns;
 }
 
@@ -91,13 +103,61 @@ function handOutLost(
   const idlest = new Heap(isIdler);
   for (const load of loads) if (load.queries < mostPerSlot * load.slots) idlest.push(load);
   const assigns: Assign[] = [];
-  for (const { job, query, count } of unattended) {
-    const load = assigns.length < assignsPerPlan ? idlest.pop() : undefined;
+  for (const { job, query, count, blamed } of unattended) {
+    const load = assigns.length < assignsPerPlan ? popUnblamed(idlest, blamed ?? []) : undefined;
     if (load === undefined) break;
     assigns.push(give(load, { job, query, count }, predictedMs));
     if (load.queries < mostPerSlot * load.slots) idlest.push(load);
   }
   return assigns;
+}
+
+/** F6: the idlest on which the query has not failed yet; or else the idlest. */
+function popUnblamed(idlest: Heap<Load>, blamed: readonly NodeId[]): Load | undefined {
+  const passed: Load[] = [];
+  let load = idlest.pop();
+  while (load !== undefined && blamed.includes(load.node)) {
+    passed.push(load);
+    load = idlest.pop();
+  }
+  load ??= passed.shift();
+  for (const each of passed) idlest.push(each);
+  return load;
+}
+
+/** F7: how long a query may be under way; for ever while nothing is known, or the job has more to hand out. */
+function lateMs(job: JobRecord): number {
+  const { status, statistics, cursor, totalInputs } = job;
+  if (status.kind !== "running" || cursor < totalInputs || statistics.count < learnFrom)
+    return Infinity;
+  // It may have waited for its slot behind others for as long as work is handed out ahead.
+  return 2 * (quantile(statistics.histogram, 0.95) ?? Infinity) + aheadMs;
+}
+
+/** A suspect is late because it waits until nothing else runs. */
+function isLate({ attempts, suspect }: QueryRecord, lateFrom: number): boolean {
+  const [only] = attempts;
+  return attempts.length === 1 && only !== undefined && only.at < lateFrom && suspect !== true;
+}
+
+/** F7: the longest under way first. */
+function handOutLate(
+  assigns: Assign[],
+  loads: readonly Load[],
+  {
+    late,
+    predictedMs,
+  }: { readonly late: readonly QueryRecord[]; readonly predictedMs: PlanInput["predictedMs"] },
+): void {
+  const idle = new Set(loads.filter(({ queries, slots }) => queries < slots));
+  const since = ({ attempts }: QueryRecord): number => attempts[0]?.at ?? Infinity;
+  for (const { job, query, count, attempts } of late.toSorted((a, b) => since(a) - since(b))) {
+    const load = [...idle].find(({ node }) => node !== attempts[0]?.node);
+    if (assigns.length >= assignsPerPlan || idle.size === 0) return;
+    if (load === undefined) continue;
+    assigns.push(give(load, { job, query, count }, predictedMs));
+    if (load.queries >= load.slots) idle.delete(load);
+  }
 }
 
 interface Offer {

@@ -90,6 +90,10 @@ export interface QueryRecord {
   readonly lastAttempt: Attempt;
   /** The attempts that somebody still works on; empty when its nodes went down: to be handed out again. */
   readonly attempts: readonly QueryAttempt[];
+  /** It is half of a query that ended an executor: whoever runs it runs it alone. */
+  readonly suspect?: true;
+  /** Nodes on which its one input, alone in a fresh executor, ended that; one twice if it did so twice. */
+  readonly blamed?: readonly NodeId[];
 }
 
 export interface QueryAttempt {
@@ -106,6 +110,8 @@ export interface ResultRow {
   readonly count: number;
   /** One per input, in input order (packed by scheduler/results.ts). */
   readonly outputs: readonly PackedOutput[];
+  /** The query was split: the results are those of these two, of its first inputs and of the others. */
+  readonly into?: readonly [QueryNumber, QueryNumber];
 }
 
 /** One input's outcome, compact: the top classes as [class, millionths, class, millionths, …], or an error code. */
@@ -161,8 +167,17 @@ export interface Completion {
   readonly node: NodeId;
   /** Worker time from the start of its first micro-batch to the end of its last, whole milliseconds. */
   readonly elapsedMs: number;
+  /** One per input; none of a query that failed. */
   readonly outputs: readonly PackedOutput[];
+  /** There is no result, for the query did this to the executor. */
+  readonly failed?: QueryFailure | undefined;
 }
+
+/**
+ * What a query did to the executor that ran it: `killed` it, or `hung` until it was killed for that. Said of several inputs
+ * when nothing else can have been the cause, and of one input when it did so alone in a fresh executor.
+ */
+export type QueryFailure = "killed" | "hung";
 
 /** Makes the results file visible and the job done, in one step. */
 export interface FinishJob {

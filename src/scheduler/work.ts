@@ -2,9 +2,9 @@
  * The `work` command: results in, queries out. It is the system's hot path, and the whole of "every input exactly once"
  * rests on the few lines here, whatever workers and leaders repeat, lose or reorder.
  *
- * S1 Queries of a job, open and done, have numbers 0 to nextQuery - 1 and cover [0, cursor) without gap or overlap.
- * S2 A query is open (a query row) or done (a result row), never both, and never open again once done.
- * S3 openQueries counts the query rows, doneQueries the result rows, doneInputs the inputs of the latter.
+ * S1 Queries of a job have numbers 0 to nextQuery - 1. Those open and done cover [0, cursor) without gap or overlap.
+ * S2 A query is open (a query row), done or split (a result row), never two of these, and never open again.
+ * S3 openQueries counts the query rows, doneQueries the result rows of queries that were not split, doneInputs their inputs.
  * S4 A job that has ended has no open query, and nothing but pruning changes it.
  * S5 Attempt numbers of a query only grow; a node has at most one attempt of it at a time.
  */
@@ -23,20 +23,26 @@ import {
   results,
   writeProgress,
 } from "./rows.ts";
+import { failureCodes, isGuilty, split } from "./failure.ts";
 import { isPackedOutput } from "./results.ts";
 import { withQuery } from "./statistics.ts";
-import type { Assign, Completion, JobRecord, QueryRecord, Work } from "./types.ts";
+import type { Assign, Completion, JobRecord, QueryFailure, QueryRecord, Work } from "./types.ts";
 
-/** Whether this boot of a node may be given work: the machine's member list answers. */
-export type MayWork = (node: NodeId, boot: string) => boolean;
+/** Who may be given work: the machine's member list answers. */
+export interface Workers {
+  /** Whether this boot of a node may. */
+  mayWork(node: NodeId, boot: string): boolean;
+  /** All nodes that may, and have slots. */
+  all(): readonly NodeId[];
+}
 
 /** Applies completions, then assignments. What does not fit the state is skipped: whoever sent it looks again. */
-export function applyWork(rows: Rows, command: Work, stamp: Stamp, mayWork: MayWork): Outcome {
+export function applyWork(rows: Rows, command: Work, stamp: Stamp, workers: Workers): Outcome {
   const jobs = new TouchedJobs(rows);
-  for (const completion of command.complete) complete(rows, jobs, completion, stamp);
+  for (const completion of command.complete) complete(rows, jobs, completion, { stamp, workers });
   const assigned: AssignedQuery[] = [];
   for (const assign of command.assign) {
-    if (!mayWork(assign.node, assign.boot)) continue;
+    if (!workers.mayWork(assign.node, assign.boot)) continue;
     const query = handOut(rows, jobs, assign, stamp);
     if (query !== undefined) assigned.push(query);
   }
@@ -70,18 +76,44 @@ class TouchedJobs {
 }
 
 /** S2: the first result wins, whatever its attempt; what comes later finds no open query and is ignored. */
-function complete(rows: Rows, jobs: TouchedJobs, completion: Completion, stamp: Stamp): void {
-  const { query: number, outputs, elapsedMs } = completion;
+function complete(
+  rows: Rows,
+  jobs: TouchedJobs,
+  completion: Completion,
+  context: { readonly stamp: Stamp; readonly workers: Workers },
+): void {
+  const { query: number, outputs, failed } = completion;
   const job = jobs.get(completion.job);
   if (job === undefined || hasEnded(job.status)) return;
   const id = queryId(job.id, number);
   const query = queries.get(rows, id);
   if (query === undefined) return;
+  if (failed !== undefined) {
+    fail(rows, jobs, { job, query, completion, failed }, context);
+    return;
+  }
   const { classes } = job.model.manifest.output;
   if (outputs.length !== query.count || !outputs.every((o) => isPackedOutput(o, classes))) {
     reject(rows, query, completion);
     return;
   }
+  settle(rows, jobs, { job, query, completion }, context.stamp);
+}
+
+interface Settled {
+  readonly job: JobRecord;
+  readonly query: QueryRecord;
+  readonly completion: Pick<Completion, "outputs" | "elapsedMs">;
+}
+
+/** The query has its results. */
+function settle(
+  rows: Rows,
+  jobs: TouchedJobs,
+  { job, query, completion: { outputs, elapsedMs } }: Settled,
+  stamp: Stamp,
+): void {
+  const id = queryId(job.id, query.query);
   const errors = outputs.filter((output) => typeof output === "string").length;
   queries.delete(rows, id);
   results.put(rows, id, { from: query.from, count: query.count, outputs });
@@ -95,6 +127,38 @@ function complete(rows: Rows, jobs: TouchedJobs, completion: Completion, stamp: 
       statistics: withQuery(job.statistics, { elapsedMs, inputs: query.count, now: stamp.now }),
     }),
   );
+}
+
+/** It ended the executor: failure.ts says what becomes of it. */
+function fail(
+  rows: Rows,
+  jobs: TouchedJobs,
+  trouble: {
+    readonly job: JobRecord;
+    readonly query: QueryRecord;
+    readonly completion: Completion;
+    readonly failed: QueryFailure;
+  },
+  { stamp, workers }: { readonly stamp: Stamp; readonly workers: Workers },
+): void {
+  const { job, query, completion, failed } = trouble;
+  const { node, attempt, elapsedMs } = completion;
+  const attempts = query.attempts.filter((a) => a.node !== node || a.attempt !== attempt);
+  if (attempts.length === query.attempts.length) return; // T1
+  if (query.count > 1) {
+    jobs.set(split(rows, job, query));
+    return;
+  }
+  const blamed = [...(query.blamed ?? []), node];
+  if (isGuilty(blamed, workers.all()))
+    settle(
+      rows,
+      jobs,
+      { job, query, completion: { outputs: [failureCodes[failed]], elapsedMs } },
+      stamp,
+    );
+  else
+    queries.put(rows, queryId(job.id, query.query), { ...query, attempts, suspect: true, blamed });
 }
 
 /** A worker that answers nonsense counts as one that gave up: else the query would wait for it for ever. */
@@ -127,7 +191,8 @@ function handOut(
   if (query === undefined) return undefined;
   const { node, boot } = assign;
   const { from, count, lastAttempt: attempt } = query;
-  return { job: job.id, query: query.query, attempt, node, boot, from, count };
+  const assigned = { job: job.id, query: query.query, attempt, node, boot, from, count };
+  return query.suspect === true ? { ...assigned, suspect: true } : assigned;
 }
 
 /** S1: the next query begins where the last one ended, with the batch size of this moment. */

@@ -55,25 +55,37 @@ function checkJob(
   const done = rowsOf<ResultRow>(replica, `result/${id}`);
   const numberOf = (key: string): number => Number(key.slice(-10));
   const running = progress.status.kind === "running" || progress.status.kind === "paused";
-  const rows = [...open, ...done]
-    .map(([key, { from, count }]) => ({ n: numberOf(key), from, count }))
-    .toSorted((a, b) => a.n - b.n);
+  const all = [...open, ...done].map(([key, { from, count }]) => ({
+    n: numberOf(key),
+    from,
+    count,
+  }));
+  const split = new Set(
+    done.flatMap(([key, row]) => (row.into === undefined ? [] : [numberOf(key)])),
+  );
+  for (const [key, row] of done) checkHalves(numberOf(key), row, all);
+  const leaves = all.filter(({ n }) => !split.has(n)).toSorted((a, b) => a.from - b.from);
   let end = 0;
-  for (const [i, { n, from, count }] of rows.entries()) {
-    if (running) deepStrictEqual([n, from], [i, end], "S1 no gap");
+  for (const { from, count } of leaves) {
+    if (running) deepStrictEqual(from, end, "S1 no gap");
     ok(from >= end, "S1 no overlap");
     end = from + count;
   }
   ok(end <= progress.cursor && progress.cursor <= totalInputs, "S1 within the job");
-  if (running) deepStrictEqual([rows.length, end], [progress.nextQuery, progress.cursor], "S1");
-  ok(new Set(rows.map(({ n }) => n)).size === rows.length, "S2 open or done");
+  const numbers = all.map(({ n }) => n).toSorted((a, b) => a - b);
+  if (running) {
+    deepStrictEqual(numbers, [...Array(progress.nextQuery).keys()], "S1 numbers");
+    deepStrictEqual(end, progress.cursor, "S1");
+  }
+  ok(new Set(numbers).size === numbers.length, "S2 open, done or split");
   ok(progress.openQueries === open.length, "S3 openQueries");
   if (progress.prunedQueries === 0) {
-    const inputs = done.reduce((sum, [, { count }]) => sum + count, 0);
-    const errors = done.flatMap(([, row]) => row.outputs).filter((o) => typeof o === "string");
+    const settled = done.filter(([, { into }]) => into === undefined);
+    const inputs = settled.reduce((sum, [, { count }]) => sum + count, 0);
+    const errors = settled.flatMap(([, row]) => row.outputs).filter((o) => typeof o === "string");
     deepStrictEqual(
       [progress.doneQueries, progress.doneInputs, progress.errorInputs],
-      [done.length, inputs, errors.length],
+      [settled.length, inputs, errors.length],
       "S3",
     );
   }
@@ -89,6 +101,23 @@ function checkJob(
       ok(member?.state === "up" && member.boot === a.boot, "attempts are of nodes that are up");
     }
   }
+}
+
+/** T2: the halves of a query that was split cover what it covered. */
+function checkHalves(
+  n: number,
+  { from, count, into }: ResultRow,
+  all: readonly { readonly n: number; readonly from: number; readonly count: number }[],
+): void {
+  if (into === undefined) return;
+  const halves = into.map((half) => all.find((each) => each.n === half));
+  if (halves.includes(undefined)) return; // pruned, or dropped with its job
+  const [left, right] = halves;
+  ok(left?.from === from && left.count > 0, `T2 the first half of ${n}`);
+  ok(
+    right?.from === from + left.count && right.count === count - left.count,
+    `T2 the other of ${n}`,
+  );
 }
 
 /** G1: what an unfinished job or a model pins is there. */

@@ -89,6 +89,7 @@ export const operations: {
         node,
         elapsedMs: count,
         outputs: few(output),
+        failed: optional(fc.constantFrom("killed" as const, "hung" as const)),
       }),
     ),
     assign: few(fc.record({ job, node, boot: id, query: optional(query) })),

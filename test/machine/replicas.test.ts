@@ -52,12 +52,22 @@ function someWork(replica: Replica, [, a, b, c, d]: Step): Operation {
         (b + i + j) % 7 === 0 ? "unreadable" : [(c + j) % 5, d],
       );
       const { attempt, node } = query.attempts[0] ?? { attempt: 1, node: nodeName(1) };
-      return { ...completion(query.job, query.query, outputs, { attempt, elapsedMs: d }), node };
+      const done = {
+        ...completion(query.job, query.query, outputs, { attempt, elapsedMs: d }),
+        node,
+      };
+      if ((c + i) % 5 !== 0) return done;
+      return {
+        ...done,
+        outputs: [],
+        failed: d % 2 === 0 ? ("killed" as const) : ("hung" as const),
+      };
     });
   const planned = planAssignments({
     jobs: machine.jobs.values(),
     openQueries: (job) => machine.openQueries(job),
     nodes: [...machine.members.values()].filter((m) => m.state === "up"),
+    now: machine.logTime,
     predictedMs: (_, __, inputs) => (c % 2 === 0 ? inputs * 30 : undefined),
   });
   const id = pick(ids, c);

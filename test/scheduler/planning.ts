@@ -24,6 +24,7 @@ export function plan(
     openQueries: (job) => machine.openQueries(job),
     nodes,
     predictedMs,
+    now: machine.logTime,
   });
 }
 

@@ -3,7 +3,8 @@
  *
  *  J1 each input of each job has one result, committed once, of the query that covered it;
  *  J2 results are the oracle's, and so is the file of a finished job, byte by byte;
- *  J3 queries are carved one after the other without gap or overlap, each as large as the batch size of its moment;
+ *  J3 queries are carved one after the other without gap or overlap, each as large as the batch size of its moment, or
+ *     are halves of one that was split;
  *  J4 work is handed out of jobs only that run, and to members only that are up, to their present boot;
  *  J5 jobs that run side by side progress alike;
  *  J6 a job is submitted once for each request, however often that was repeated;
@@ -43,8 +44,11 @@ interface Followed {
   cursor: number;
   /** Query → what it covers. */
   readonly carved: Map<number, { readonly from: number; readonly count: number }>;
-  /** Queries with a result. */
+  /** Queries with a result, or split. */
   readonly done: Set<number>;
+  /** Halves of queries that were split: what they cover. */
+  readonly halves: Map<number, { readonly from: number; readonly count: number }>;
+  splits: number;
   doneInputs: number;
   errorInputs: number;
   /** Virtual progress by what was carved since the job last started or resumed; undefined: it does not run. */
@@ -155,6 +159,8 @@ export class ProductChecks {
         cursor: 0,
         carved: new Map(),
         done: new Set(),
+        halves: new Map(),
+        splits: 0,
         doneInputs: 0,
         errorInputs: 0,
         progress: undefined,
@@ -170,7 +176,9 @@ export class ProductChecks {
     const { query, from, count, attempts, lastAttempt } = record;
     if (followed.done.has(query)) throw new Error(`J1: ${job}/${query} is open again`);
     if (followed.hasEnded) throw new Error(`J1: ${job} has ended and hands ${query} out`);
-    const known = followed.carved.get(query);
+    const half = followed.halves.get(query);
+    const known = followed.carved.get(query) ?? half;
+    if (half !== undefined) followed.carved.set(query, half);
     if (known === undefined) {
       if (from !== followed.cursor || count < 1)
         throw new Error(`J3: ${job}/${query} begins at ${from}, not at ${followed.cursor}`);
@@ -212,6 +220,10 @@ export class ProductChecks {
     const carved = followed.carved.get(query);
     if (carved?.from !== row.from || carved.count !== row.count)
       throw new Error(`J1: ${job}/${query} is completed with another range than was carved`);
+    if (row.into !== undefined) {
+      this.#wasSplit(followed, row, row.into);
+      return;
+    }
     if (row.outputs.length !== row.count)
       throw new Error(`J1: ${job}/${query} has ${row.outputs.length} of ${row.count} results`);
     followed.doneInputs += row.count;
@@ -224,6 +236,18 @@ export class ProductChecks {
       if (JSON.stringify(output) !== JSON.stringify(this.#expected(record, input)))
         throw new Error(`J2: input ${row.from + i} of ${job} has result ${JSON.stringify(output)}`);
     }
+  }
+
+  /** What the halves cover is checked where they appear. */
+  #wasSplit(
+    followed: Followed,
+    { from, count }: ResultRow,
+    [left, right]: readonly [number, number],
+  ): void {
+    const first = Math.ceil(count / 2);
+    followed.halves.set(left, { from, count: first });
+    followed.halves.set(right, { from: from + first, count: count - first });
+    followed.splits += 1;
   }
 
   #expected({ model }: JobRecord, input: ManifestInput | undefined): unknown {
@@ -279,12 +303,12 @@ export class ProductChecks {
   #checkCounts(id: JobId): void {
     const job = this.machine.jobs.get(id);
     if (job === undefined) return;
-    const { cursor, carved, done, doneInputs, errorInputs } = this.#followed(id);
+    const { cursor, carved, done, splits, doneInputs, errorInputs } = this.#followed(id);
     this.#checkProgress(job);
     const open = [...this.machine.openQueries(id)].map(({ query }) => query);
     const wanted = hasEnded(job.status) ? [] : [...carved.keys()].filter((each) => !done.has(each));
     const said = [job.cursor, job.openQueries, job.doneQueries, job.doneInputs, job.errorInputs];
-    const counted = [cursor, wanted.length, done.size, doneInputs, errorInputs];
+    const counted = [cursor, wanted.length, done.size - splits, doneInputs, errorInputs];
     if (said.join() !== counted.join() || sorted(open) !== sorted(wanted))
       throw new Error(
         `J7: ${id} says [cursor, open, done, inputs, errors] = [${said.join(", ")}], its rows [${counted.join(", ")}] ` +

@@ -41,6 +41,54 @@ const work = mutants({ file: "src/scheduler/work.ts", world: "cluster" }, [
   },
 ]);
 
+const failures: readonly Mutant[] = [
+  {
+    name: "killer-query-given-up-whole",
+    bug: "T2: a query that ended the executor is recorded as one failure, whatever else was in it",
+    file: "src/scheduler/work.ts",
+    find: "if (query.count > 1) {\n    jobs.set(split",
+    replace: "if (query.count > 1_000_000) {\n    jobs.set(split",
+    world: "cluster",
+    seenBy: "J1: fewer results than inputs",
+  },
+  {
+    name: "half-is-short",
+    bug: "T2: the second half of a query that is split lacks its last input",
+    file: "src/scheduler/failure.ts",
+    find: "count: count - first })",
+    replace: "count: Math.max(1, count - first - 1) })",
+    world: "cluster",
+    seenBy: "T2 and S1 on the rows: halves that do not cover what was split",
+  },
+  {
+    name: "split-query-stays-open",
+    bug: "S2: a query that was split is handed out again beside its halves",
+    file: "src/scheduler/failure.ts",
+    find: "queries.delete(rows, queryId(job.id, query.query));",
+    replace: "",
+    world: "cluster",
+    seenBy: "J7: open queries",
+  },
+  {
+    name: "used-executor-blames",
+    bug: "T3: one input is blamed for the end of an executor that had run others before",
+    file: "src/node/worker.ts",
+    find: "if (query.count > 1) return failure(failed);",
+    replace: "return failure(failed);",
+    world: "cluster",
+    seenBy: "J2: an innocent input has an error record",
+  },
+  {
+    name: "half-told-twice",
+    bug: "the results of a half stand in the file twice: in the place of the query that was split, and under its own number",
+    file: "src/node/result-reader.ts",
+    find: "if (row.from < this.#next) continue;",
+    replace: "",
+    world: "cluster",
+    seenBy: "J2: the bytes of the results file",
+  },
+];
+
 const life = mutants({ file: "src/scheduler/lifecycle.ts", world: "cluster" }, [
   {
     name: "finished-twice",
@@ -192,4 +240,11 @@ const nodes: readonly Mutant[] = [
   },
 ];
 
-export const jobMutants: readonly Mutant[] = [...work, ...life, ...planning, ...members, ...nodes];
+export const jobMutants: readonly Mutant[] = [
+  ...work,
+  ...failures,
+  ...life,
+  ...planning,
+  ...members,
+  ...nodes,
+];
