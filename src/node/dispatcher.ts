@@ -105,10 +105,11 @@ export class Dispatcher {
     this.#predictor = new Predictor();
     const byNode = new Map<NodeId, AssignedQuery[]>();
     for (const job of machine.jobs.keys())
-      for (const { query, from, count, attempts } of machine.openQueries(job))
+      for (const { query, from, count, attempts, suspect } of machine.openQueries(job))
         for (const { attempt, node, boot } of attempts) {
           const list = byNode.get(node) ?? [];
-          list.push({ job, query, attempt, node, boot, from, count });
+          const again = { job, query, attempt, node, boot, from, count };
+          list.push(suspect === true ? { ...again, suspect } : again);
           byNode.set(node, list);
         }
     for (const [node, queries] of byNode) void this.#pushUntilHeard(node, queries); // logs failures
