@@ -4,6 +4,7 @@
  */
 import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
 import { cancelled, Dispatcher } from "./dispatcher.ts";
+import { Isolation } from "./isolation.ts";
 import { ModelTable } from "./model-table.ts";
 import { closed, Supervisor } from "./supervisor.ts";
 import { Ticket } from "./ticket.ts";
@@ -38,6 +39,7 @@ export class Executor implements AsyncDisposable {
   readonly #maxRequests: number;
   readonly #supervisor: Supervisor;
   readonly #validator: Validator;
+  readonly #isolation: Isolation;
   readonly #models: ModelTable;
   readonly #dispatcher: Dispatcher;
   #order = 0;
@@ -86,6 +88,7 @@ export class Executor implements AsyncDisposable {
     const dispatcher = new Dispatcher({ slots, hasSpare }, () => this.#supervisor.live);
     this.#dispatcher = dispatcher;
     this.#validator = new Validator(log);
+    this.#isolation = new Isolation(log);
     this.#models = new ModelTable((plan) =>
       dispatcher.duringLoad(() => this.#supervisor.load(plan)),
     );
@@ -183,9 +186,29 @@ export class Executor implements AsyncDisposable {
     }
   }
 
-  /** Stops a query after the micro-batch in hand; its `run()` rejects with CLOSED. Unknown ids are ignored. */
+  /**
+   * Runs a query in a process of its own that has run nothing before: what ends that one is the query's own doing.
+   * @throws IDunnoError as {@link run}
+   */
+  async runAlone(
+    request: QueryRequest,
+    { signal }: Pick<RunOptions, "signal"> = {},
+  ): Promise<QueryResult> {
+    this.#refuseIfClosing();
+    if (signal?.aborted) throw cancelled(request.id);
+    const abort = (): void => this.cancel(request.id);
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      return await this.#isolation.run(request);
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /** Stops a query after the micro-batch in hand, or at once if it runs alone; its `run()` rejects with CLOSED. Unknown ids are ignored. */
   cancel(id: string): void {
     this.#dispatcher.cancel(id);
+    this.#isolation.cancel(id);
   }
 
   /** Finishes the queries that run, for at most {@link DRAIN_MS}; the others reject with CLOSED. Idempotent. */
@@ -197,7 +220,11 @@ export class Executor implements AsyncDisposable {
   /** SIGKILLs the process; all that is under way rejects with CLOSED. Idempotent. */
   async destroy(): Promise<void> {
     this.#closing ??= Promise.resolve();
-    await Promise.all([this.#supervisor.destroy(), this.#validator.destroy()]);
+    await Promise.all([
+      this.#supervisor.destroy(),
+      this.#validator.destroy(),
+      this.#isolation.destroy(),
+    ]);
     this.#dispatcher.rejectWhere(() => true, closed());
   }
 
@@ -207,7 +234,7 @@ export class Executor implements AsyncDisposable {
 
   async #close(): Promise<void> {
     await this.#dispatcher.drain(DRAIN_MS);
-    await this.#validator.destroy();
+    await Promise.all([this.#validator.destroy(), this.#isolation.destroy()]);
     if (this.#dispatcher.size === 0) await this.#supervisor.close();
     await this.destroy();
   }

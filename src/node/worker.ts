@@ -12,7 +12,7 @@ import { asIDunnoError, hasCode, IDunnoError } from "../lib/errors.ts";
 import type { AssignedQuery } from "../lib/outcome.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { assert, Attempt, JobId, type NodeId, QueryNumber } from "../lib/types.ts";
-import type { InputFile, InputOutput, LocalModel, QueryResult } from "../inference/types.ts";
+import type { InputFile, InputOutput, LocalModel, QueryRequest } from "../inference/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { ManifestInput } from "../scheduler/manifest.ts";
 import { hasEnded } from "../scheduler/rows.ts";
@@ -24,7 +24,6 @@ import { pause, sharedAbort } from "./deadline.ts";
 import type { Inputs } from "./inputs.ts";
 import type { Logger } from "./log.ts";
 import type { Inference, LocalModels } from "./ports.ts";
-import { Quarantine } from "./quarantine.ts";
 
 /** Queries in hand: the scheduler gives a slot 64 at most; a machine may have 128 slots. */
 const queriesInHand = 64 * 128;
@@ -56,7 +55,6 @@ export class Worker {
   readonly #closing = sharedAbort();
   readonly #inHand = new Map<string, AssignedQuery>();
   readonly #queue: AssignedQuery[] = [];
-  readonly #quarantine = new Quarantine();
   #preparing = 0;
 
   constructor(ports: WorkerPorts) {
@@ -93,19 +91,24 @@ export class Worker {
       const query = this.#queue.shift();
       if (query === undefined) return;
       this.#preparing += 1;
-      void this.#process(query).finally(() => {
+      let hasPlace = true;
+      const leave = (): void => {
+        if (!hasPlace) return;
+        hasPlace = false;
         this.#preparing -= 1;
         this.#pump();
-      });
+      };
+      void this.#process(query, leave).finally(leave);
     }
   }
 
-  async #process(query: AssignedQuery): Promise<void> {
+  /** @param leave gives up its place among those that are prepared or run */
+  async #process(query: AssignedQuery, leave: () => void): Promise<void> {
     const { log, finished, self } = this.#ports;
     const { signal } = this.#closing;
     try {
       const job = await this.#jobOf(query, signal);
-      const result = job === undefined ? undefined : await this.#run(query, job, signal);
+      const result = job === undefined ? undefined : await this.#run(query, job, { leave, signal });
       if (result === undefined) {
         this.forget(query);
         return;
@@ -150,22 +153,22 @@ export class Worker {
   async #run(
     query: AssignedQuery,
     job: JobRecord,
-    signal: AbortSignal,
+    { leave, signal }: { readonly leave: () => void; readonly signal: AbortSignal },
   ): Promise<QueryEnd | undefined> {
     let suspected = query.suspect === true;
     for (let pauseMs = retryPauseMs; ; pauseMs = Math.min(pauseMs * 2, retryPauseMaxMs)) {
+      // Suspects wait for each other, and nobody else is to wait for them.
+      if (suspected) leave();
       try {
-        return await (suspected
-          ? this.#quarantine.alone(async () => this.#alone(query, job, signal))
-          : this.#quarantine.shared(async () => this.#attempt(query, job, signal)));
+        return await this.#attempt(query, job, { suspected, signal });
       } catch (error) {
         signal.throwIfAborted();
         if (this.#isOver(query)) return undefined;
         const failed = failureIn(error);
         if (failed !== undefined) {
           this.#noteFailure(query, error);
-          // Who runs out of time is known; a crash beside others may have been theirs.
-          if (failed === "hung" && query.count > 1) return failure(failed);
+          // A crash beside others may have been theirs; who runs out of time is known, but the process may be to blame.
+          if (suspected || (failed === "hung" && query.count > 1)) return failure(failed);
           suspected = true;
           continue;
         }
@@ -176,35 +179,16 @@ export class Worker {
     }
   }
 
-  /**
-   * Runs a suspect while nothing else runs here. Several inputs are to blame when the executor ends then; a single one when
-   * the next executor ends, too, of which it is the first work (T3 of scheduler/failure.ts).
-   */
-  async #alone(query: AssignedQuery, job: JobRecord, signal: AbortSignal): Promise<QueryEnd> {
-    try {
-      return await this.#attempt(query, job, signal);
-    } catch (error) {
-      const failed = failureIn(error);
-      if (failed === undefined || this.#isOver(query)) throw error;
-      this.#noteFailure(query, error);
-      if (query.count > 1) return failure(failed);
-    }
-    try {
-      return await this.#attempt(query, job, signal);
-    } catch (error) {
-      const failed = failureIn(error);
-      if (failed === undefined) throw error;
-      this.#noteFailure(query, error);
-      return failure(failed);
-    }
-  }
-
   #noteFailure(query: AssignedQuery, error: unknown): void {
     const { message } = asIDunnoError(error);
     this.#ports.log.warn("executor-failed", { id: idOf(query), inputs: query.count, message });
   }
 
-  async #attempt(query: AssignedQuery, job: JobRecord, signal: AbortSignal): Promise<QueryEnd> {
+  async #attempt(
+    query: AssignedQuery,
+    job: JobRecord,
+    { suspected, signal }: { readonly suspected: boolean; readonly signal: AbortSignal },
+  ): Promise<QueryEnd> {
     const { inputs, models } = this.#ports;
     const list = await inputs.range(job.manifest, query, signal);
     const model = await models.ready(job.model, signal);
@@ -218,7 +202,7 @@ export class Worker {
       readable.map(async (input) => this.#makeLocal(input, leases, signal)),
     );
     const timeoutMs = queryTimeoutMs(this.#newest(job), files.length);
-    const work = { model, files, timeoutMs };
+    const work = { model, files, timeoutMs, suspected };
     const { outputs, elapsedMs } = await this.#infer(query, work, signal);
     let next = 0;
     return {
@@ -244,21 +228,23 @@ export class Worker {
       readonly model: LocalModel;
       readonly files: readonly InputFile[];
       readonly timeoutMs: number;
+      readonly suspected: boolean;
     },
     signal: AbortSignal,
   ): Promise<{ readonly outputs: readonly InputOutput[]; readonly elapsedMs: number }> {
     if (work.files.length === 0) return { outputs: [], elapsedMs: 0 };
-    const result: QueryResult = await this.#ports.executor.run(
-      {
-        id: idOf(query),
-        model: work.model,
-        inputs: work.files,
-        timeoutMs: work.timeoutMs,
-        // A job begins at once, however long the queries of others are.
-        express: query.query === 0,
-      },
-      { signal },
-    );
+    const request: QueryRequest = {
+      id: idOf(query),
+      model: work.model,
+      inputs: work.files,
+      timeoutMs: work.timeoutMs,
+      // A job begins at once, however long the queries of others are.
+      express: query.query === 0,
+    };
+    const { executor } = this.#ports;
+    const result = await (work.suspected
+      ? executor.runAlone(request, { signal })
+      : executor.run(request, { signal }));
     if (result.kind === "done")
       return { outputs: result.outputs, elapsedMs: Math.round(result.timings.totalMs) };
     await this.#ports.chunks.discard(result.hash);

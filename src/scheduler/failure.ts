@@ -6,7 +6,8 @@
  * T2 A query of several inputs is split: its row becomes a result that names its two halves, which are open queries of
  *    their own, to be run alone. Together they cover what it covered.
  * T3 One input is recorded as failed only after it failed on two nodes; twice on one where no other may work.
- * T4 Node loss, a new boot and a neighbour's crash are no failures: workers do not report them as such.
+ * T4 Node loss, a new boot and a neighbour's crash are no failures: what workers report happened in a process of the query's own
+ *    (inference/isolation.ts), or was a time-out of several inputs, which only makes suspects of their halves.
  */
 import type { Rows } from "../lib/rows.ts";
 import { assert, Attempt, type NodeId, QueryNumber } from "../lib/types.ts";

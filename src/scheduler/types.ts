@@ -174,8 +174,8 @@ export interface Completion {
 }
 
 /**
- * What a query did to the executor that ran it: `killed` it, or `hung` until it was killed for that. Said of several inputs
- * when nothing else can have been the cause, and of one input when it did so alone in a fresh executor.
+ * What a query did to the executor that ran it: `killed` it, or `hung` until it was killed for that. Said of one input
+ * only when it did so in a process of its own.
  */
 export type QueryFailure = "killed" | "hung";
 

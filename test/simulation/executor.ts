@@ -16,11 +16,14 @@ import type { PackedOutput } from "../../src/scheduler/types.ts";
 import type { SimulatedProcess } from "./process.ts";
 
 export interface ExecutorFaults {
-  /** Chances in a thousand per query, in an executor that has run others before: nobody's fault, so to speak. */
+  /** Chances in a thousand per query that is not alone in its process: nobody's fault, so to speak. */
   readonly dies: number;
   readonly hangs: number;
   readonly isLate: number;
 }
+
+/** A process starts in so many ms. */
+const startMs = 300;
 
 export const calmExecutor: ExecutorFaults = { dies: 0, hangs: 0, isLate: 0 };
 
@@ -63,10 +66,10 @@ export class SimulatedExecutor implements Inference {
   readonly #ports: SimulatedExecutorPorts;
   readonly #waiting: Run[] = [];
   readonly #running = new Set<Run>();
+  /** Suspects, each in a process of its own. */
+  readonly #alone = new Set<Run>();
   /** Until when a new executor is being started. */
   #readyAt = 0;
-  /** The process has begun nothing yet. */
-  #isFresh = true;
 
   constructor(slots: number, ports: SimulatedExecutorPorts) {
     this.slots = slots;
@@ -110,8 +113,35 @@ export class SimulatedExecutor implements Inference {
     });
   }
 
+  /** In a process of its own, which takes a moment to start. */
+  async runAlone(
+    request: QueryRequest,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<QueryResult> {
+    if (signal?.aborted === true) throw closed(request.id);
+    return new Promise((resolve, reject) => {
+      const run: Run = { request, resolve, reject, isOver: false, release: () => undefined };
+      const abort = (): void => this.#end(run, closed(request.id));
+      signal?.addEventListener("abort", abort, { once: true });
+      run.release = () => signal?.removeEventListener("abort", abort);
+      this.#alone.add(run);
+      this.#ports.process.after(startMs, () => this.#beginAlone(run));
+    });
+  }
+
+  #beginAlone(run: Run): void {
+    if (run.isOver) return;
+    const { process, costMs } = this.#ports;
+    const { request } = run;
+    const ms = costMs(request.model) * request.inputs.length;
+    const end = worst(request);
+    if (end === "hangs") process.after(request.timeoutMs, () => this.#end(run, failed("timeout")));
+    else if (end === "dies") process.after(ms / 2, () => this.#end(run, failed("query")));
+    else process.after(ms, () => this.#finish(run));
+  }
+
   cancel(id: string): void {
-    for (const run of [...this.#running, ...this.#waiting])
+    for (const run of [...this.#running, ...this.#alone, ...this.#waiting])
       if (run.request.id === id) this.#end(run, closed(id));
   }
 
@@ -133,9 +163,7 @@ export class SimulatedExecutor implements Inference {
     this.#running.add(run);
     const usualMs = costMs(request.model) * request.inputs.length;
     const ms = (usualMs * random.between(80, 120)) / 100;
-    const wasFresh = this.#isFresh;
-    this.#isFresh = false;
-    const end = worst(request) ?? (wasFresh ? undefined : this.#chance({ dies, hangs }));
+    const end = worst(request) ?? this.#chance({ dies, hangs });
     if (end === "hangs") process.after(request.timeoutMs, () => this.#die(run, "timeout"));
     else if (end === "dies") process.after(ms / 2, () => this.#die(run, "query"));
     else process.after(random.chance(isLate, 1_000) ? ms * 20 : ms, () => this.#finish(run));
@@ -151,12 +179,11 @@ export class SimulatedExecutor implements Inference {
   #die(run: Run, during: "query" | "timeout"): void {
     if (run.isOver) return;
     const { process } = this.#ports;
-    this.#readyAt = process.now() + 300;
-    this.#isFresh = true;
+    this.#readyAt = process.now() + startMs;
     const others = [...this.#running];
     this.#end(run, failed(during));
     for (const other of others) if (other !== run) this.#end(other, failed("query"));
-    process.after(300, () => this.#pump());
+    process.after(startMs, () => this.#pump());
   }
 
   #finish(run: Run): void {
@@ -186,6 +213,7 @@ export class SimulatedExecutor implements Inference {
     run.isOver = true;
     run.release();
     this.#running.delete(run);
+    this.#alone.delete(run);
     if (outcome instanceof IDunnoError) run.reject(outcome);
     else run.resolve(outcome);
     this.#pump();

@@ -71,10 +71,10 @@ const failures: readonly Mutant[] = [
   },
   {
     name: "used-executor-blames",
-    bug: "T3: one input is blamed for the end of an executor that had run others before",
+    bug: "T3: one input is blamed for the end of an executor that runs others as well",
     file: "src/node/worker.ts",
-    find: "if (query.count > 1) return failure(failed);",
-    replace: "return failure(failed);",
+    find: "? executor.runAlone(request, { signal })",
+    replace: "? executor.run(request, { signal })",
     world: "cluster",
     seenBy: "J2: an innocent input has an error record",
   },
