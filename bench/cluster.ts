@@ -11,6 +11,7 @@ import type { StatusView } from "../src/lib/api/cluster.ts";
 import { hasCode, IDunnoError } from "../src/lib/errors.ts";
 import type { ReadyModel } from "../tools/models/models.ts";
 import { until } from "./bench.ts";
+import type { ModelBytes } from "./model-variant.ts";
 
 /** Directories of runs; the number of the process that made one follows. */
 const prefix = "idunno-bench-";
@@ -138,7 +139,10 @@ export class BenchCluster implements AsyncDisposable {
   }
 
   async addModel({ manifest, onnxFile }: ReadyModel): Promise<void> {
-    const bytes = await readFile(onnxFile);
+    await this.addModelBytes({ manifest, bytes: await readFile(onnxFile) });
+  }
+
+  async addModelBytes({ manifest, bytes }: ModelBytes): Promise<void> {
     const client = this.anyClient(addModelMs);
     const open = (): ReadableStream<Uint8Array> => new Blob([bytes]).stream();
     const file = await client.putFile(`models/${manifest.name}.onnx`, { kind: "reopen", open });

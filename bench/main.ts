@@ -10,6 +10,7 @@ import { fairness } from "./fairness/fairness.ts";
 import { describeMachine } from "./machine.ts";
 import { lastLine, writeReport } from "./report.ts";
 import { sdfs } from "./sdfs/sdfs.ts";
+import { secondJob } from "./second-job/second-job.ts";
 import { throughput } from "./throughput/throughput.ts";
 
 interface Entry {
@@ -23,6 +24,10 @@ const benches: Readonly<Record<string, Entry>> = {
   consensus: { bench: consensus, about: "commits per second, beside etcd" },
   sdfs: { bench: sdfs, about: "files in and out, beside the bare disk and NATS" },
   fairness: { bench: fairness, about: "equal query rates while jobs join, leave and change" },
+  "second-job": {
+    bench: secondJob,
+    about: "a job submitted to a full cluster: until its first image",
+  },
 };
 
 const usage = [
