@@ -21,6 +21,9 @@ const readyMs = 60_000;
 const healthyMs = 60_000;
 /** It is copied and tried before it is added: tens of seconds for a large one on a busy machine. */
 const addModelMs = 120_000;
+/** Files of one commit: some megabytes at most, if each is small. */
+const filesOfGroup = 250;
+const putGroupMs = 120_000;
 /** Puts at a time: small files cost round trips, not bandwidth. */
 const putsAtOnce = 8;
 
@@ -172,6 +175,21 @@ export class BenchCluster implements AsyncDisposable {
       lane(this.client(this.names[i % this.names.length] ?? "")),
     );
     await Promise.all(lanes);
+  }
+
+  /** Puts small files, many in one commit. */
+  async putSmallFiles(
+    files: readonly { readonly path: string; readonly local: string }[],
+  ): Promise<void> {
+    const client = this.anyClient(putGroupMs);
+    for (let at = 0; at < files.length; at += filesOfGroup) {
+      this.#signal.throwIfAborted();
+      const group = files.slice(at, at + filesOfGroup).map(async ({ path, local }) => {
+        const bytes = await readFile(local);
+        return { path, bytes: bytes.length, read: async () => bytes };
+      });
+      await client.putFiles(await Promise.all(group));
+    }
   }
 
   /** Keeps the daemons' logs where a person finds them. */

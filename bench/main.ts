@@ -11,7 +11,9 @@ import { describeMachine } from "./machine.ts";
 import { lastLine, writeReport } from "./report.ts";
 import { sdfs } from "./sdfs/sdfs.ts";
 import { secondJob } from "./second-job/second-job.ts";
+import { memory } from "./memory/memory.ts";
 import { throughput } from "./throughput/throughput.ts";
+import { tiny } from "./tiny/tiny.ts";
 
 interface Entry {
   readonly bench: Bench;
@@ -28,6 +30,8 @@ const benches: Readonly<Record<string, Entry>> = {
     bench: secondJob,
     about: "a job submitted to a full cluster: until its first image",
   },
+  tiny: { bench: tiny, about: "10,000 tiny inputs: accuracy, rate, bytes of the log" },
+  memory: { bench: memory, about: "resident memory while 50 models are used in turn" },
 };
 
 const usage = [
