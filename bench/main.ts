@@ -8,10 +8,10 @@ import { consensus } from "./consensus/consensus.ts";
 import { failover } from "./failover/failover.ts";
 import { fairness } from "./fairness/fairness.ts";
 import { describeMachine } from "./machine.ts";
+import { memory } from "./memory/memory.ts";
 import { lastLine, writeReport } from "./report.ts";
 import { sdfs } from "./sdfs/sdfs.ts";
 import { secondJob } from "./second-job/second-job.ts";
-import { memory } from "./memory/memory.ts";
 import { throughput } from "./throughput/throughput.ts";
 import { tiny } from "./tiny/tiny.ts";
 

@@ -2,7 +2,6 @@
  * Fair time, seen from outside: jobs of networks that differ 10:1 and more in cost, while one joins, one leaves, and
  * weights and batch sizes change. Which query was done when, and how long a slot took for it, is read from the log.
  */
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -12,7 +11,7 @@ import { makeModels } from "../../tools/models/models.ts";
 import { makePhotos } from "../../tools/photos/photos.ts";
 import { type BenchContext, until } from "../bench.ts";
 import { BenchCluster, inputFolders } from "../cluster.ts";
-import type { Figures } from "../report.ts";
+import { type Figures, writePlot } from "../report.ts";
 import { WorkFollower } from "../work-follower.ts";
 import { inputsNeeded } from "./needs.ts";
 import { type Course, course, type Stage } from "./course.ts";
@@ -71,8 +70,7 @@ export async function fairness(context: BenchContext): Promise<Figures> {
   const slots = nodes * slotsPerNode;
   const names = new Map([...running.jobs].map(([model, job]) => [job, model]));
   const measured = { phases, queries: follower.completed, names, slots, windowMs: plan.windowMs };
-  const plotFile = join(resultsDirectory, "fairness.svg");
-  await writeFile(plotFile, fairnessPlot(measured));
+  const plotFile = await writePlot(resultsDirectory, "fairness", fairnessPlot(measured));
   const figures = conclude(measured, nodes, say);
   say(`plot over time: ${plotFile}`);
   return figures;
@@ -129,7 +127,10 @@ async function play(
       const inputs = inputFolders(folders);
       const { id } = await client.submitJob({ model, name: model, inputs, batchSize, weight });
       jobs.set(model, id);
-    } else await client.setJob(known, { state: "running", batchSize, weight });
+    } else {
+      const { state } = await client.setJob(known, { batchSize, weight });
+      if (state === "paused") await client.setJob(known, { state: "running" });
+    }
   }
   const fromMs = performance.now();
   const toMs = fromMs + windows * windowMs;

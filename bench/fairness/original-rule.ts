@@ -1,8 +1,8 @@
 /**
  * The rule of the course project that IDunno descends from, on the costs measured here: each node works for one job
  * alone, and when the jobs' query rates differ by more than 20 %, a whole node moves from the fastest to the slowest.
- * Told in its favour: nodes neither stop nor load anything when they move, and a move that would not lessen the gap,
- * after which it would only move back, is not made.
+ * Told in its favour: nodes neither stop nor load anything when they move, no job gives its last node away, and a move
+ * that would not lessen the gap, after which it would only move back, is not made.
  */
 import { gapOf } from "./windows.ts";
 
@@ -36,7 +36,8 @@ export function originalRule(nodes: number, jobs: readonly OriginalJob[]): Origi
   // Each move lessens the gap, and there are finitely many ways to hold the nodes.
   while (gap > movedPast) {
     const rates = ratesOf(held);
-    const fastest = rates.indexOf(Math.max(...rates));
+    const spared = rates.map((rate, i) => ((held[i] ?? 0) > 1 ? rate : -1));
+    const fastest = spared.indexOf(Math.max(...spared));
     const slowest = rates.indexOf(Math.min(...rates));
     const next = held.map((count, i) => count + (i === slowest ? 1 : 0) - (i === fastest ? 1 : 0));
     const nextGap = gapOf(ratesOf(next));

@@ -3,7 +3,7 @@
  * then used in turn, each by one short job after the other. The daemon's and the executor's resident memory are looked
  * at all the while.
  */
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,7 +14,7 @@ import { type BenchContext, until } from "../bench.ts";
 import { BenchCluster } from "../cluster.ts";
 import { variantOf } from "../model-variant.ts";
 import { plotSvg } from "../plot.ts";
-import { type Figures, figure } from "../report.ts";
+import { type Figures, figure, writePlot } from "../report.ts";
 import { table } from "../table.ts";
 import { growth, residentMiB, type Sample } from "./resident.ts";
 
@@ -59,8 +59,8 @@ export async function memory(context: BenchContext): Promise<Figures> {
     );
   }
   await watcher.stop();
-  const file = join(resultsDirectory, "memory.svg");
-  await writeFile(file, memoryPlot(watcher.samples, addedSeconds));
+  const plot = memoryPlot(watcher.samples, addedSeconds);
+  const file = await writePlot(resultsDirectory, "memory", plot);
   const figures = conclude(say, watcher.samples, {
     models: names.length,
     queries: watcher.queries,

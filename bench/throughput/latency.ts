@@ -1,9 +1,8 @@
 /** Latency against throughput: what a larger batch brings in images per second, and what its query takes longer. */
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { BenchContext } from "../bench.ts";
 import type { BenchCluster } from "../cluster.ts";
 import { type PlotPoint, type PlotSeries, plotSvg } from "../plot.ts";
+import { writePlot } from "../report.ts";
 import { jobRate } from "./job-rate.ts";
 import type { BareFinding } from "./search.ts";
 
@@ -35,16 +34,13 @@ export async function plotLatency(
   }
   for (const threads of new Set(bare.map((each) => each.threads)))
     series.push({ name: `bare loop, ${threads} threads`, points: barePoints(bare, threads) });
-  const file = join(resultsDirectory, `throughput-${model}.svg`);
-  await writeFile(
-    file,
-    plotSvg({
-      title: `${model}: time of a query against images per second, by batch size`,
-      xLabel: "images per second, all slots together",
-      yLabel: "ms of a slot for a query (median)",
-      series,
-    }),
-  );
+  const svg = plotSvg({
+    title: `${model}: time of a query against images per second, by batch size`,
+    xLabel: "images per second, all slots together",
+    yLabel: "ms of a slot for a query (median)",
+    series,
+  });
+  const file = await writePlot(resultsDirectory, `throughput-${model}`, svg);
   say(`plot: ${file}`);
 }
 

@@ -82,6 +82,12 @@ test("the original's rule moves nodes to the slower job while that lessens the g
   t.deepEqual(originalRule(10, costs(400, 100)).nodes, [8, 2]);
 });
 
+test("the original's rule takes no job's last node: the next fastest gives one", (t) => {
+  const jobs = [1_000, 100, 10].map((queryMs) => ({ queryMs, weight: 1 }));
+  // The third has one node of five and is the fastest by far.
+  t.deepEqual(originalRule(5, jobs).nodes, [3, 1, 1]);
+});
+
 test("the original's rule leaves a job without a node when there are more jobs than nodes", (t) => {
   const jobs = Array.from({ length: 3 }, () => ({ queryMs: 100, weight: 1 }));
   t.is(originalRule(2, jobs).gap, 1);
