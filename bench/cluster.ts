@@ -11,6 +11,7 @@ import type { StatusView } from "../src/lib/api/cluster.ts";
 import { hasCode, IDunnoError } from "../src/lib/errors.ts";
 import type { ReadyModel } from "../tools/models/models.ts";
 import { until } from "./bench.ts";
+import type { ModelBytes } from "./model-variant.ts";
 
 /** Directories of runs; the number of the process that made one follows. */
 const prefix = "idunno-bench-";
@@ -18,6 +19,11 @@ const prefix = "idunno-bench-";
 const readyMs = 60_000;
 /** A restarted node has to load its log, dial its peers and catch up. */
 const healthyMs = 60_000;
+/** It is copied and tried before it is added: tens of seconds for a large one on a busy machine. */
+const addModelMs = 120_000;
+/** Files of one commit: some megabytes at most, if each is small. */
+const filesOfGroup = 250;
+const putGroupMs = 120_000;
 /** Puts at a time: small files cost round trips, not bandwidth. */
 const putsAtOnce = 8;
 
@@ -70,8 +76,8 @@ export class BenchCluster implements AsyncDisposable {
   }
 
   /** A client that any node may serve, for what is not timed. Its reads are linearizable. */
-  anyClient(): IDunnoClient {
-    return new IDunnoClient({ nodes: this.#dev.endpoints, timeoutMs: 30_000 });
+  anyClient(timeoutMs = 30_000): IDunnoClient {
+    return new IDunnoClient({ nodes: this.#dev.endpoints, timeoutMs });
   }
 
   /** Sends the signal before it returns; resolves when the process is gone, or at once when it survives the signal. */
@@ -136,20 +142,26 @@ export class BenchCluster implements AsyncDisposable {
   }
 
   async addModel({ manifest, onnxFile }: ReadyModel): Promise<void> {
-    const bytes = await readFile(onnxFile);
-    const client = this.anyClient();
+    await this.addModelBytes({ manifest, bytes: await readFile(onnxFile) });
+  }
+
+  async addModelBytes({ manifest, bytes }: ModelBytes): Promise<void> {
+    const client = this.anyClient(addModelMs);
     const open = (): ReadableStream<Uint8Array> => new Blob([bytes]).stream();
     const file = await client.putFile(`models/${manifest.name}.onnx`, { kind: "reopen", open });
     await client.addModel({ manifest, file: { path: file.path, version: file.version } });
   }
 
-  /** Puts the photos once under each of so many folders, `inputs/00/` and on: equal content, but inputs of their own. */
-  async putInputs(photos: readonly string[], folders: number): Promise<void> {
+  /**
+   * Puts the photos once under each of so many folders, `inputs/00/` and on: equal content, but inputs of their own.
+   * @param from the first of them that is not there yet
+   */
+  async putInputs(photos: readonly string[], folders: number, from = 0): Promise<void> {
     const contents = await Promise.all(
       photos.map(async (path) => ({ name: basename(path), bytes: await readFile(path) })),
     );
-    const work = Array.from({ length: folders }, (_, folder) =>
-      contents.map(({ name, bytes }) => ({ path: `${inputFolder(folder)}${name}`, bytes })),
+    const work = Array.from({ length: Math.max(0, folders - from) }, (_, i) =>
+      contents.map(({ name, bytes }) => ({ path: `${inputFolder(from + i)}${name}`, bytes })),
     ).flat();
     const queue = work.values();
     const lane = async (client: IDunnoClient): Promise<void> => {
@@ -163,6 +175,21 @@ export class BenchCluster implements AsyncDisposable {
       lane(this.client(this.names[i % this.names.length] ?? "")),
     );
     await Promise.all(lanes);
+  }
+
+  /** Puts small files, many in one commit. */
+  async putSmallFiles(
+    files: readonly { readonly path: string; readonly local: string }[],
+  ): Promise<void> {
+    const client = this.anyClient(putGroupMs);
+    for (let at = 0; at < files.length; at += filesOfGroup) {
+      this.#signal.throwIfAborted();
+      const group = files.slice(at, at + filesOfGroup).map(async ({ path, local }) => {
+        const bytes = await readFile(local);
+        return { path, bytes: bytes.length, read: async () => bytes };
+      });
+      await client.putFiles(await Promise.all(group));
+    }
   }
 
   /** Keeps the daemons' logs where a person finds them. */

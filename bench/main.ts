@@ -6,17 +6,41 @@ import type { Bench } from "./bench.ts";
 import { sweep } from "./cluster.ts";
 import { consensus } from "./consensus/consensus.ts";
 import { failover } from "./failover/failover.ts";
+import { fairness } from "./fairness/fairness.ts";
 import { describeMachine } from "./machine.ts";
+import { memory } from "./memory/memory.ts";
 import { lastLine, writeReport } from "./report.ts";
 import { sdfs } from "./sdfs/sdfs.ts";
+import { secondJob } from "./second-job/second-job.ts";
 import { throughput } from "./throughput/throughput.ts";
+import { tiny } from "./tiny/tiny.ts";
 
-const benches: Readonly<Record<string, Bench>> = { failover, throughput, consensus, sdfs };
+interface Entry {
+  readonly bench: Bench;
+  readonly about: string;
+}
 
-const usage = `usage: npm run bench -- NAME [--quick] [--rounds N]
-  NAME        ${Object.keys(benches).join(", ")}
-  --quick     a rough answer in under 50 s
-  --rounds N  rounds of each kind; --trials is the same`;
+const benches: Readonly<Record<string, Entry>> = {
+  failover: { bench: failover, about: "what a death costs: of the leader, of a worker" },
+  throughput: { bench: throughput, about: "images per second, beside a bare loop" },
+  consensus: { bench: consensus, about: "commits per second, beside etcd" },
+  sdfs: { bench: sdfs, about: "files in and out, beside the bare disk and NATS" },
+  fairness: { bench: fairness, about: "equal query rates while jobs join, leave and change" },
+  "second-job": {
+    bench: secondJob,
+    about: "a job submitted to a full cluster: until its first image",
+  },
+  tiny: { bench: tiny, about: "10,000 tiny inputs: accuracy, rate, bytes of the log" },
+  memory: { bench: memory, about: "resident memory while 50 models are used in turn" },
+};
+
+const usage = [
+  "usage: npm run bench -- NAME [--quick] [--rounds N]",
+  ...Object.entries(benches).map(([name, { about }]) => `  ${name.padEnd(11)} ${about}`),
+  "  --quick     a rough answer in under 50 s",
+  "  --rounds N  rounds of each kind; --trials is the same",
+  "  --help      this",
+].join("\n");
 
 // Two levels up from dist/bench/ is the repository.
 const resultsDirectory = fileURLToPath(new URL("../../bench/results/", import.meta.url));
@@ -30,19 +54,21 @@ interface Asked {
   readonly trials: number | undefined;
 }
 
-function read(args: readonly string[]): Asked | undefined {
+function read(args: readonly string[]): Asked | "help" | undefined {
   try {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
       options: {
         quick: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
         rounds: { type: "string" },
         trials: { type: "string" },
       },
     });
+    if (values.help) return "help";
     const [name = "", ...others] = positionals;
-    const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
+    const bench = Object.hasOwn(benches, name) ? benches[name]?.bench : undefined;
     const asked = values.rounds ?? values.trials;
     const trials = asked === undefined ? undefined : Number(asked);
     const wrongTrials = trials !== undefined && !(Number.isInteger(trials) && trials > 0);
@@ -82,7 +108,8 @@ const asked = read(process.argv.slice(2));
 if (asked === undefined) {
   console.error(usage);
   process.exitCode = exitCodes.usage;
-} else {
+} else if (asked === "help") console.log(usage);
+else {
   try {
     await run(asked);
   } catch (error) {

@@ -58,6 +58,14 @@ export function lastLine(report: Report): string {
   return JSON.stringify(report);
 }
 
+/** Puts a plot beside the reports. @returns its path */
+export async function writePlot(directory: string, name: string, svg: string): Promise<string> {
+  await mkdir(directory, { recursive: true });
+  const file = join(directory, `${name}.svg`);
+  await writeFile(file, svg);
+  return file;
+}
+
 export async function writeReport(directory: string, report: Report): Promise<void> {
   await mkdir(directory, { recursive: true });
   await writeFile(join(directory, `${report.bench}.json`), `${lastLine(report)}\n`);

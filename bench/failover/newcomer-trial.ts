@@ -21,6 +21,8 @@ export interface NewcomerTrialOptions {
   readonly turn: number;
   readonly model: string;
   readonly heavy: Load;
+  /** Done just before the submission, and not timed. */
+  readonly prepare?: () => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -40,7 +42,7 @@ export interface NewcomerTrial {
 
 export async function newcomerTrial(
   cluster: BenchCluster,
-  { turn, model, heavy, signal }: NewcomerTrialOptions,
+  { turn, model, heavy, prepare, signal }: NewcomerTrialOptions,
 ): Promise<NewcomerTrial> {
   await heavy.renew();
   const { leader } = await cluster.healthy();
@@ -49,6 +51,7 @@ export async function newcomerTrial(
 
   await using follower = await WorkFollower.start(cluster.client(leader), followEveryMs);
   const via = cluster.client(cluster.names[turn % cluster.names.length] ?? "");
+  await prepare?.();
   const sentMs = performance.now();
   const { id } = await via.submitJob({ model, inputs: [inputFolder(0)] });
   const ackMs = performance.now();

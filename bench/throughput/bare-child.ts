@@ -1,16 +1,16 @@
 /** A process of the bare loop: starts its threads, and adds up their rates. It dies with the benchmark. */
 import { Worker } from "node:worker_threads";
 import { once } from "node:events";
-import type { BareThreadData } from "./bare-thread.ts";
+import type { BareRun, BareThreadData } from "./bare-thread.ts";
 
 export interface BareStart extends Omit<BareThreadData, "first"> {
   readonly threads: number;
 }
 
-/** `start` comes once; `run` is answered with the images per second of all threads together. */
+/** `start` comes once; `run` is answered with the images per second of the first so many threads together. */
 export type ToBare =
   | { readonly kind: "start"; readonly start: BareStart }
-  | { readonly kind: "run"; readonly ms: number };
+  | { readonly kind: "run"; readonly threads: number; readonly run: BareRun };
 export type FromBare =
   { readonly kind: "ready" } | { readonly kind: "rate"; readonly imagesPerSecond: number };
 
@@ -29,19 +29,20 @@ async function start({ threads: count, model, photos }: BareStart): Promise<From
   return { kind: "ready" };
 }
 
-async function run(ms: number): Promise<FromBare> {
-  const rates = threads.map(async (thread) => {
+async function run(count: number, asked: BareRun): Promise<FromBare> {
+  const used = threads.slice(0, count);
+  const rates = used.map(async (thread) => {
     const [rate] = (await once(thread, "message")) as [number];
     return rate;
   });
-  for (const thread of threads) thread.postMessage(ms);
+  for (const thread of used) thread.postMessage(asked);
   const sum = (await Promise.all(rates)).reduce((a, b) => a + b, 0);
   return { kind: "rate", imagesPerSecond: sum };
 }
 
 process.on("message", (message: ToBare) => {
   // A failure ends the process, which the benchmark sees.
-  void (message.kind === "start" ? start(message.start) : run(message.ms)).then((answer) =>
-    process.send?.(answer),
-  );
+  const answer =
+    message.kind === "start" ? start(message.start) : run(message.threads, message.run);
+  void answer.then((told) => process.send?.(told));
 });

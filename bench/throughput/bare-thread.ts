@@ -1,13 +1,13 @@
 /**
- * A thread of the bare loop: reads photos, decodes them ahead on libuv's pool, and runs the network on one after the
- * other. The same door to onnxruntime, the same decoder and the same packing as the product's executor, and nothing
- * else of it: no cluster, no queue, no hash, no message per image.
+ * A thread of the bare loop: reads photos, decodes them ahead on libuv's pool, and runs the network on as many at once
+ * as it is told. The same door to onnxruntime, the same decoder and the same packing as the product's executor, and
+ * nothing else of it: no cluster, no queue, no hash, no message per image.
  */
 import { readFileSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { type DecodedImage, decodeImage } from "../../src/inference/image.ts";
 import { OnnxModel } from "../../src/inference/onnx.ts";
-import { Packer } from "../../src/inference/preprocess.ts";
+import { Packer, type Pixels } from "../../src/inference/preprocess.ts";
 import { planOf } from "../../src/inference/protocol.ts";
 import { ThreadModel } from "../../src/inference/query-runner.ts";
 import { inputOutput } from "../../src/inference/scores.ts";
@@ -20,8 +20,19 @@ export interface BareThreadData {
   readonly first: number;
 }
 
-/** Images decoded or being decoded ahead: as many as the executor has for small micro-batches. */
+/** What is asked of a thread, again and again. */
+export interface BareRun {
+  readonly ms: number;
+  /** Images of one run of the network. */
+  readonly batch: number;
+  /** Images are decoded before the clock starts, and used again: only the network's time counts. */
+  readonly decoded: boolean;
+}
+
+/** Images decoded or being decoded ahead, beside the next batch: as many as the executor has for small micro-batches. */
 const ahead = 4;
+/** Images that are decoded before the clock starts. */
+const decodedImages = 32;
 
 const port = parentPort;
 if (port === null) throw new TypeError("bare-thread.ts runs in a worker thread");
@@ -31,35 +42,54 @@ const model = new ThreadModel(plan, await OnnxModel.open(plan, new Packer(plan).
 const target = { ...plan.input, resize: plan.preprocessing.resize };
 const options = { softmax: plan.output.activation === "softmax", topK: plan.topK };
 const decoding: Promise<DecodedImage>[] = [];
+const kept: Pixels[] = [];
 let next = first;
 
-function decodeNext(): void {
+async function decodeNext(): Promise<DecodedImage> {
   const path = photos[next % photos.length];
   if (path === undefined) throw new TypeError("the bare loop needs photos");
   next += 1;
-  decoding.push(decodeImage(readFileSync(path), target));
+  return decodeImage(readFileSync(path), target);
 }
 
-/** Runs for `ms` and to the end of the image in hand. @returns images per second */
-async function run(ms: number): Promise<number> {
+async function nextImage(batch: number): Promise<Pixels> {
+  while (decoding.length < ahead + batch) decoding.push(decodeNext());
+  return pixelsOf(await decoding.shift());
+}
+
+function pixelsOf(image: DecodedImage | undefined): Pixels {
+  if (image?.kind !== "pixels") throw new TypeError("a photo could not be decoded");
+  return image;
+}
+
+/** One of those that were decoded before the clock started. */
+function keptImage(): Pixels {
+  const image = kept[next % kept.length];
+  if (image === undefined) throw new TypeError("nothing has been decoded");
+  next += 1;
+  return image;
+}
+
+/** Runs for `ms` and to the end of the batch in hand. @returns images per second */
+async function run({ ms, batch, decoded }: BareRun): Promise<number> {
+  while (decoded && kept.length < decodedImages) kept.push(pixelsOf(await decodeNext()));
   const startMs = performance.now();
   let images = 0;
   let nowMs = startMs;
   while (nowMs - startMs < ms) {
-    while (decoding.length < ahead) decodeNext();
-    const image = await decoding.shift();
-    if (image?.kind !== "pixels") throw new TypeError("a photo could not be decoded");
-    const [row] = await model.runOnce([image]);
-    if (row === undefined || inputOutput(row, options).kind !== "classes")
-      throw new TypeError("the network gave no answer");
-    images += 1;
+    const inputs: Pixels[] = [];
+    while (inputs.length < batch) inputs.push(decoded ? keptImage() : await nextImage(batch));
+    for (const row of await model.runOnce(inputs))
+      if (inputOutput(row, options).kind !== "classes")
+        throw new TypeError("the network gave no answer");
+    images += batch;
     nowMs = performance.now();
   }
   return (images * 1000) / (nowMs - startMs);
 }
 
-port.on("message", (ms: number) => {
+port.on("message", (asked: BareRun) => {
   // A failure ends the thread, the process and the benchmark.
-  void run(ms).then((rate) => port.postMessage(rate));
+  void run(asked).then((rate) => port.postMessage(rate));
 });
 port.postMessage("ready");

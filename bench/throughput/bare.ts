@@ -1,10 +1,10 @@
-/** The bare loop as the benchmark sees it: one process with a thread per core, or several with one thread each. */
+/** The bare loop as the benchmark sees it: one process with some threads, or several with one thread each. */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { IDunnoError } from "../../src/lib/errors.ts";
 import type { FromBare, ToBare } from "./bare-child.ts";
-import type { BareThreadData } from "./bare-thread.ts";
+import type { BareRun, BareThreadData } from "./bare-thread.ts";
 import { endAll } from "../children.ts";
 
 /** Decoders beside the threads, as many as the executor adds. */
@@ -15,11 +15,20 @@ export interface BareOptions extends Omit<BareThreadData, "first"> {
   readonly threadsPerProcess: number;
 }
 
+export interface BareSettings extends Omit<BareRun, "decoded"> {
+  /** Of each process: the first so many; by default all. */
+  readonly threads?: number;
+  /** Only the network: images are decoded before. Default: no. */
+  readonly decoded?: boolean;
+}
+
 export class BareLoop implements AsyncDisposable {
   readonly #children: readonly ChildProcess[];
+  readonly #threads: number;
 
-  private constructor(children: readonly ChildProcess[]) {
+  private constructor(children: readonly ChildProcess[], threads: number) {
     this.#children = children;
+    this.#threads = threads;
   }
 
   /** Resolves when all networks are loaded and have run once. */
@@ -28,7 +37,7 @@ export class BareLoop implements AsyncDisposable {
     const file = fileURLToPath(new URL("./bare-child.js", import.meta.url));
     const env = { ...process.env, UV_THREADPOOL_SIZE: String(threads + spareDecoders) };
     const children = Array.from({ length: processes }, () => fork(file, [], { env }));
-    const loop = new BareLoop(children);
+    const loop = new BareLoop(children, threads);
     try {
       const message: ToBare = { kind: "start", start: { threads, model, photos } };
       await Promise.all(children.map(async (child) => ask(child, message)));
@@ -40,10 +49,10 @@ export class BareLoop implements AsyncDisposable {
   }
 
   /** Images per second of all together, over `ms`. */
-  async rate(ms: number): Promise<number> {
-    const answers = await Promise.all(
-      this.#children.map(async (child) => ask(child, { kind: "run", ms })),
-    );
+  async rate({ ms, batch, threads, decoded = false }: BareSettings): Promise<number> {
+    const run = { ms, batch, decoded };
+    const message: ToBare = { kind: "run", threads: threads ?? this.#threads, run };
+    const answers = await Promise.all(this.#children.map(async (child) => ask(child, message)));
     return answers.reduce(
       (sum, answer) => sum + (answer.kind === "rate" ? answer.imagesPerSecond : 0),
       0,

@@ -5,6 +5,7 @@
 import { IDunnoError } from "../../src/lib/errors.ts";
 import { until } from "../bench.ts";
 import { type BenchCluster, inputFolders } from "../cluster.ts";
+import { median } from "../statistics.ts";
 import { WorkFollower } from "../work-follower.ts";
 import { type SteadyRate, steadyRate } from "./steady.ts";
 
@@ -17,17 +18,29 @@ const withinMs = 10 * 60_000;
 export interface JobRateOptions {
   readonly model: string;
   readonly folders: number;
+  /** Inputs of a query; by default what the cluster takes. */
+  readonly batchSize?: number;
   readonly signal: AbortSignal;
+}
+
+export interface JobRate extends SteadyRate {
+  /** Median time of a query on its slot. */
+  readonly queryMs: number;
 }
 
 export async function jobRate(
   cluster: BenchCluster,
-  { model, folders, signal }: JobRateOptions,
-): Promise<SteadyRate> {
+  { model, folders, batchSize, signal }: JobRateOptions,
+): Promise<JobRate> {
   const { leader } = await cluster.healthy();
   const client = cluster.client(leader);
   await using follower = await WorkFollower.start(client, followEveryMs);
-  const { id } = await client.submitJob({ model, inputs: inputFolders(folders) });
+  const inputs = inputFolders(folders);
+  const { id } = await client.submitJob({
+    model,
+    inputs,
+    ...(batchSize === undefined ? {} : { batchSize }),
+  });
   const options = { what: `the end of job ${id}`, withinMs, everyMs: lookEveryMs, signal };
   const job = await until(options, async () => {
     const view = await client.job(id);
@@ -44,5 +57,5 @@ export async function jobRate(
     const inputs = mine.reduce((sum, query) => sum + query.inputs, 0);
     return inputs === job.totalInputs ? mine : undefined;
   });
-  return steadyRate(queries);
+  return { ...steadyRate(queries), queryMs: median(queries.map(({ elapsedMs }) => elapsedMs)) };
 }

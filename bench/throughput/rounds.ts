@@ -9,6 +9,8 @@ export interface Round {
   readonly bareProcesses: number;
   readonly oneNode: number;
   readonly fiveNodes: number;
+  /** BullMQ's workers, where there are any. */
+  readonly bullmq?: number;
 }
 
 export interface Comparison {
@@ -23,6 +25,10 @@ export interface Comparison {
   readonly oneNodeToBare: number;
   readonly fiveNodesToBare: number;
   readonly fiveNodesToBareProcesses: number;
+  /** NaN without BullMQ, as the ratios to it. */
+  readonly bullmq: number;
+  readonly oneNodeToBullmq: number;
+  readonly fiveNodesToBullmq: number;
 }
 
 /** Before and after may differ by so much of their mean. */
@@ -46,5 +52,8 @@ export function compare(rounds: readonly Round[]): Comparison {
     oneNodeToBare: over((round) => round.oneNode / bareOf(round)),
     fiveNodesToBare: over((round) => round.fiveNodes / bareOf(round)),
     fiveNodesToBareProcesses: over(({ fiveNodes, bareProcesses }) => fiveNodes / bareProcesses),
+    bullmq: over(({ bullmq = NaN }) => bullmq),
+    oneNodeToBullmq: over(({ oneNode, bullmq = NaN }) => oneNode / bullmq),
+    fiveNodesToBullmq: over(({ fiveNodes, bullmq = NaN }) => fiveNodes / bullmq),
   };
 }

@@ -1,12 +1,14 @@
 /**
  * How much of the machine's inference a cluster delivers: images per second of jobs over photos in SDFS, on one node
- * with a slot per core and on five nodes with a slot each, beside a loop that does nothing but decode and infer. The
+ * with a slot per core and on five nodes with a slot each, beside a loop that does nothing but decode and infer, with
+ * as many threads and images of one run as a small search found best, and beside BullMQ where it is installed. The
  * measurements take turns, and the bare loop is measured before and after each round, so that a change of the
  * machine's speed shows.
  */
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
+import { Scope } from "../../src/lib/scope.ts";
 import { makeModels, type ReadyModel } from "../../tools/models/models.ts";
 import { makePhotos } from "../../tools/photos/photos.ts";
 import type { BenchContext } from "../bench.ts";
@@ -14,12 +16,26 @@ import { BenchCluster } from "../cluster.ts";
 import { type Figures, figure } from "../report.ts";
 import { table } from "../table.ts";
 import { BareLoop } from "./bare.ts";
+import { BullmqPeer } from "./bullmq.ts";
+import { missingForBullmq } from "./bullmq-package.ts";
 import { jobRate } from "./job-rate.ts";
+import { plotLatency } from "./latency.ts";
 import { agreement, compare, type Comparison, type Round } from "./rounds.ts";
+import { bestOf, mostThreads, searchBare } from "./search.ts";
 
-const modelNames = ["mobilenet_v2", "inception_v3"];
+/** A hundred megabytes of ResNet-50 are too much for a rough answer. */
+const modelNames = {
+  full: ["mobilenet_v2", "inception_v3", "resnet50_random_weights"],
+  quick: ["mobilenet_v2", "inception_v3"],
+} as const;
+/** Whose latency is plotted. */
+const plotted = {
+  full: modelNames.full as readonly string[],
+  quick: ["mobilenet_v2"] as readonly string[],
+} as const;
 const nodes = 5;
 const targets = { oneNode: 0.95, fiveNodes: 0.9 } as const;
+const ahead = { atLeast: 1 } as const;
 /** Distinct photos; each folder holds all of them, and a job takes whole folders. */
 const photosPerFolder = { full: 64, quick: 16 } as const;
 /** About how long each measurement takes; what is measured quickly is rough. */
@@ -37,13 +53,14 @@ interface Stage {
   readonly five: BenchCluster;
   readonly photos: readonly string[];
   readonly pace: "full" | "quick";
+  readonly hasBullmq: boolean;
 }
 
 export async function throughput(context: BenchContext): Promise<Figures> {
   const { quick, scope, signal, say } = context;
   const pace = quick ? "quick" : "full";
   const slots = availableParallelism();
-  const models = await makeModels(join(build, "models"), { only: modelNames });
+  const models = await makeModels(join(build, "models"), { only: modelNames[pace] });
   const photos = await makePhotos(join(build, "bench-photos"), photosPerFolder[pace]);
   const one = scope.use(await BenchCluster.up({ nodes: 1, slots, signal }));
   const five = scope.use(await BenchCluster.up({ nodes, slots: 1, signal }));
@@ -52,52 +69,104 @@ export async function throughput(context: BenchContext): Promise<Figures> {
     for (const model of models) await cluster.addModel(model);
   }
   say(`one node with ${slots} slots, and ${nodes} nodes with 1; each has ${models.length} models`);
+  const missing = await missingForBullmq();
+  if (missing !== undefined) say(`BullMQ is not measured beside: ${missing}`);
+  const stage: Stage = { one, five, photos, pace, hasBullmq: missing === undefined };
   const comparisons: [string, Comparison][] = [];
   for (const model of models)
-    comparisons.push([
-      model.manifest.name,
-      await compareModel(context, { one, five, photos, pace }, model),
-    ]);
+    comparisons.push([model.manifest.name, await compareModel(context, stage, model)]);
   return conclude(context, comparisons);
 }
 
 async function compareModel(
-  { signal, say, trials }: BenchContext,
-  { one, five, photos, pace }: Stage,
+  context: BenchContext,
+  stage: Stage,
   { manifest, onnxFile }: ReadyModel,
 ): Promise<Comparison> {
+  const { signal, say } = context;
+  const { one, five, photos, pace, hasBullmq } = stage;
   const { name, sha256 } = manifest;
-  const model = { sha256, path: onnxFile, manifest };
-  const threads = availableParallelism();
-  const loop = { model, photos };
-  await using bare = await BareLoop.start({ ...loop, processes: 1, threadsPerProcess: threads });
+  const loop = { model: { sha256, path: onnxFile, manifest }, photos };
+  await using bare = await BareLoop.start({
+    ...loop,
+    processes: 1,
+    threadsPerProcess: mostThreads,
+  });
+  const findings = await searchBare(bare, pace);
+  const best = bestOf(findings);
+  for (const { threads, batch, perSecond } of findings)
+    say(`${name}, bare loop, ${threads} threads, ${batch} at once: ${perSecond.toFixed(1)}/s`);
   await using bareMany = await BareLoop.start({ ...loop, processes: nodes, threadsPerProcess: 1 });
-  const ms = runMs[pace];
   const warm = { model: name, folders: warmFolders[pace], signal };
   for (const cluster of [one, five]) await jobRate(cluster, warm);
-  const perSecond = await bare.rate(ms / 2);
-  const wanted = Math.ceil((perSecond * ms) / 1000 / photosPerFolder[pace]);
-  const job = { model: name, folders: Math.min(mostFolders[pace], wanted), signal };
+  const ms = runMs[pace];
+  const wanted = Math.ceil((best.perSecond * ms) / 1000 / photosPerFolder[pace]);
+  const folders = Math.min(mostFolders[pace], wanted);
 
+  const { batch } = best;
+  const bullmq = hasBullmq ? await BullmqPeer.start({ ...loop, batch, signal }) : undefined;
+  await using peer = new Scope();
+  if (bullmq !== undefined) peer.use(bullmq);
+  const measured = await playRounds(context, stage, {
+    name,
+    folders,
+    bare: async () => bare.rate({ ms, ...best }),
+    bareProcesses: async () => bareMany.rate({ ms, batch }),
+    ...(bullmq === undefined
+      ? {}
+      : { bullmq: async () => bullmq.rate(folders * photosPerFolder[pace]) }),
+  });
+  if (plotted[pace].includes(name)) {
+    const clusters = [
+      { name: "one node", cluster: one },
+      { name: `${nodes} nodes`, cluster: five },
+    ];
+    const half = Math.max(1, Math.ceil(folders / 2));
+    await plotLatency(context, { model: name, folders: half, clusters, bare: findings });
+  }
+  return compare(measured);
+}
+
+interface RoundsOptions {
+  readonly name: string;
+  readonly folders: number;
+  /** Each measures once, in images per second. */
+  readonly bare: () => Promise<number>;
+  readonly bareProcesses: () => Promise<number>;
+  readonly bullmq?: () => Promise<number>;
+}
+
+async function playRounds(
+  { signal, say, trials }: BenchContext,
+  { one, five, pace }: Stage,
+  { name, folders, bare, bareProcesses, bullmq }: RoundsOptions,
+): Promise<Round[]> {
   const measured: Round[] = [];
+  const job = { model: name, folders, signal };
   const count = trials ?? rounds[pace];
   for (let i = 0; i < count; i += 1) {
     signal.throwIfAborted();
-    const bareBefore = await bare.rate(ms);
+    const bareBefore = await bare();
     const [oneNode, fiveNodes] = [await jobRate(one, job), await jobRate(five, job)];
-    const bareProcesses = await bareMany.rate(ms);
-    const bareAfter = await bare.rate(ms);
+    const peer = await bullmq?.();
+    const processes = await bareProcesses();
+    const bareAfter = await bare();
     const [oneRate, fiveRate] = [oneNode.perSecond, fiveNodes.perSecond];
-    measured.push({ bareBefore, bareAfter, bareProcesses, oneNode: oneRate, fiveNodes: fiveRate });
-    const rates = [bareBefore, oneRate, fiveRate, bareProcesses, bareAfter];
+    const round = { bareBefore, bareAfter, oneNode: oneRate, fiveNodes: fiveRate };
+    measured.push({
+      ...round,
+      bareProcesses: processes,
+      ...(peer === undefined ? {} : { bullmq: peer }),
+    });
+    const rates = [bareBefore, oneRate, fiveRate, peer ?? NaN, processes, bareAfter];
     const rough = oneNode.steady && fiveNodes.steady ? "" : " (jobs too short for a steady rate)";
     say(
-      `${name}, round ${i + 1} of ${count}, images/s: bare, one node, five nodes, bare ×${nodes}, bare: ` +
-        rates.map((rate) => rate.toFixed(1)).join(", ") +
+      `${name}, round ${i + 1} of ${count}, images/s: bare, one node, five nodes, BullMQ, bare ×${nodes}, bare: ` +
+        rates.map((rate) => (Number.isNaN(rate) ? "-" : rate.toFixed(1))).join(", ") +
         rough,
     );
   }
-  return compare(measured);
+  return measured;
 }
 
 function conclude(
@@ -108,6 +177,8 @@ function conclude(
   const rows = comparisons.flatMap(([name, comparison]) => {
     const { counted, bare, bareProcesses, oneNode, fiveNodes } = comparison;
     const { oneNodeToBare, fiveNodesToBare, fiveNodesToBareProcesses } = comparison;
+    const { bullmq, oneNodeToBullmq, fiveNodesToBullmq } = comparison;
+    const hasBullmq = !Number.isNaN(bullmq);
     const valid = counted > 0;
     const goals = { one: { atLeast: targets.oneNode }, five: { atLeast: targets.fiveNodes } };
     const one = figure(oneNodeToBare, "of bare", goals.one, valid);
@@ -121,11 +192,19 @@ function conclude(
       [`${name}.oneNode`]: figure(oneNode, "images/s"),
       [`${name}.fiveNodes`]: figure(fiveNodes, "images/s"),
       [`${name}.roundsCounted`]: figure(counted, "rounds"),
+      ...(hasBullmq
+        ? {
+            [`${name}.bullmq`]: figure(bullmq, "images/s"),
+            [`${name}.oneNodeToBullmq`]: figure(oneNodeToBullmq, "of BullMQ", ahead, valid),
+            [`${name}.fiveNodesToBullmq`]: figure(fiveNodesToBullmq, "of BullMQ", ahead, valid),
+          }
+        : {}),
     });
     const verdict = (met: boolean | undefined): string => (met === true ? "yes" : "NO");
     return [
       [`${name}: bare loop`, bare, 1],
       [`${name}: bare loop, ${nodes} processes`, bareProcesses, bareProcesses / bare],
+      ...(hasBullmq ? [[`${name}: BullMQ`, bullmq, bullmq / bare]] : []),
       [`${name}: one node`, oneNode, oneNodeToBare, targets.oneNode, verdict(one.met)],
       [`${name}: ${nodes} nodes`, fiveNodes, fiveNodesToBare, targets.fiveNodes, verdict(five.met)],
     ];

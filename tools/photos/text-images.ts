@@ -23,25 +23,28 @@ const digits = "123457";
 /** As high as the network's input, so that nothing is scaled. */
 const height = 48;
 const widest = 4 * height;
-/** Four digits keep the names in order. */
-const most = 9999;
+/** As many digits as these need keep the names in order; more when there are more images. */
+const leastDigits = 4;
+/** Arbitrary: a hundred thousand take minutes. */
+const most = 99_999;
 
 /**
- * Makes `text-0001.png` to `text-COUNT.png` and `ANSWERS.csv` (`file,answer`). Half of them, in no order,
+ * Makes `text-0001.png` (with five digits where there are that many) to `text-COUNT.png` and `ANSWERS.csv` (`file,answer`). Half of them, in no order,
  * are upside down. Image `k` depends on `k` alone. All are written each time: it takes 2 ms an image.
  * @param dir created when missing
- * @param count 1 to 9,999
+ * @param count 1 to 99,999
  */
 export async function makeTextImages(dir: string, count: number): Promise<readonly TextImage[]> {
   if (!Number.isInteger(count) || count < 1 || count > most)
     throw new RangeError(`there can be 1 to ${most} text images, not ${count}`);
   await mkdir(dir, { recursive: true });
+  const digitsOfNames = Math.max(leastDigits, String(count).length);
   const images: TextImage[] = [];
   const answers = ["file,answer"];
   for (let number = 1; number <= count; number += 1) {
     const random = new Random(number);
     const answer = random.chance(1, 2) ? "180" : "0";
-    const name = `text-${String(number).padStart(4, "0")}.png`;
+    const name = `text-${String(number).padStart(digitsOfNames, "0")}.png`;
     const file = join(dir, name);
     await writeFile(`${file}.${process.pid}.part`, await svgToPng(drawing(random, answer)));
     await rename(`${file}.${process.pid}.part`, file);

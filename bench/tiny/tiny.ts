@@ -1,0 +1,178 @@
+/**
+ * Ten thousand tiny inputs with known answers: pictures of one word, upright or turned, for the text-orientation
+ * network. It costs a millisecond or two, so what a system adds to each input shows here more than anywhere else: in
+ * queries per second, beside what the network alone could do on the same cores, and in bytes of the log.
+ */
+import { availableParallelism } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { IDunnoError } from "../../src/lib/errors.ts";
+import { makeModels, type ReadyModel } from "../../tools/models/models.ts";
+import { makeTextImages, type TextImage } from "../../tools/photos/text-images.ts";
+import { type BenchContext, until } from "../bench.ts";
+import { BenchCluster } from "../cluster.ts";
+import { type Figures, figure } from "../report.ts";
+import { table } from "../table.ts";
+import { BareLoop } from "../throughput/bare.ts";
+import { steadyRate } from "../throughput/steady.ts";
+import { WorkFollower } from "../work-follower.ts";
+import { logBytes } from "./log-bytes.ts";
+
+const nodes = 5;
+const modelName = "text_orientation";
+const inputs = { full: 10_000, quick: 400 } as const;
+/** Each node tries its micro-batch sizes on some twenty inputs, or at least runs once. */
+const warmInputs = 300;
+const bareMs = { full: 5_000, quick: 1_000 } as const;
+/** Images of one run of the network alone: the best of these counts. */
+const bareBatches = [1, 8];
+const followEveryMs = 10;
+const withinMs = 10 * 60_000;
+const targets = { accuracy: 0.97, logBytes: 100 } as const;
+
+const build = fileURLToPath(new URL("../../../build/", import.meta.url));
+
+export async function tiny(context: BenchContext): Promise<Figures> {
+  const { quick, scope, signal, say } = context;
+  const pace = quick ? "quick" : "full";
+  const [model] = await makeModels(join(build, "models"), { only: [modelName] });
+  if (model === undefined) throw new TypeError("no such model");
+  const images = await makeTextImages(join(build, `bench-text-${pace}`), inputs[pace]);
+  const cluster = scope.use(await BenchCluster.up({ nodes, slots: 1, signal }));
+  say(`${nodes} nodes with a slot each; putting ${images.length} inputs`);
+  const filesOf = (folder: string, some: readonly TextImage[]) =>
+    some.map(({ file }) => ({ path: `${folder}${basename(file)}`, local: file }));
+  await cluster.putSmallFiles(filesOf("warm/", images.slice(0, warmInputs)));
+  await cluster.putSmallFiles(filesOf("tiny/", images));
+  await cluster.addModel(model);
+  const { leader } = await cluster.healthy();
+  await runJob(cluster, { leader, folder: "warm/", signal });
+  const alone = await networkAlone(model, images, bareMs[pace]);
+  const run = await runJob(cluster, { leader, folder: "tiny/", signal });
+  const accuracy = await accuracyOf(cluster, run.id, images);
+  return conclude(say, { ...run, ...alone, accuracy, inputs: images.length });
+}
+
+interface JobRun {
+  readonly id: string;
+  readonly batchSize: number;
+  readonly perSecond: number;
+  /** Of all that was committed from the submission to the end, per input. */
+  readonly logBytesPerInput: number;
+}
+
+async function runJob(
+  cluster: BenchCluster,
+  {
+    leader,
+    folder,
+    signal,
+  }: { readonly leader: string; readonly folder: string; readonly signal: AbortSignal },
+): Promise<JobRun> {
+  const client = cluster.client(leader);
+  await using follower = await WorkFollower.start(client, followEveryMs);
+  const { commitIndex } = await client.pinned().status();
+  const { id } = await client.submitJob({ model: modelName, inputs: [folder] });
+  const options = { what: `the end of job ${id}`, withinMs, everyMs: 50, signal };
+  const job = await until(options, async () => {
+    const view = await client.job(id);
+    return view.state === "running" ? undefined : view;
+  });
+  if (job.state !== "done" || job.errorInputs > 0)
+    throw new IDunnoError("JOB_FAILED", {
+      job: id,
+      why: `${job.errorInputs} inputs failed; it is ${job.state}`,
+    });
+  const { commitIndex: endIndex } = await client.pinned().status();
+  const queries = await until({ ...options, what: `the last results of ${id}` }, async () => {
+    const mine = follower.completed.filter((completed) => completed.job === id);
+    const done = mine.reduce((sum, query) => sum + query.inputs, 0);
+    return done === job.totalInputs ? mine : undefined;
+  });
+  const span = { from: commitIndex + 1, to: endIndex };
+  const bytes = await logBytes(async (page) => client.log(page), span);
+  return {
+    id,
+    batchSize: job.batchSize,
+    perSecond: steadyRate(queries).perSecond,
+    logBytesPerInput: bytes / job.totalInputs,
+  };
+}
+
+interface Alone {
+  /** Images per second on all cores: only the network, on images that are decoded already. */
+  readonly networkPerSecond: number;
+  /** The same with decoding. */
+  readonly barePerSecond: number;
+}
+
+async function networkAlone(
+  { manifest, onnxFile }: ReadyModel,
+  images: readonly TextImage[],
+  ms: number,
+): Promise<Alone> {
+  await using bare = await BareLoop.start({
+    model: { sha256: manifest.sha256, path: onnxFile, manifest },
+    photos: images.map(({ file }) => file),
+    processes: 1,
+    threadsPerProcess: availableParallelism(),
+  });
+  let [networkPerSecond, barePerSecond] = [0, 0];
+  for (const batch of bareBatches) {
+    networkPerSecond = Math.max(networkPerSecond, await bare.rate({ ms, batch, decoded: true }));
+    barePerSecond = Math.max(barePerSecond, await bare.rate({ ms, batch }));
+  }
+  return { networkPerSecond, barePerSecond };
+}
+
+/** The part of the inputs whose best class is the known answer. */
+async function accuracyOf(
+  cluster: BenchCluster,
+  job: string,
+  images: readonly TextImage[],
+): Promise<number> {
+  const answers = new Map(images.map(({ file, answer }) => [`tiny/${basename(file)}`, answer]));
+  let right = 0;
+  for await (const line of cluster.anyClient().results(job))
+    if ("top" in line && line.top[0]?.label === answers.get(line.input)) right += 1;
+  return right / images.length;
+}
+
+type Outcome = JobRun & Alone & { readonly accuracy: number; readonly inputs: number };
+
+function conclude(say: BenchContext["say"], outcome: Outcome): Figures {
+  const { accuracy, perSecond, batchSize, networkPerSecond, barePerSecond } = outcome;
+  const share = perSecond / networkPerSecond;
+  const figures = {
+    accuracy: figure(accuracy, "of the inputs", { atLeast: targets.accuracy }),
+    inputsPerSecond: figure(perSecond, "inputs/s"),
+    queriesPerSecond: figure(perSecond / batchSize, "queries/s"),
+    networkAlonePerSecond: figure(networkPerSecond, "inputs/s"),
+    barePerSecond: figure(barePerSecond, "inputs/s"),
+    shareOfTimeInInference: figure(share, "of the cores' time"),
+    toBare: figure(perSecond / barePerSecond, "of bare"),
+    logBytesPerInput: figure(outcome.logBytesPerInput, "B", { atMost: targets.logBytes }),
+    inputs: figure(outcome.inputs, "inputs"),
+  } satisfies Figures;
+  const verdict = (met: boolean | undefined): string => (met === true ? "yes" : "NO");
+  say(
+    `\n${table(
+      [`${outcome.inputs} inputs, ${batchSize} a query`, "", "target", "met"],
+      [
+        ["accuracy", accuracy.toFixed(4), String(targets.accuracy), verdict(figures.accuracy.met)],
+        ["inputs per second", perSecond],
+        ["queries per second", perSecond / batchSize],
+        ["bare loop, decoding included", barePerSecond],
+        ["the network alone, all cores", networkPerSecond],
+        ["share of the cores' time in inference", share.toFixed(3)],
+        [
+          "log bytes per input",
+          outcome.logBytesPerInput,
+          targets.logBytes,
+          verdict(figures.logBytesPerInput.met),
+        ],
+      ],
+    )}`,
+  );
+  return figures;
+}
