@@ -38,6 +38,8 @@ export interface ProcessOptions {
   readonly slots: number;
   readonly log: (line: LogLine) => void;
   readonly onAnswer: (slot: number, answer: QueryAnswer) => void;
+  /** The slot's thread stands still for the query of this order of arrival. Default: nobody asks it to. */
+  readonly onYielded?: (slot: number, by: number) => void;
 }
 
 /** Something every thread is to answer once. */
@@ -51,6 +53,7 @@ export class ExecutorProcess {
   readonly #child: ChildProcess;
   readonly #slots: number;
   readonly #onAnswer: ProcessOptions["onAnswer"];
+  readonly #onYielded: (slot: number, by: number) => void;
   readonly #rollCalls = new Map<number, RollCall>();
   readonly #allUp: Promise<string | undefined>;
   #killed: Blame | undefined;
@@ -58,9 +61,10 @@ export class ExecutorProcess {
   readonly exited: Promise<Blame>;
 
   /** @throws Error when the machine cannot start a process */
-  constructor({ slots, log, onAnswer }: ProcessOptions) {
+  constructor({ slots, log, onAnswer, onYielded = () => undefined }: ProcessOptions) {
     this.#slots = slots;
     this.#onAnswer = onAnswer;
+    this.#onYielded = onYielded;
     this.#allUp = this.#rollCall(UP);
     const nice = findNice();
     const child = fork(fileURLToPath(new URL("./child.js", import.meta.url)), [String(slots)], {
@@ -174,6 +178,8 @@ export class ExecutorProcess {
       case "cancelled":
       case "recalled":
         return this.#onAnswer(slot, message);
+      case "yielded":
+        return this.#onYielded(slot, message.by);
       default:
         assertNever(message, "message from a thread");
     }

@@ -94,6 +94,7 @@ export class Executor implements AsyncDisposable {
       {
         log,
         onAnswer: (slot, answer) => dispatcher.onAnswer(slot, answer),
+        onYielded: (slot, by) => dispatcher.onYielded(slot, by),
         onReady: () => dispatcher.pump(),
         onDown: (blame) => dispatcher.onDown(blame),
         onModelLost: (lost, error) => {
@@ -110,9 +111,14 @@ export class Executor implements AsyncDisposable {
     return this.#supervisor.pid;
   }
 
-  /** Queries that threads run now. */
+  /** Queries that threads run now, one that stands still for a newcomer included. */
   get running(): number {
     return this.#dispatcher.running;
+  }
+
+  /** Of those, the ones that stand still for a newcomer: 0 or 1. */
+  get standing(): number {
+    return this.#dispatcher.standing;
   }
 
   /** Queries accepted but not begun. */

@@ -25,6 +25,7 @@ const MAX_LOAD_DEATHS = 2;
 export interface SupervisorPorts {
   readonly log: (line: LogLine) => void;
   readonly onAnswer: (slot: number, answer: QueryAnswer) => void;
+  readonly onYielded: (slot: number, by: number) => void;
   /** All threads are up, all models loaded. */
   readonly onReady: () => void;
   /** The process that was ready is gone. */
@@ -152,10 +153,10 @@ export class Supervisor {
 
   /** The life of one process, from its start to its end. */
   async #live(): Promise<Blame> {
-    const { log, onAnswer, onReady, onDown } = this.#ports;
+    const { log, onAnswer, onYielded, onReady, onDown } = this.#ports;
     let child: ExecutorProcess;
     try {
-      child = new ExecutorProcess({ slots: this.#slots, log, onAnswer });
+      child = new ExecutorProcess({ slots: this.#slots, log, onAnswer, onYielded });
     } catch (error) {
       this.#startFailures += 1;
       return { kind: "unknown", why: error instanceof Error ? error.message : String(error) };

@@ -1,6 +1,7 @@
 /**
  * A slot's worker thread: loads models, and runs queries one after the other in the order in which they came.
- * It holds the query it runs and those sent ahead of time, whose images it decodes meanwhile.
+ * It holds the query it runs and those sent ahead of time, whose images it decodes meanwhile. Asked to yield, it
+ * stands still before its next micro-batch, keeping all it has, and does one at least before it stands again.
  */
 import { parentPort } from "node:worker_threads";
 import { assert, assertNever } from "../lib/types.ts";
@@ -21,6 +22,10 @@ class SlotThread {
   /** The first is the one that runs. */
   readonly #queries: ThreadQuery[] = [];
   #busy = false;
+  /** Whom it is to stand still for. */
+  #yieldTo: number | undefined;
+  /** Ends the standing still. */
+  #goOn: () => void = () => undefined;
 
   constructor(send: (message: FromThread) => void) {
     this.#send = send;
@@ -50,6 +55,15 @@ class SlotThread {
       }
       case "cancel":
         for (const query of this.#queries) if (query.id === message.id) query.cancelled = true;
+        if (this.#queries[0]?.cancelled === true) this.#goOn();
+        return;
+      case "yield":
+        this.#yieldTo = message.by;
+        return;
+      case "resume":
+        if (this.#yieldTo !== message.by) return;
+        this.#yieldTo = undefined;
+        this.#goOn();
         return;
       case "recall": {
         const at = this.#queries.findIndex(({ id }) => id === message.id);
@@ -89,6 +103,7 @@ class SlotThread {
     const { id } = query;
     try {
       const end = await runQuery(query, this.#model(query.model), {
+        boundary: () => this.#boundary(query),
         refill: () => this.#refill(),
         onProgress: (inputsDone) => this.#send({ kind: "progress", id, inputsDone }),
       });
@@ -96,6 +111,14 @@ class SlotThread {
     } catch (error) {
       return { kind: "failed", id, why: text(error) };
     }
+  }
+
+  /** Before each micro-batch. */
+  async #boundary(query: ThreadQuery): Promise<void> {
+    const by = this.#yieldTo;
+    if (by === undefined || query.cancelled) return;
+    this.#send({ kind: "yielded", by });
+    await new Promise<void>((resolve) => (this.#goOn = resolve));
   }
 
   #refill(): void {
