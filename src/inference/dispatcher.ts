@@ -21,15 +21,45 @@ export class Dispatcher {
   #told: { readonly is: Yield<Ticket>; readonly timer: NodeJS.Timeout } | undefined;
   #loads = 0;
   #closing = false;
+  #held = false;
   #onEmpty: () => void = () => undefined;
+  #onStill: () => void = () => undefined;
+  readonly #onIdle: () => void;
 
-  /** @param live the process, if it can take queries now */
+  /**
+   * @param live the process, if it can take queries now
+   * @param onIdle no query is left, and no load
+   */
   constructor(
     { slots, hasSpare }: { readonly slots: number; readonly hasSpare: boolean },
     live: () => ExecutorProcess | undefined,
+    onIdle: () => void,
   ) {
     this.#placed = new Slots(slots, hasSpare);
     this.#live = live;
+    this.#onIdle = onIdle;
+  }
+
+  /** No query, no load: the process may be replaced and nobody notices. */
+  get idle(): boolean {
+    return this.#tickets.size === 0 && this.#loads === 0;
+  }
+
+  /** The models that queries need. */
+  get models(): ReadonlySet<number> {
+    return new Set([...this.#tickets.values()].flatMap(({ plan }) => plan?.key ?? []));
+  }
+
+  /** Hands nothing out while `act` runs, which begins when threads hold nothing any more. */
+  async still(act: () => Promise<void>): Promise<void> {
+    this.#held = true;
+    try {
+      if (this.running > 0) await new Promise<void>((resolve) => (this.#onStill = resolve));
+      await act();
+    } finally {
+      this.#held = false;
+      this.pump();
+    }
   }
 
   /** All that have no answer yet. */
@@ -109,13 +139,15 @@ export class Dispatcher {
       this.#loads -= 1;
       const ms = performance.now() - start;
       for (const { item } of this.#placed.heads()) item.grant(ms);
+      if (this.idle) this.#onIdle();
     }
   }
 
   /** Hands out what can be handed out, and starts the clocks of what threads now run. */
   pump(): void {
     const live = this.#live();
-    const placed = live === undefined || this.#closing ? [] : this.#placed.assign();
+    const isHeld = live === undefined || this.#closing || this.#held;
+    const placed = isHeld ? [] : this.#placed.assign();
     for (const { slot, item } of placed) {
       const { id, inputs } = item.request;
       // A ticket is placed with its plan.
@@ -192,6 +224,7 @@ export class Dispatcher {
       else this.#putBack(ticket);
     }
     for (const ticket of notBegun) this.#putBack(ticket);
+    if (this.running === 0) this.#onStill();
   }
 
   #expired(ticket: Ticket): number | undefined {
@@ -247,7 +280,9 @@ export class Dispatcher {
     this.#placed.remove(ticket);
     this.#tickets.delete(ticket.request.id);
     this.#tellYields();
+    if (this.running === 0) this.#onStill();
     if (this.#tickets.size === 0) this.#onEmpty();
+    if (this.idle) this.#onIdle();
     return ticket;
   }
 }

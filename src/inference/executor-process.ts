@@ -54,6 +54,7 @@ export class ExecutorProcess {
   readonly #slots: number;
   readonly #onAnswer: ProcessOptions["onAnswer"];
   readonly #onYielded: (slot: number, by: number) => void;
+  readonly #loaded = new Set<number>();
   readonly #rollCalls = new Map<number, RollCall>();
   readonly #allUp: Promise<string | undefined>;
   #killed: Blame | undefined;
@@ -105,8 +106,15 @@ export class ExecutorProcess {
     return this.#child.pid;
   }
 
+  /** It has ended, or has been killed and is about to have. */
   get gone(): boolean {
+    if (this.#killed !== undefined) return true;
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /** The models it holds: for its whole life, since releasing sessions leaks. */
+  get loaded(): ReadonlySet<number> {
+    return this.#loaded;
   }
 
   /** Whether all threads answered in time; if not, the process is gone or going. */
@@ -137,6 +145,8 @@ export class ExecutorProcess {
       this.exited.then((blame): LoadEnd => ({ kind: "gone", blame })),
     ]);
     clearTimeout(timer);
+    // A refusal may have left the network open in some threads.
+    if (!isLate && end.kind !== "gone") this.#loaded.add(plan.key);
     return isLate ? { kind: "refused", why: late } : end;
   }
 
