@@ -34,7 +34,16 @@ export type CachedChunks = Pick<ChunkCache, "acquire" | "bytes" | "suspect">;
 
 export type Inference = Pick<
   Executor,
-  "cancel" | "load" | "pid" | "queued" | "run" | "running" | "slots" | "unload" | "validate"
+  | "cancel"
+  | "load"
+  | "loadedModels"
+  | "pid"
+  | "queued"
+  | "run"
+  | "running"
+  | "slots"
+  | "unload"
+  | "validate"
 >;
 
 export type LocalModels = Pick<Models, "local" | "ready">;

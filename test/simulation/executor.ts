@@ -59,6 +59,8 @@ export interface SimulatedExecutorPorts {
 
 export class SimulatedExecutor implements Inference {
   readonly slots: number;
+  /** More than a simulation adds. */
+  readonly loadedModels = 16;
   readonly pid = undefined;
   readonly #ports: SimulatedExecutorPorts;
   readonly #waiting: Run[] = [];
