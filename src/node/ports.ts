@@ -35,6 +35,7 @@ export type CachedChunks = Pick<ChunkCache, "acquire" | "bytes" | "suspect">;
 export type Inference = Pick<
   Executor,
   | "cancel"
+  | "isLoaded"
   | "load"
   | "loadedModels"
   | "pid"

@@ -88,6 +88,10 @@ export class SimulatedExecutor implements Inference {
     return { loadMs: 20 };
   }
 
+  isLoaded(): boolean {
+    return true;
+  }
+
   unload(): void {
     // Nothing is kept.
   }
