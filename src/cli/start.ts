@@ -24,6 +24,7 @@ interface StartOptions {
   readonly join?: readonly string[];
   readonly voters?: number;
   readonly slots?: number;
+  readonly loadedModels?: number;
   readonly diskReserve?: number;
   readonly label?: Readonly<Record<string, string>>;
 }
@@ -68,6 +69,11 @@ export function addStartCommand(program: Command, open: Open, door: NodeDoor): v
       integer(0, 1024),
     )
     .option(
+      "--loaded-models <number>",
+      "models kept loaded (default: 16); beyond that the one used longest ago goes, unless queries use it",
+      integer(1, 1024),
+    )
+    .option(
       "--disk-reserve <MiB>",
       "below this much room on its disk it takes no more writes, below twice as much no more chunks (default: 128)",
       integer(1),
@@ -81,14 +87,7 @@ export function addStartCommand(program: Command, open: Open, door: NodeDoor): v
     .action(async (options: StartOptions, command: Command) => {
       const session = open(command);
       const { name, bootstrap, join } = options;
-      if (bootstrap !== undefined && join !== undefined)
-        throw new IDunnoError("USAGE", {
-          message: "--bootstrap founds a cluster and --join enters one: give one of them",
-        });
-      if (bootstrap !== undefined && !bootstrap.some((member) => member.name === name))
-        throw new IDunnoError("USAGE", {
-          message: `--bootstrap must name this node as well: ${name}=host:port`,
-        });
+      checkFounding(options);
       await runNode(session, door, {
         name,
         dataDirectory: session.local(options.dataDir),
@@ -99,10 +98,23 @@ export function addStartCommand(program: Command, open: Open, door: NodeDoor): v
         join,
         voters: options.voters,
         slots: options.slots,
+        loadedModels: options.loadedModels,
         diskReserveBytes:
           options.diskReserve === undefined ? undefined : options.diskReserve * 1024 * 1024,
         labels: options.label ?? {},
       });
+    });
+}
+
+/** @throws USAGE when --bootstrap does not fit the other options */
+function checkFounding({ name, bootstrap, join }: StartOptions): void {
+  if (bootstrap !== undefined && join !== undefined)
+    throw new IDunnoError("USAGE", {
+      message: "--bootstrap founds a cluster and --join enters one: give one of them",
+    });
+  if (bootstrap !== undefined && !bootstrap.some((member) => member.name === name))
+    throw new IDunnoError("USAGE", {
+      message: `--bootstrap must name this node as well: ${name}=host:port`,
     });
 }
 

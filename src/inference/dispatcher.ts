@@ -1,30 +1,65 @@
 /**
  * Hands queries to threads and answers to those who asked. When the process dies, each query is treated as it
  * deserves: one that was being run is reported (it may be the cause) unless another is known to be; one that had
- * not begun runs in the next process, unnoticed.
+ * not begun, or stood still for a newcomer, runs in the next process, unnoticed.
  */
 import { IDunnoError } from "../lib/errors.ts";
 import { assertNever } from "../lib/types.ts";
 import type { Blame, ExecutorProcess } from "./executor-process.ts";
 import type { ModelPlan, QueryAnswer } from "./protocol.ts";
-import { Slots } from "./slots.ts";
+import { Slots, type Yield } from "./slots.ts";
 import type { Ticket } from "./ticket.ts";
+
+/** How long a slot stands still at most, if the newcomer's first micro-batch, of about 50 ms, is that slow or hangs. */
+export const MAX_YIELD_MS = 1000;
 
 export class Dispatcher {
   readonly #live: () => ExecutorProcess | undefined;
   readonly #placed: Slots<Ticket>;
   readonly #tickets = new Map<string, Ticket>();
+  /** The yield that a thread was told of, and the end of the slot's patience. */
+  #told: { readonly is: Yield<Ticket>; readonly timer: NodeJS.Timeout } | undefined;
   #loads = 0;
   #closing = false;
+  #held = false;
   #onEmpty: () => void = () => undefined;
+  #onStill: () => void = () => undefined;
+  readonly #onIdle: () => void;
 
-  /** @param live the process, if it can take queries now */
+  /**
+   * @param live the process, if it can take queries now
+   * @param onIdle no query is left, and no load
+   */
   constructor(
     { slots, hasSpare }: { readonly slots: number; readonly hasSpare: boolean },
     live: () => ExecutorProcess | undefined,
+    onIdle: () => void,
   ) {
     this.#placed = new Slots(slots, hasSpare);
     this.#live = live;
+    this.#onIdle = onIdle;
+  }
+
+  /** No query, no load: the process may be replaced and nobody notices. */
+  get idle(): boolean {
+    return this.#tickets.size === 0 && this.#loads === 0;
+  }
+
+  /** The models that queries need. */
+  get models(): ReadonlySet<number> {
+    return new Set([...this.#tickets.values()].flatMap(({ plan }) => plan?.key ?? []));
+  }
+
+  /** Hands nothing out while `act` runs, which begins when threads hold nothing any more. */
+  async still(act: () => Promise<void>): Promise<void> {
+    this.#held = true;
+    try {
+      if (this.running > 0) await new Promise<void>((resolve) => (this.#onStill = resolve));
+      await act();
+    } finally {
+      this.#held = false;
+      this.pump();
+    }
   }
 
   /** All that have no answer yet. */
@@ -35,6 +70,11 @@ export class Dispatcher {
   /** Those that threads run. */
   get running(): number {
     return this.#placed.heads().length;
+  }
+
+  /** Those of them that stand still for a newcomer. */
+  get standing(): number {
+    return this.#placed.yielding?.stopped === true ? 1 : 0;
   }
 
   has(id: string): boolean {
@@ -99,21 +139,26 @@ export class Dispatcher {
       this.#loads -= 1;
       const ms = performance.now() - start;
       for (const { item } of this.#placed.heads()) item.grant(ms);
+      if (this.idle) this.#onIdle();
     }
   }
 
   /** Hands out what can be handed out, and starts the clocks of what threads now run. */
   pump(): void {
     const live = this.#live();
-    const placed = live === undefined || this.#closing ? [] : this.#placed.assign();
+    const isHeld = live === undefined || this.#closing || this.#held;
+    const placed = isHeld ? [] : this.#placed.assign();
     for (const { slot, item } of placed) {
       const { id, inputs } = item.request;
       // A ticket is placed with its plan.
       if (item.plan !== undefined)
         live?.send(slot, { kind: "run", id, model: item.plan.key, inputs });
     }
+    // After the newcomer has been sent, which waits for nobody.
+    this.#tellYields();
     for (const { item } of this.#placed.heads())
       if (!item.started) item.start(() => this.#expired(item));
+    this.#stopClocks();
     const misplaced = this.#placed.misplaced();
     if (misplaced === undefined || misplaced.item.recalled) return;
     misplaced.item.recalled = true;
@@ -125,7 +170,9 @@ export class Dispatcher {
     if (ticket === undefined || this.#placed.slotOf(ticket) !== slot) return;
     switch (answer.kind) {
       case "progress":
-        return ticket.progress(answer.inputsDone);
+        ticket.progress(answer.inputsDone);
+        // A newcomer has begun; from here on it shares the cores with the others.
+        return this.#resumeFor(ticket);
       case "recalled":
         this.#putBack(ticket);
         break;
@@ -155,8 +202,15 @@ export class Dispatcher {
     this.pump();
   }
 
+  /** A thread stands still: what it runs has no clock meanwhile. */
+  onYielded(slot: number, by: number): void {
+    this.#placed.stopped(slot, by);
+    this.#stopClocks();
+  }
+
   onDown(blame: Blame): void {
     const { begun, notBegun } = this.#placed.lose();
+    this.#tellYields();
     for (const ticket of begun) {
       const guilty = blame.kind === "query" && blame.id === ticket.request.id;
       if (guilty || blame.kind === "unknown")
@@ -170,6 +224,7 @@ export class Dispatcher {
       else this.#putBack(ticket);
     }
     for (const ticket of notBegun) this.#putBack(ticket);
+    if (this.running === 0) this.#onStill();
   }
 
   #expired(ticket: Ticket): number | undefined {
@@ -179,6 +234,36 @@ export class Dispatcher {
     const why = `query ${id} timed out after ${timeoutMs} ms`;
     this.#live()?.kill({ kind: "query", id, why });
     return undefined;
+  }
+
+  #resumeFor(by: Ticket): void {
+    this.#placed.resume(by);
+    this.#tellYields();
+    this.#stopClocks();
+  }
+
+  /** Tells threads which of them is to stand still, if that has changed. */
+  #tellYields(): void {
+    const { yielding } = this.#placed;
+    const told = this.#told;
+    if (told?.is.by === yielding?.by) return;
+    const live = this.#live();
+    if (told !== undefined) {
+      clearTimeout(told.timer);
+      live?.send(told.is.slot, { kind: "resume", by: told.is.by.order });
+    }
+    this.#told = undefined;
+    if (yielding === undefined) return;
+    const { slot, by } = yielding;
+    live?.send(slot, { kind: "yield", by: by.order });
+    this.#told = { is: yielding, timer: setTimeout(() => this.#resumeFor(by), MAX_YIELD_MS) };
+  }
+
+  #stopClocks(): void {
+    const { yielding } = this.#placed;
+    for (const { slot, item } of this.#placed.heads())
+      if (yielding?.stopped === true && yielding.slot === slot) item.pause();
+      else item.resume();
   }
 
   /** To the waiting ones, where it was before. */
@@ -194,7 +279,10 @@ export class Dispatcher {
     ticket.stop();
     this.#placed.remove(ticket);
     this.#tickets.delete(ticket.request.id);
+    this.#tellYields();
+    if (this.running === 0) this.#onStill();
     if (this.#tickets.size === 0) this.#onEmpty();
+    if (this.idle) this.#onIdle();
     return ticket;
   }
 }

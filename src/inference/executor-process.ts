@@ -38,6 +38,8 @@ export interface ProcessOptions {
   readonly slots: number;
   readonly log: (line: LogLine) => void;
   readonly onAnswer: (slot: number, answer: QueryAnswer) => void;
+  /** The slot's thread stands still for the query of this order of arrival. Default: nobody asks it to. */
+  readonly onYielded?: (slot: number, by: number) => void;
 }
 
 /** Something every thread is to answer once. */
@@ -51,6 +53,8 @@ export class ExecutorProcess {
   readonly #child: ChildProcess;
   readonly #slots: number;
   readonly #onAnswer: ProcessOptions["onAnswer"];
+  readonly #onYielded: (slot: number, by: number) => void;
+  readonly #loaded = new Set<number>();
   readonly #rollCalls = new Map<number, RollCall>();
   readonly #allUp: Promise<string | undefined>;
   #killed: Blame | undefined;
@@ -58,9 +62,10 @@ export class ExecutorProcess {
   readonly exited: Promise<Blame>;
 
   /** @throws Error when the machine cannot start a process */
-  constructor({ slots, log, onAnswer }: ProcessOptions) {
+  constructor({ slots, log, onAnswer, onYielded = () => undefined }: ProcessOptions) {
     this.#slots = slots;
     this.#onAnswer = onAnswer;
+    this.#onYielded = onYielded;
     this.#allUp = this.#rollCall(UP);
     const nice = findNice();
     const child = fork(fileURLToPath(new URL("./child.js", import.meta.url)), [String(slots)], {
@@ -101,8 +106,15 @@ export class ExecutorProcess {
     return this.#child.pid;
   }
 
+  /** It has ended, or has been killed and is about to have. */
   get gone(): boolean {
+    if (this.#killed !== undefined) return true;
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /** The models it holds: for its whole life, since releasing sessions leaks. */
+  get loaded(): ReadonlySet<number> {
+    return this.#loaded;
   }
 
   /** Whether all threads answered in time; if not, the process is gone or going. */
@@ -133,6 +145,8 @@ export class ExecutorProcess {
       this.exited.then((blame): LoadEnd => ({ kind: "gone", blame })),
     ]);
     clearTimeout(timer);
+    // A refusal may have left the network open in some threads.
+    if (!isLate && end.kind !== "gone") this.#loaded.add(plan.key);
     return isLate ? { kind: "refused", why: late } : end;
   }
 
@@ -174,6 +188,8 @@ export class ExecutorProcess {
       case "cancelled":
       case "recalled":
         return this.#onAnswer(slot, message);
+      case "yielded":
+        return this.#onYielded(slot, message.by);
       default:
         assertNever(message, "message from a thread");
     }

@@ -4,8 +4,10 @@
  */
 import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
 import { cancelled, Dispatcher } from "./dispatcher.ts";
+import type { ExecutorProcess } from "./executor-process.ts";
 import { Isolation } from "./isolation.ts";
-import { ModelTable } from "./model-table.ts";
+import { ModelMemory } from "./model-memory.ts";
+import { DEFAULT_LOADED_MODELS, ModelTable } from "./model-table.ts";
 import { closed, Supervisor } from "./supervisor.ts";
 import { Ticket } from "./ticket.ts";
 import type { LocalModel, LogLine, QueryRequest, QueryResult } from "./types.ts";
@@ -25,6 +27,8 @@ export interface ExecutorOptions {
   readonly log?: (line: LogLine) => void;
   /** Default {@link MAX_REQUESTS}. */
   readonly maxRequests?: number;
+  /** Models kept loaded, from 1; while queries use more, up to twice as many. Default {@link DEFAULT_LOADED_MODELS}. */
+  readonly loadedModels?: number;
 }
 
 export interface RunOptions {
@@ -36,11 +40,14 @@ export interface RunOptions {
 
 export class Executor implements AsyncDisposable {
   readonly slots: number;
+  /** Models it keeps loaded. */
+  readonly loadedModels: number;
   readonly #maxRequests: number;
   readonly #supervisor: Supervisor;
   readonly #validator: Validator;
   readonly #isolation: Isolation;
   readonly #models: ModelTable;
+  readonly #memory: ModelMemory;
   readonly #dispatcher: Dispatcher;
   #order = 0;
   #closing: Promise<void> | undefined;
@@ -82,21 +89,37 @@ export class Executor implements AsyncDisposable {
     hasSpare = false,
     log = () => undefined,
     maxRequests = MAX_REQUESTS,
+    loadedModels = DEFAULT_LOADED_MODELS,
   }: ExecutorOptions) {
     this.slots = slots;
+    this.loadedModels = loadedModels;
     this.#maxRequests = maxRequests;
-    const dispatcher = new Dispatcher({ slots, hasSpare }, () => this.#supervisor.live);
+    const live = (): ExecutorProcess | undefined => this.#supervisor.live;
+    const dispatcher = new Dispatcher({ slots, hasSpare }, live, () => this.#memory.nudge());
     this.#dispatcher = dispatcher;
+    this.#memory = new ModelMemory(
+      { limit: loadedModels },
+      { supervisor: () => this.#supervisor, dispatcher },
+    );
     this.#validator = new Validator(log);
     this.#isolation = new Isolation(log);
-    this.#models = new ModelTable((plan) =>
-      dispatcher.duringLoad(() => this.#supervisor.load(plan)),
+    this.#models = new ModelTable(
+      { limit: loadedModels },
+      {
+        load: async (plan) => {
+          await this.#memory.makeRoom();
+          await dispatcher.duringLoad(() => this.#supervisor.load(plan));
+        },
+        used: () => dispatcher.models,
+        onOut: ({ key }) => this.#supervisor.forget(key),
+      },
     );
     this.#supervisor = new Supervisor(
       { slots: slots + (hasSpare ? 1 : 0) },
       {
         log,
         onAnswer: (slot, answer) => dispatcher.onAnswer(slot, answer),
+        onYielded: (slot, by) => dispatcher.onYielded(slot, by),
         onReady: () => dispatcher.pump(),
         onDown: (blame) => dispatcher.onDown(blame),
         onModelLost: (lost, error) => {
@@ -113,9 +136,14 @@ export class Executor implements AsyncDisposable {
     return this.#supervisor.pid;
   }
 
-  /** Queries that threads run now. */
+  /** Queries that threads run now, one that stands still for a newcomer included. */
   get running(): number {
     return this.#dispatcher.running;
+  }
+
+  /** Of those, the ones that stand still for a newcomer: 0 or 1. */
+  get standing(): number {
+    return this.#dispatcher.standing;
   }
 
   /** Queries accepted but not begun. */
@@ -125,18 +153,25 @@ export class Executor implements AsyncDisposable {
 
   /**
    * Opens the model in every thread and runs it once there. It is loaded again whenever the process is replaced.
-   * A model that is loaded already answers at once, with the time its loading took.
-   * @throws IDunnoError BAD_MODEL, EXECUTOR_FAILED, BUSY (too many models), CLOSED
+   * A model that is loaded already answers at once, with the time its loading took. Over the limit the one that was
+   * used longest ago goes.
+   * @throws IDunnoError BAD_MODEL, EXECUTOR_FAILED, BUSY (too many models in use), CLOSED
    */
   async load(model: LocalModel): Promise<{ readonly loadMs: number }> {
     this.#refuseIfClosing();
     return this.#models.entry(model).loading;
   }
 
-  /** Later processes do without the models of this file; the present one keeps its memory. */
+  /** Whether a model of this file is loaded in every thread. */
+  isLoaded(sha256: string): boolean {
+    return this.#models.has(sha256);
+  }
+
+  /** Lets the models of this file go. Their memory is free after the next idle moment. */
   unload(sha256: string): void {
     for (const key of this.#models.forget((plan) => plan.sha256 === sha256))
       this.#supervisor.forget(key);
+    this.#memory.nudge();
   }
 
   /**
@@ -220,6 +255,7 @@ export class Executor implements AsyncDisposable {
   /** SIGKILLs the process; all that is under way rejects with CLOSED. Idempotent. */
   async destroy(): Promise<void> {
     this.#closing ??= Promise.resolve();
+    this.#memory.close();
     await Promise.all([
       this.#supervisor.destroy(),
       this.#validator.destroy(),
@@ -233,6 +269,7 @@ export class Executor implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    this.#memory.close();
     await this.#dispatcher.drain(DRAIN_MS);
     await Promise.all([this.#validator.destroy(), this.#isolation.destroy()]);
     if (this.#dispatcher.size === 0) await this.#supervisor.close();

@@ -5,6 +5,7 @@
  *
  * Sizes are powers of two, tried in turn from 1. Results must not depend on the choice, since clocks decide it:
  * the first run of each size is therefore a trial, whose caller also runs the images one by one and compares.
+ * What was found is shared between threads and kept (findings.ts), since it is a property of network and CPU.
  */
 
 /** What one run may take. */
@@ -26,6 +27,8 @@ export class MicroBatch {
   #perImageMs = Infinity;
 
   readonly #max: number;
+  /** Called with the size once it is measured, not when it is adopted. */
+  onFound: (size: number) => void = () => undefined;
 
   /** @param max 1 for a network that takes one image only */
   constructor(max: number = MAX_MICRO_BATCH) {
@@ -41,6 +44,14 @@ export class MicroBatch {
   /** Whether the next run of `size` must be compared with single runs. */
   isTrial(size: number): boolean {
     return size > this.#trusted;
+  }
+
+  /** Takes over what was found elsewhere, unless this one has found its own; more than the network takes is ignored. */
+  adopt(size: number): void {
+    if (this.#settled || size > this.#max) return;
+    this.#trusted = Math.max(this.#trusted, size);
+    this.#size = size;
+    this.#settled = true;
   }
 
   /** The trial's answers were bitwise equal, or not. */
@@ -68,6 +79,7 @@ export class MicroBatch {
   #settle(size: number): void {
     this.#size = size;
     this.#settled = true;
+    this.onFound(size);
   }
 }
 

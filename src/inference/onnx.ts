@@ -3,10 +3,13 @@
  * It is checked against its manifest when opened, so that a wrong one is refused before any job uses it.
  */
 import { readFileSync } from "node:fs";
-import { InferenceSession, Tensor } from "onnxruntime-node";
+import { env, InferenceSession, Tensor } from "onnxruntime-node";
 import { sha256 } from "./input-file.ts";
 import { checkSignature, type Signature, type TensorSignature } from "./model-signature.ts";
 import type { ModelPlan } from "./protocol.ts";
+
+/** Of the native library. */
+export const onnxruntimeVersion = env.versions.node ?? "unknown";
 
 /** Why a model cannot be used; its message is for the person who added it. */
 export class Unusable extends Error {

@@ -37,6 +37,9 @@ export type ToThread =
   | { readonly kind: "cancel"; readonly id: string }
   /** Give the query back if it has not begun; otherwise ignore this. */
   | { readonly kind: "recall"; readonly id: string }
+  /** Stand still at the next micro-batch boundary, between queries too, until `resume` has the same `by`. */
+  | { readonly kind: "yield"; readonly by: number }
+  | { readonly kind: "resume"; readonly by: number }
   /** Nothing is under way: end. */
   | { readonly kind: "close" };
 
@@ -59,7 +62,9 @@ export type FromThread =
     }
   | { readonly kind: "failed"; readonly id: string; readonly why: string }
   | { readonly kind: "cancelled"; readonly id: string }
-  | { readonly kind: "recalled"; readonly id: string };
+  | { readonly kind: "recalled"; readonly id: string }
+  /** The thread stands still, holding what it holds. */
+  | { readonly kind: "yielded"; readonly by: number };
 
 /** What concerns one query. */
 export type QueryAnswer = Extract<FromThread, { readonly id: string }>;

@@ -87,6 +87,8 @@ export type QueryEnd =
   | { readonly kind: "cancelled" };
 
 export interface RunnerPorts {
+  /** Called before each micro-batch, which waits until it resolves; what it takes is not the query's time. */
+  readonly boundary: () => Promise<void>;
   /** Called whenever inputs have been taken: the moment to decode more. */
   readonly refill: () => void;
   readonly onProgress: (inputsDone: number) => void;
@@ -96,17 +98,21 @@ export interface RunnerPorts {
 export async function runQuery(
   query: ThreadQuery,
   model: ThreadModel,
-  { refill, onProgress }: RunnerPorts,
+  { boundary, refill, onProgress }: RunnerPorts,
 ): Promise<QueryEnd> {
   const outputs: InputOutput[] = [];
   const { activation } = model.plan.output;
   const options = { softmax: activation === "softmax", topK: model.plan.topK };
   const start = performance.now();
+  let yieldedMs = 0;
   let decodeMs = 0;
   let inferMs = 0;
   while (outputs.length < query.inputs.length) {
+    const boundaryAt = performance.now();
+    await boundary();
     if (query.cancelled) return { kind: "cancelled" };
     const waitFrom = performance.now();
+    yieldedMs += waitFrom - boundaryAt;
     const images: Pixels[] = [];
     const places: number[] = [];
     while (images.length < model.micro.size) {
@@ -138,7 +144,7 @@ export async function runQuery(
   return {
     kind: "done",
     outputs,
-    timings: { decodeMs, inferMs, totalMs: performance.now() - start },
+    timings: { decodeMs, inferMs, totalMs: performance.now() - start - yieldedMs },
   };
 }
 

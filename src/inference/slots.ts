@@ -1,6 +1,13 @@
 /**
  * Which request is where: waiting, or held by a thread, which runs the first it holds and decodes the images
- * of the second meanwhile. No clock, no messages: the executor acts on what this says.
+ * of the second meanwhile; and which thread yields to a newcomer. No clock, no messages: the executor acts on
+ * what this says.
+ *
+ * Invariants of yielding (decision 19)
+ *  Y1 at most one slot yields, and only to the request on the spare thread, which has not finished a micro-batch;
+ *  Y2 a beginning on the spare thread makes one slot yield, or none; one that waits for the spare thread makes none;
+ *  Y3 no slot is made to yield while it runs an express request, or while another has nothing to run;
+ *  Y4 what a slot holds stays with it while it yields: nothing is lost, and nothing begun is begun anew.
  */
 
 /** What a thread holds at most: the one it runs and one to read ahead. */
@@ -11,13 +18,32 @@ export interface Placed<T> {
   readonly item: T;
 }
 
-export class Slots<T extends { readonly order: number; readonly express: boolean }> {
+export interface Slotted {
+  /** Of arrival. */
+  readonly order: number;
+  readonly express: boolean;
+  /** Whose share of the machine it counts to. */
+  readonly job: string;
+  /** It ends at its next micro-batch boundary. */
+  readonly cancelled: boolean;
+}
+
+/** A slot that stands still at its next micro-batch boundary, so that `by` has its core. */
+export interface Yield<T> {
+  readonly slot: number;
+  readonly by: T;
+  /** Its thread has said that it stands. Until then it is inside the network, or will never say so. */
+  readonly stopped: boolean;
+}
+
+export class Slots<T extends Slotted> {
   /** By `order`. */
   readonly #waiting: T[] = [];
   /** One list per thread, the spare thread's last if there is one. */
   readonly #held: readonly T[][];
   /** Threads that take any request; one beyond them is the spare. */
   readonly #count: number;
+  #yield: Yield<T> | undefined;
 
   constructor(count: number, hasSpare: boolean) {
     this.#count = count;
@@ -30,6 +56,11 @@ export class Slots<T extends { readonly order: number; readonly express: boolean
 
   get waiting(): readonly T[] {
     return this.#waiting;
+  }
+
+  /** The slot that is to yield now. */
+  get yielding(): Yield<T> | undefined {
+    return this.#yield;
   }
 
   /** The requests that threads run. */
@@ -55,6 +86,7 @@ export class Slots<T extends { readonly order: number; readonly express: boolean
 
   /** Takes it out, wherever it is. */
   remove(item: T): void {
+    this.resume(item);
     for (const list of [this.#waiting, ...this.#held]) {
       const at = list.indexOf(item);
       if (at !== -1) list.splice(at, 1);
@@ -71,7 +103,20 @@ export class Slots<T extends { readonly order: number; readonly express: boolean
         held.push(item);
         placed.push({ slot, item });
       }
+    // A core is free anyway.
+    if (this.#ordinary.some((held) => held.length === 0)) this.#yield = undefined;
     return placed;
+  }
+
+  /** The thread of `slot` stands still for the request of this `order`; a word of an earlier yield is ignored. */
+  stopped(slot: number, order: number): void {
+    const now = this.#yield;
+    if (now?.slot === slot && now.by.order === order) this.#yield = { ...now, stopped: true };
+  }
+
+  /** `by` has had its first micro-batch, or its time: the slot that yielded to it goes on. */
+  resume(by: T): void {
+    if (this.#yield?.by === by) this.#yield = undefined;
   }
 
   /** The spare thread takes one express request at a time, and only when no other thread could begin it at once. */
@@ -83,7 +128,29 @@ export class Slots<T extends { readonly order: number; readonly express: boolean
     const [item] = at < 0 ? [] : this.#waiting.splice(at, 1);
     if (item === undefined) return [];
     spare.push(item);
+    const slot = this.#busiest();
+    this.#yield = slot === undefined ? undefined : { slot, by: item, stopped: false };
     return [{ slot: this.#count, item }];
+  }
+
+  /** The slot of the job that runs in most slots, then holds most requests here, then began first. */
+  #busiest(): number | undefined {
+    const slotsOf = new Map<string, number>();
+    const heldOf = new Map<string, number>();
+    for (const held of this.#ordinary)
+      for (const [depth, { job }] of held.entries()) {
+        if (depth === 0) slotsOf.set(job, (slotsOf.get(job) ?? 0) + 1);
+        heldOf.set(job, (heldOf.get(job) ?? 0) + 1);
+      }
+    const load = (of: Map<string, number>, { item }: Placed<T>): number => of.get(item.job) ?? 0;
+    return this.heads()
+      .filter(({ slot, item }) => slot < this.#count && !item.express && !item.cancelled)
+      .toSorted(
+        (a, b) =>
+          load(slotsOf, b) - load(slotsOf, a) ||
+          load(heldOf, b) - load(heldOf, a) ||
+          a.item.order - b.item.order,
+      )[0]?.slot;
   }
 
   /** The oldest request held ahead by a busy thread while another is idle and nothing waits. */
@@ -98,11 +165,17 @@ export class Slots<T extends { readonly order: number; readonly express: boolean
     );
   }
 
-  /** The threads are gone: empties them and says what they ran and what they held ahead. */
+  /**
+   * The threads are gone: empties them and says what was inside a network and what was not. A thread that stood
+   * still was not, so what it had begun is as innocent as what is held ahead.
+   */
   lose(): { readonly begun: readonly T[]; readonly notBegun: readonly T[] } {
-    const begun = this.heads().map(({ item }) => item);
-    const notBegun = this.ahead().map(({ item }) => item);
+    const stands = this.#yield?.stopped === true ? this.#yield.slot : undefined;
+    const heads = this.heads();
+    const begun = heads.filter(({ slot }) => slot !== stands);
+    const notBegun = [...heads.filter(({ slot }) => slot === stands), ...this.ahead()];
     for (const held of this.#held) held.length = 0;
-    return { begun, notBegun };
+    this.#yield = undefined;
+    return { begun: begun.map(({ item }) => item), notBegun: notBegun.map(({ item }) => item) };
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Keeps one executor process alive: starts it, loads the models that were loaded before, and when it dies
- * starts the next, ever more slowly while it dies at the start. Knows nothing of queries but passes their answers on.
+ * starts the next, ever more slowly while it dies at the start. One that holds models nobody wants any more it
+ * replaces when told to. Knows nothing of queries but passes their answers on.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { IDunnoError } from "../lib/errors.ts";
@@ -25,6 +26,7 @@ const MAX_LOAD_DEATHS = 2;
 export interface SupervisorPorts {
   readonly log: (line: LogLine) => void;
   readonly onAnswer: (slot: number, answer: QueryAnswer) => void;
+  readonly onYielded: (slot: number, by: number) => void;
   /** All threads are up, all models loaded. */
   readonly onReady: () => void;
   /** The process that was ready is gone. */
@@ -49,6 +51,9 @@ export class Supervisor {
   readonly #ended: Promise<void>;
   #waiters: Waiter[] = [];
   #process: ExecutorProcess | undefined;
+  /** Being made ready to take the place of the present one. */
+  #next: ExecutorProcess | undefined;
+  #replacing: Promise<boolean> = Promise.resolve(false);
   #ready = false;
   #startFailures = 0;
   #lastWhy = "";
@@ -95,6 +100,31 @@ export class Supervisor {
     }
   }
 
+  /** Models that the present process holds, wanted or not. */
+  get resident(): number {
+    return this.live?.loaded.size ?? 0;
+  }
+
+  /** Whether the present process holds models that were forgotten. */
+  get holdsUnwanted(): boolean {
+    return [...(this.live?.loaded ?? [])].some((key) => !this.#models.has(key));
+  }
+
+  /**
+   * Starts another process with the models that are wanted and then ends the present one, if `mayEnd` says so at that
+   * moment; if not, or if the other does not start, the other ends and nothing has changed.
+   * @returns whether it was replaced
+   */
+  replace(mayEnd: () => boolean): Promise<boolean> {
+    this.#replacing = this.#replacing.then(() => this.#replace(mayEnd));
+    return this.#replacing;
+  }
+
+  /** Ends the present process, which nobody uses; the next starts with the models that are wanted. */
+  restart(why: string): void {
+    this.live?.kill({ kind: "nobody", why });
+  }
+
   /** Later processes do without it. The present one keeps it: releasing sessions leaks memory. */
   forget(model: number): void {
     this.#models.delete(model);
@@ -111,8 +141,9 @@ export class Supervisor {
   /** SIGKILL. Idempotent. */
   destroy(): Promise<void> {
     this.#stop();
-    this.#process?.kill({ kind: "nobody", why: "it was closed" });
-    return this.#ended;
+    for (const child of [this.#process, this.#next])
+      child?.kill({ kind: "nobody", why: "it was closed" });
+    return Promise.all([this.#ended, this.#replacing]).then(() => undefined);
   }
 
   #stop(): void {
@@ -150,12 +181,12 @@ export class Supervisor {
     }
   }
 
-  /** The life of one process, from its start to its end. */
+  /** The life of one process and of those that replace it, from the start to the end. */
   async #live(): Promise<Blame> {
-    const { log, onAnswer, onReady, onDown } = this.#ports;
+    const { log, onReady, onDown } = this.#ports;
     let child: ExecutorProcess;
     try {
-      child = new ExecutorProcess({ slots: this.#slots, log, onAnswer });
+      child = this.#fork();
     } catch (error) {
       this.#startFailures += 1;
       return { kind: "unknown", why: error instanceof Error ? error.message : String(error) };
@@ -169,15 +200,55 @@ export class Supervisor {
       this.#tell((waiter) => waiter.resolve(child));
       onReady();
     } else this.#startFailures += 1;
-    const blame = await child.exited;
+    let blame = await child.exited;
+    for (let now = this.#process; now !== child; now = this.#process) {
+      child = now;
+      blame = await child.exited;
+    }
     this.#process = undefined;
     this.#ready = false;
     if (ready) onDown(blame);
     return blame;
   }
 
+  #fork(): ExecutorProcess {
+    const { log, onAnswer, onYielded } = this.#ports;
+    return new ExecutorProcess({ slots: this.#slots, log, onAnswer, onYielded });
+  }
+
+  async #replace(mayEnd: () => boolean): Promise<boolean> {
+    const { log } = this.#ports;
+    const old = this.live;
+    if (old === undefined || this.#stopping.signal.aborted) return false;
+    let next: ExecutorProcess;
+    try {
+      next = this.#fork();
+    } catch (error) {
+      log({ level: "info", event: "executor-not-replaced", why: String(error) });
+      return false;
+    }
+    this.#next = next;
+    let isReady = await next.up(START_WITHIN_MS);
+    // Again, for what was loaded into the old one meanwhile.
+    while (isReady && [...this.#models.keys()].some((key) => !next.loaded.has(key)))
+      isReady = await this.#loadAll(next);
+    this.#next = undefined;
+    const isWanted = this.live === old && !this.#stopping.signal.aborted && mayEnd();
+    if (!isReady || next.gone || !isWanted) {
+      next.kill({ kind: "nobody", why: "it was not needed" });
+      const { why } = await next.exited;
+      log({ level: "info", event: "executor-not-replaced", why });
+      return false;
+    }
+    this.#process = next;
+    log({ level: "info", event: "executor-replaced", pid: next.pid, models: this.#models.size });
+    await old.close(CLOSE_WITHIN_MS);
+    return true;
+  }
+
   async #loadAll(child: ExecutorProcess): Promise<boolean> {
     for (const plan of this.#models.values()) {
+      if (child.loaded.has(plan.key)) continue;
       try {
         if (!(await this.#loadIn(child, plan))) return false;
       } catch (error) {

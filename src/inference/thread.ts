@@ -1,10 +1,13 @@
 /**
  * A slot's worker thread: loads models, and runs queries one after the other in the order in which they came.
- * It holds the query it runs and those sent ahead of time, whose images it decodes meanwhile.
+ * It holds the query it runs and those sent ahead of time, whose images it decodes meanwhile. Asked to yield, it
+ * stands still before its next micro-batch, keeping all it has, and does one at least before it stands again.
  */
-import { parentPort } from "node:worker_threads";
+import { cpus } from "node:os";
+import { BroadcastChannel, parentPort } from "node:worker_threads";
 import { assert, assertNever } from "../lib/types.ts";
-import { OnnxModel, text } from "./onnx.ts";
+import { type FoundFor, keepFinding, readFinding } from "./findings.ts";
+import { OnnxModel, onnxruntimeVersion, text } from "./onnx.ts";
 import { Packer } from "./preprocess.ts";
 import type { FromThread, ModelPlan, ToThread } from "./protocol.ts";
 import { runQuery, ThreadModel } from "./query-runner.ts";
@@ -15,15 +18,28 @@ const MIN_AHEAD = 4;
 /** Decoded pixels held per thread; matters only for networks with huge inputs. */
 const MAX_AHEAD_BYTES = 64 * 1024 * 1024;
 
+/** What a thread tells the others of its process. */
+interface Found {
+  readonly network: string;
+  readonly microBatch: number;
+}
+
 class SlotThread {
   readonly #send: (message: FromThread) => void;
+  readonly #tell: (found: Found) => void;
   readonly #models = new Map<number, ThreadModel>();
   /** The first is the one that runs. */
   readonly #queries: ThreadQuery[] = [];
   #busy = false;
+  /** Whom it is to stand still for. */
+  #yieldTo: number | undefined;
+  /** Ends the standing still. */
+  #goOn: () => void = () => undefined;
 
-  constructor(send: (message: FromThread) => void) {
+  /** @param tell reaches the other threads of the process */
+  constructor(send: (message: FromThread) => void, tell: (found: Found) => void) {
     this.#send = send;
+    this.#tell = tell;
   }
 
   /** Handles everything but `close`. */
@@ -50,6 +66,15 @@ class SlotThread {
       }
       case "cancel":
         for (const query of this.#queries) if (query.id === message.id) query.cancelled = true;
+        if (this.#queries[0]?.cancelled === true) this.#goOn();
+        return;
+      case "yield":
+        this.#yieldTo = message.by;
+        return;
+      case "resume":
+        if (this.#yieldTo !== message.by) return;
+        this.#yieldTo = undefined;
+        this.#goOn();
         return;
       case "recall": {
         const at = this.#queries.findIndex(({ id }) => id === message.id);
@@ -68,11 +93,36 @@ class SlotThread {
       const identity = networkOf(plan);
       const known = [...this.#models.values()].find((model) => networkOf(model.plan) === identity);
       const onnx = known?.onnx ?? (await OnnxModel.open(plan, new Packer(plan).shape(1)));
-      this.#models.set(plan.key, new ThreadModel(plan, onnx));
+      const model = new ThreadModel(plan, onnx);
+      this.#models.set(plan.key, model);
+      this.#useFindings(model);
       this.#send({ kind: "loaded", model: plan.key });
     } catch (error) {
       this.#send({ kind: "refused", model: plan.key, why: text(error) });
     }
+  }
+
+  /** Another thread has measured: this one need not. */
+  adopt({ network, microBatch }: Found): void {
+    for (const { plan, micro } of this.#models.values())
+      if (networkOf(plan) === network) micro.adopt(microBatch);
+  }
+
+  /** Begins with what was found before, and makes known what is found here. */
+  #useFindings({ plan, micro }: ThreadModel): void {
+    const network = networkOf(plan);
+    const of: FoundFor = { path: plan.path, network, runtime: onnxruntimeVersion, cpu };
+    const known = readFinding(of);
+    if (known !== undefined) micro.adopt(known);
+    micro.onFound = (microBatch) => {
+      this.#tell({ network, microBatch });
+      try {
+        keepFinding(of, microBatch);
+      } catch (error) {
+        // It costs the next start a measurement; the daemon's log shows the line.
+        process.stderr.write(`a finding about ${plan.name} is not kept: ${text(error)}\n`);
+      }
+    };
   }
 
   async #work(): Promise<void> {
@@ -89,6 +139,7 @@ class SlotThread {
     const { id } = query;
     try {
       const end = await runQuery(query, this.#model(query.model), {
+        boundary: () => this.#boundary(query),
         refill: () => this.#refill(),
         onProgress: (inputsDone) => this.#send({ kind: "progress", id, inputsDone }),
       });
@@ -96,6 +147,14 @@ class SlotThread {
     } catch (error) {
       return { kind: "failed", id, why: text(error) };
     }
+  }
+
+  /** Before each micro-batch. */
+  async #boundary(query: ThreadQuery): Promise<void> {
+    const by = this.#yieldTo;
+    if (by === undefined || query.cancelled) return;
+    this.#send({ kind: "yielded", by });
+    await new Promise<void>((resolve) => (this.#goOn = resolve));
   }
 
   #refill(): void {
@@ -120,7 +179,16 @@ function networkOf({ sha256, input, output }: ModelPlan): string {
 
 const port = parentPort;
 assert(port !== null, "thread.ts runs in a worker thread");
-const slot = new SlotThread((message) => port.postMessage(message));
+/** What the system calls this machine's CPU; unlike ones in one machine count as the first. */
+const cpu = cpus()[0]?.model ?? "unknown";
+const others = new BroadcastChannel("micro-batches");
+const slot = new SlotThread(
+  (message) => port.postMessage(message),
+  (found) => others.postMessage(found),
+);
+others.onmessage = (event) => slot.adopt((event as { readonly data: Found }).data);
+// The port alone keeps the thread alive.
+others.unref();
 port.on("message", (message: ToThread) => {
   // Sent only when nothing is under way; without its port the thread ends by itself.
   if (message.kind === "close") port.close();

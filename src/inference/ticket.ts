@@ -1,5 +1,6 @@
 /**
- * One `run()` from the call to its answer, and the clock of its time-out, which runs only while a thread runs it.
+ * One `run()` from the call to its answer, and the clock of its time-out, which runs only while a thread runs it and
+ * stands while the thread stands still for a newcomer.
  */
 import type { IDunnoError } from "../lib/errors.ts";
 import type { ModelPlan } from "./protocol.ts";
@@ -14,6 +15,8 @@ export class Ticket {
   readonly request: QueryRequest;
   /** May run on the spare thread. */
   readonly express: boolean;
+  /** Whose it is. */
+  readonly job: string;
   /** Settles as `run()` does. */
   readonly answer: Promise<QueryResult>;
   /** Set once the model is loaded. */
@@ -27,6 +30,10 @@ export class Ticket {
   #timer: NodeJS.Timeout | undefined;
   #inputsDone = 0;
   #graceMs = 0;
+  /** What the clock shows and what it does then, while it runs or stands. */
+  #clock: { readonly endsAt: number; readonly onExpired: () => number | undefined } | undefined;
+  /** What was left when it was stopped. */
+  #leftMs: number | undefined;
   resolve: (result: QueryResult) => void = () => undefined;
   reject: (error: IDunnoError) => void = () => undefined;
 
@@ -34,6 +41,7 @@ export class Ticket {
     this.order = order;
     this.request = request;
     this.express = request.express ?? false;
+    [this.job = request.id] = request.id.split("/", 1);
     this.#onProgress = onProgress;
     this.answer = new Promise((resolve, reject) => {
       this.resolve = resolve;
@@ -66,10 +74,26 @@ export class Ticket {
       this.#graceMs += Math.min(ms, performance.now() - this.#startedAt);
   }
 
+  /** Its thread stands still. Repeating it changes nothing. */
+  pause(): void {
+    if (this.#clock === undefined || this.#leftMs !== undefined) return;
+    this.#leftMs = Math.max(0, this.#clock.endsAt - performance.now());
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Its thread goes on, with the time that was left. Repeating it changes nothing. */
+  resume(): void {
+    if (this.#clock === undefined || this.#leftMs === undefined) return;
+    this.#arm(this.#leftMs, this.#clock.onExpired);
+  }
+
   /** No thread runs it any more. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#clock = undefined;
+    this.#leftMs = undefined;
     this.#startedAt = undefined;
     this.recalled = false;
     this.#graceMs = 0;
@@ -90,7 +114,10 @@ export class Ticket {
       if (moreMs !== undefined) this.#arm(moreMs, onExpired);
     };
     // If this process was stopped or busy, the answer may lie unread: one turn of the loop reads it first.
-    const timer = setTimeout(() => setImmediate(expire), Math.min(ms, MAX_TIMER_MS));
+    const waitMs = Math.min(ms, MAX_TIMER_MS);
+    const timer = setTimeout(() => setImmediate(expire), waitMs);
     this.#timer = timer;
+    this.#leftMs = undefined;
+    this.#clock = { endsAt: performance.now() + waitMs, onExpired };
   }
 }

@@ -31,13 +31,16 @@ export interface InputFile {
 
 /** A batch of inputs for one model: the unit that is assigned, timed and committed. */
 export interface QueryRequest {
-  /** Unique among the requests under way: made of the query and its attempt. */
+  /** Unique among the requests under way: job, query and attempt with slashes between. */
   readonly id: string;
   readonly model: LocalModel;
   readonly inputs: readonly InputFile[];
   /** Counted from when a thread starts it, not while it waits. */
   readonly timeoutMs: number;
-  /** May run at once on the spare thread when every slot is busy: the first query of a job. Default: no. */
+  /**
+   * May run at once on the spare thread when every slot is busy: the first query of a job. A slot of the busiest job
+   * stands still until its first micro-batch is done. Default: no.
+   */
   readonly express?: boolean;
 }
 
@@ -71,7 +74,7 @@ export interface QueryTimings {
   readonly decodeMs: number;
   /** Inside the network. */
   readonly inferMs: number;
-  /** From the thread's start to its last result: the slot time the query cost. */
+  /** From the thread's start to its last result, without what it stood still for a newcomer: the slot time it cost. */
   readonly totalMs: number;
 }
 

@@ -10,6 +10,7 @@ import { hasCode, IDunnoError } from "../lib/errors.ts";
 import { Scope } from "../lib/scope.ts";
 import { type ChunkHash, NodeId } from "../lib/types.ts";
 import { Executor } from "../inference/executor.ts";
+import { DEFAULT_LOADED_MODELS } from "../inference/model-table.ts";
 import type { Machine } from "../machine/machine.ts";
 import { PeerNetwork } from "../net/peers.ts";
 import type { Raft } from "../raft/core.ts";
@@ -57,6 +58,8 @@ export interface NodeOptions {
   readonly voters?: number | undefined;
   /** Inference threads; undefined: one per processor. 0: none, this node only stores. */
   readonly slots: number | undefined;
+  /** Models kept loaded; undefined: {@link DEFAULT_LOADED_MODELS}. */
+  readonly loadedModels?: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
   /** Bytes to be kept free on the disk of the log; undefined: {@link defaultReserveBytes}. */
   readonly diskReserveBytes?: number | undefined;
@@ -153,7 +156,7 @@ async function open(
   const start = { seed: randomBytes(4).readInt32BE(0), now: runtime.now() };
   const raft = makeRaft(identity, { recovered, logStore, state }, start);
   const slots = options.slots ?? availableParallelism();
-  const executor = startExecutor(slots, { scope, log });
+  const executor = startExecutor({ slots, loadedModels: options.loadedModels }, { scope, log });
   const callers = new Callers();
   const heard = { identity, boot, raft, machine, callers, log };
   const peers = await listenForPeers(options, heard, () => node);
@@ -224,11 +227,15 @@ async function establish({
 
 /** Not waited for: a node votes and keeps files also while, or where, its executor does not start. */
 function startExecutor(
-  slots: number,
+  {
+    slots,
+    loadedModels = DEFAULT_LOADED_MODELS,
+  }: { readonly slots: number; readonly loadedModels: number | undefined },
   { scope, log }: { readonly scope: Scope; readonly log: Logger },
 ): Executor {
   const executor = Executor.begin({
     slots: Math.max(1, slots),
+    loadedModels,
     hasSpare: true,
     log: ({ level, event, ...fields }) => log[level](event, fields),
   });

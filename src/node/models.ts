@@ -17,7 +17,8 @@ export class Models {
   readonly #directory: string;
   readonly #files: Files;
   readonly #executor: Inference;
-  readonly #ready = new Map<string, Promise<LocalModel>>();
+  /** What is being fetched or loaded. */
+  readonly #underWay = new Map<string, Promise<LocalModel>>();
 
   constructor(directory: string, ports: { readonly files: Files; readonly executor: Inference }) {
     this.#directory = directory;
@@ -33,19 +34,18 @@ export class Models {
     return { sha256: model.manifest.sha256, path, manifest: model.manifest };
   }
 
-  /** Fetched and loaded in every thread. */
+  /** Fetched and loaded in every thread; again, if the executor has let it go or the file has gone. */
   async ready(model: WantedModel, signal: AbortSignal): Promise<LocalModel> {
     // Two manifests may use one file, so both count.
     const key = createHash("sha256").update(JSON.stringify(model.manifest)).digest("hex");
-    const known = this.#ready.get(key);
+    const known = this.#underWay.get(key);
     if (known !== undefined) return known;
     const loading = this.#load(model, signal);
-    this.#ready.set(key, loading);
+    this.#underWay.set(key, loading);
     try {
       return await loading;
-    } catch (error) {
-      this.#ready.delete(key);
-      throw error;
+    } finally {
+      this.#underWay.delete(key);
     }
   }
 

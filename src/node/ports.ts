@@ -35,7 +35,9 @@ export type CachedChunks = Pick<ChunkCache, "acquire" | "bytes" | "suspect">;
 export type Inference = Pick<
   Executor,
   | "cancel"
+  | "isLoaded"
   | "load"
+  | "loadedModels"
   | "pid"
   | "queued"
   | "run"

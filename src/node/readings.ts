@@ -120,6 +120,16 @@ const processReadings: readonly Reading[] = [
     read: ({ executor }) => one(executor.queued),
   },
   {
+    name: "idunno_models",
+    help: "models of the cluster, by whether they are loaded in this node's threads",
+    labels: ["state"],
+    read: ({ executor, machine }) => {
+      const all = [...machine.models.values()];
+      const loaded = all.filter(({ manifest }) => executor.isLoaded(manifest.sha256)).length;
+      return by("state", { loaded, notLoaded: all.length - loaded });
+    },
+  },
+  {
     name: "idunno_event_loop_delay_seconds",
     help: "delay of the daemon's event loop since its start: median, 99th percentile and maximum",
     labels: ["quantile"],

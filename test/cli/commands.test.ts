@@ -261,7 +261,17 @@ test("start compiles its options, and a signal closes the node in good order", a
   const argv =
     "start --name n1 --data-dir d --listen a:7001 --http a:8001 --bootstrap n1=a:7001,n2=b:7001";
   const { code, err } = await idunno(
-    [...argv.split(" "), "--slots", "2", "--label", "rack=r1", "--label", "zone=z"],
+    [
+      ...argv.split(" "),
+      "--slots",
+      "2",
+      "--loaded-models",
+      "20",
+      "--label",
+      "rack=r1",
+      "--label",
+      "zone=z",
+    ],
     { directory: "/var", door, signal: stop.signal },
   );
   t.is(code, 0, err);
@@ -280,6 +290,7 @@ test("start compiles its options, and a signal closes the node in good order", a
       join: undefined,
       voters: undefined,
       slots: 2,
+      loadedModels: 20,
       diskReserveBytes: undefined,
       labels: { rack: "r1", zone: "z" },
     },

@@ -1,11 +1,33 @@
 import test from "ava";
-import { Slots } from "../../src/inference/slots.ts";
+import fc from "fast-check";
+import { Slots, type Slotted } from "../../src/inference/slots.ts";
 
-interface Item {
-  readonly order: number;
-  readonly express: boolean;
+interface Item extends Slotted {
+  cancelled: boolean;
 }
-const item = (order: number, express = false): Item => ({ order, express });
+const item = (order: number, express = false, job = `job ${order}`): Item => ({
+  order,
+  express,
+  job,
+  cancelled: false,
+});
+
+/** Threads that hold a request of each of these jobs, in turn, beside an idle spare. */
+function busy(slots: number, jobs: readonly string[]): { slots: Slots<Item>; items: Item[] } {
+  const result = new Slots<Item>(slots, true);
+  const items = jobs.map((job, order) => item(order, false, job));
+  for (const one of items) result.add(one);
+  result.assign();
+  return { slots: result, items };
+}
+
+/** A newcomer on the spare thread. */
+function newcomer(slots: Slots<Item>, order: number): Item {
+  const one = item(order, true);
+  slots.add(one);
+  slots.assign();
+  return one;
+}
 
 function filled(slots: number, items: number): { readonly slots: Slots<Item>; items: Item[] } {
   const result = new Slots<Item>(slots, false);
@@ -87,4 +109,162 @@ test("nothing but express requests goes to the spare thread, and nothing is take
   t.is(slots.assign().length, 2);
   t.deepEqual(slots.assign(), []);
   t.is(slots.misplaced(), undefined);
+});
+
+test("a newcomer on the spare thread makes the slot of the busiest job yield", (t) => {
+  const { slots } = busy(3, ["a", "b", "b"]);
+  const express = newcomer(slots, 9);
+  t.deepEqual(slots.yielding, { slot: 1, by: express, stopped: false }, "b runs in two slots");
+  const { slots: held } = busy(2, ["a", "b", "a", "a"]);
+  newcomer(held, 9);
+  t.is(held.yielding?.slot, 0, "each runs in one, a holds more");
+  const { slots: even } = busy(2, ["a", "b", "b", "a"]);
+  newcomer(even, 9);
+  t.is(even.yielding?.slot, 0, "alike in all: the one that began first");
+});
+
+test("neither a newcomer nor a cancelled request yields", (t) => {
+  const { slots, items } = busy(2, []);
+  t.deepEqual(items, []);
+  const first = item(0, true);
+  const second = item(1);
+  for (const one of [first, second]) slots.add(one);
+  slots.assign();
+  second.cancelled = true;
+  newcomer(slots, 2);
+  t.is(slots.yielding, undefined);
+});
+
+test("the slot goes on when the newcomer has had a micro-batch, has ended, or a core is free", (t) => {
+  for (const end of [
+    (slots: Slots<Item>, express: Item) => slots.resume(express),
+    (slots: Slots<Item>, express: Item) => slots.remove(express),
+    (slots: Slots<Item>) => {
+      for (const { item: one } of [...slots.heads(), ...slots.ahead()])
+        if (one.job === "a") slots.remove(one);
+      slots.assign();
+    },
+  ]) {
+    const { slots } = busy(2, ["a", "b"]);
+    const express = newcomer(slots, 9);
+    t.not(slots.yielding, undefined);
+    end(slots, express);
+    t.is(slots.yielding, undefined);
+  }
+});
+
+test("newcomers that wait for the spare thread make no slot yield", (t) => {
+  const { slots } = busy(2, ["a", "b"]);
+  const express = newcomer(slots, 7);
+  const yielding = slots.yielding;
+  newcomer(slots, 8);
+  t.is(slots.yielding, yielding);
+  slots.resume(express);
+  slots.assign();
+  t.is(slots.yielding, undefined, "nor does one yield twice to the same");
+});
+
+test("what stands still is innocent of the end of its process; what was only asked to is not", (t) => {
+  const { slots, items } = busy(2, ["a", "b"]);
+  const express = newcomer(slots, 9);
+  slots.stopped(0, 8);
+  t.false(slots.yielding?.stopped, "the word of an earlier yield");
+  slots.stopped(0, 9);
+  t.deepEqual(slots.lose(), { begun: [items[1]!, express], notBegun: [items[0]!] });
+  t.is(slots.yielding, undefined);
+  const { slots: asked, items: begun } = busy(1, ["a"]);
+  const other = newcomer(asked, 9);
+  t.deepEqual(asked.lose(), { begun: [begun[0]!, other], notBegun: [] });
+});
+
+const kinds = [
+  "add",
+  "add",
+  "newcomer",
+  "ends",
+  "micro-batch",
+  "stands",
+  "cancel",
+  "dies",
+] as const;
+interface Move {
+  readonly kind: (typeof kinds)[number];
+  readonly pick: number;
+}
+
+/** Slots on which anything may happen, checked after each move. */
+class Bench {
+  readonly #count: number;
+  readonly #slots: Slots<Item>;
+  #order = 0;
+  #alive = 0;
+
+  constructor(count: number) {
+    this.#count = count;
+    this.#slots = new Slots(count, true);
+  }
+
+  move({ kind, pick }: Move): void {
+    const slots = this.#slots;
+    const heads = slots.heads();
+    const head = heads[pick % Math.max(1, heads.length)]?.item;
+    const { yielding } = slots;
+    if (kind === "add" || kind === "newcomer") {
+      slots.add(item(this.#order, kind === "newcomer", `job ${pick % 3}`));
+      this.#order += 1;
+      this.#alive += 1;
+    } else if (kind === "ends" && head !== undefined) {
+      slots.remove(head);
+      this.#alive -= 1;
+    } else if (kind === "micro-batch" && head !== undefined) slots.resume(head);
+    else if (kind === "stands" && yielding !== undefined)
+      slots.stopped(yielding.slot, yielding.by.order);
+    else if (kind === "cancel" && head !== undefined) head.cancelled = true;
+    else if (kind === "dies") {
+      const { begun, notBegun } = slots.lose();
+      for (const one of [...begun, ...notBegun]) slots.add(one);
+    }
+  }
+
+  /** The request on the spare thread. */
+  get newcomer(): Item | undefined {
+    return this.#slots.heads().find(({ slot }) => slot === this.#count)?.item;
+  }
+
+  /** Hands out, and says what is wrong then. */
+  check(): string | undefined {
+    const slots = this.#slots;
+    const before = { newcomer: this.newcomer, yielding: slots.yielding };
+    slots.assign();
+    const { yielding } = slots;
+    const { newcomer: onSpare } = this;
+    const ordinary = slots.heads().filter(({ slot }) => slot < this.#count);
+    const began = onSpare !== undefined && onSpare !== before.newcomer;
+    const couldYield = ordinary.some(({ item: { express, cancelled } }) => !express && !cancelled);
+    if (yielding !== undefined) {
+      if (yielding.slot >= this.#count || yielding.by !== onSpare) return "Y1";
+      if (!began && yielding !== before.yielding) return "Y2: nobody began";
+      if (ordinary.length < this.#count) return "Y3: a core is free";
+      const { express } = ordinary.find(({ slot }) => slot === yielding.slot)!.item;
+      if (began && express) return "Y3: a newcomer yields";
+    } else if (began && couldYield) return "Y2: no slot yields";
+    const all = [...slots.waiting, ...[...slots.heads(), ...slots.ahead()].map((one) => one.item)];
+    return all.length === this.#alive && new Set(all).size === this.#alive ? undefined : "Y4";
+  }
+}
+
+test("whatever happens, yielding keeps its invariants and nothing is lost", (t) => {
+  const moves = fc.array(fc.record({ kind: fc.constantFrom(...kinds), pick: fc.nat(100) }), {
+    maxLength: 60,
+  });
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 4 }), moves, (count, list) => {
+      const bench = new Bench(count);
+      for (const move of list) {
+        bench.move(move);
+        t.is(bench.check(), undefined, move.kind);
+      }
+    }),
+    { numRuns: 300 },
+  );
 });

@@ -21,9 +21,10 @@ function services(leads: boolean): Services {
         ["n2", { state: "down" }],
       ]),
       jobs: new Map([["j1", { status: { kind: "paused" } }]]),
+      models: new Map(["a", "b", "c"].map((sha256) => [sha256, { manifest: { sha256 } }])),
     },
     peers: { connected: 1 },
-    executor: { slots: 4, running: 3, queued: 2 },
+    executor: { slots: 4, running: 3, queued: 2, isLoaded: (sha256: string) => sha256 !== "c" },
     room: { freeBytes: 77, isFull: false },
     upkeep: () => ({
       scrub: { chunks: 12, damaged: 2 },
@@ -69,6 +70,8 @@ test("what the node's parts say is read at each asking, in base units", async (t
     idunno_slots: 4,
     idunno_slots_busy: 3,
     idunno_queries_queued: 2,
+    'idunno_models{state="loaded"}': 2,
+    'idunno_models{state="notLoaded"}': 1,
     'idunno_event_loop_delay_seconds{quantile="0.99"}': 0.099,
     'idunno_event_loop_delay_seconds{quantile="1"}': 5,
   };

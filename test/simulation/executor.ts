@@ -62,6 +62,8 @@ export interface SimulatedExecutorPorts {
 
 export class SimulatedExecutor implements Inference {
   readonly slots: number;
+  /** More than a simulation adds. */
+  readonly loadedModels = 16;
   readonly pid = undefined;
   readonly #ports: SimulatedExecutorPorts;
   readonly #waiting: Run[] = [];
@@ -87,6 +89,10 @@ export class SimulatedExecutor implements Inference {
   async load(_model: LocalModel): Promise<{ readonly loadMs: number }> {
     await new Promise<void>((resolve) => this.#ports.process.later(20, resolve));
     return { loadMs: 20 };
+  }
+
+  isLoaded(): boolean {
+    return true;
   }
 
   unload(): void {

@@ -1,0 +1,75 @@
+/**
+ * What was found about micro-batches, kept beside the model's file, so that neither every thread nor every start of
+ * the executor measures anew. A finding holds for one network, one onnxruntime and one kind of CPU, which name its
+ * file and are repeated in it; one that is damaged, or of anything else, is as good as none.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { parser, Type } from "../lib/schema.ts";
+import { MAX_MICRO_BATCH } from "./micro-batch.ts";
+
+/** What decides how many images a run should get. */
+export interface FoundFor {
+  /** Absolute path of the model's file. */
+  readonly path: string;
+  /** What makes two plans one network. */
+  readonly network: string;
+  /** The version of onnxruntime. */
+  readonly runtime: string;
+  /** As the system names it. */
+  readonly cpu: string;
+}
+
+const Finding = Type.Object(
+  {
+    format: Type.Literal(1),
+    network: Type.String(),
+    runtime: Type.String(),
+    cpu: Type.String(),
+    microBatch: Type.Integer({ minimum: 1, maximum: MAX_MICRO_BATCH }),
+  },
+  { additionalProperties: false },
+);
+const parse = parser(Finding, "a finding about micro-batches");
+
+/** Where it is kept: beside the model, and gone with its folder. */
+export function findingPath({ path, network, runtime, cpu }: FoundFor): string {
+  const name = createHash("sha256")
+    .update(JSON.stringify([network, runtime, cpu]))
+    .digest("hex");
+  return `${path}.${name.slice(0, 16)}.micro-batch.json`;
+}
+
+/** The size of micro-batches that was found before; undefined when there is none that can be trusted. */
+export function readFinding(of: FoundFor): number | undefined {
+  let text: string;
+  try {
+    text = readFileSync(findingPath(of), "utf8");
+  } catch (error) {
+    // None yet, or it cannot be read: it is measured, which costs a few runs.
+    void error;
+    return undefined;
+  }
+  try {
+    const { network, runtime, cpu, microBatch } = parse(JSON.parse(text));
+    const isOurs = network === of.network && runtime === of.runtime && cpu === of.cpu;
+    return isOurs && Number.isInteger(Math.log2(microBatch)) ? microBatch : undefined;
+  } catch (error) {
+    // Damaged: measured and written anew.
+    void error;
+    return undefined;
+  }
+}
+
+/**
+ * Keeps it for later processes. Not synced: a power cut may spoil it, and it is then measured anew.
+ * @throws Error when it cannot be written
+ */
+export function keepFinding(of: FoundFor, microBatch: number): void {
+  const { network, runtime, cpu } = of;
+  const path = findingPath(of);
+  // Written aside, so that no thread reads half of it; under a name of its own, since two may write at once.
+  const aside = `${path}.${process.pid}.${Math.floor(performance.now() * 1000)}`;
+  writeFileSync(aside, JSON.stringify({ format: 1, network, runtime, cpu, microBatch }));
+  renameSync(aside, path);
+}

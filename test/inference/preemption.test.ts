@@ -1,0 +1,171 @@
+/** What a newcomer on the spare thread does to the slot that yields to it, with real networks. */
+import { rm } from "node:fs/promises";
+import test from "ava";
+import { Executor } from "../../src/inference/executor.ts";
+import { Ticket } from "../../src/inference/ticket.ts";
+import type { InputFile, InputOutput, QueryResult } from "../../src/inference/types.ts";
+import { hasCode } from "../../src/lib/errors.ts";
+import { Folder, plain } from "./input-files.ts";
+import { encodeModel, writeModel } from "./onnx-models.ts";
+
+const folder = await Folder.make();
+const noLimitMs = 600_000;
+const model = await writeModel(folder.path, encodeModel());
+const hanging = await writeModel(folder.path, encodeModel({ behaviour: "hangs-on-white" }));
+const images = await Promise.all([10, 60, 110, 160].map(plain));
+const inputs = await Promise.all(images.map((bytes) => folder.input(bytes)));
+const white = await folder.input(await plain(255));
+/** Enough that it is under way for as long as a test looks at it. */
+const longCount = 1000;
+
+test.after.always(() => folder[Symbol.asyncDispose]());
+
+/** The first image, cut so that its parts are nobody else's: `at` is another one for each caller. */
+function ownInput(at: number): Promise<InputFile> {
+  return folder.input(images[0]!, at);
+}
+
+async function oneSlot(): Promise<Executor> {
+  const executor = await Executor.start({ slots: 1, hasSpare: true });
+  await Promise.all([executor.load(model), executor.load(hanging)]);
+  return executor;
+}
+
+interface Long {
+  readonly begun: Promise<void>;
+  readonly answer: Promise<QueryResult>;
+}
+
+/** A query of many inputs. */
+function long(executor: Executor, first: InputFile, seen: number[] = []): Long {
+  let begin: () => void = () => undefined;
+  const begun = new Promise<void>((resolve) => (begin = resolve));
+  const rest = Array.from({ length: longCount - 1 }, (_, i) => inputs[i % inputs.length]!);
+  const answer = executor.run(
+    { id: "old/7/1", model, inputs: [first, ...rest], timeoutMs: noLimitMs },
+    {
+      onProgress: (done) => {
+        seen.push(done);
+        begin();
+      },
+    },
+  );
+  // Each test awaits it, some only after something else has failed.
+  answer.catch(() => undefined);
+  return { begun, answer };
+}
+
+/** A newcomer that never gets through its first micro-batch. */
+function stuck(executor: Executor): Promise<unknown> {
+  const request = { id: "new/0/1", model: hanging, inputs: [white], timeoutMs: noLimitMs };
+  return executor.run({ ...request, express: true }).catch((error: unknown) => error);
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+function outputs(result: QueryResult): readonly InputOutput[] {
+  if (result.kind !== "done") throw new Error(`not done: ${result.why}`);
+  return result.outputs;
+}
+
+test("a newcomer is answered first, and the query that made way goes on where it was", async (t) => {
+  await using executor = await oneSlot();
+  const first = await ownInput(20);
+  const seen: number[] = [];
+  const old = long(executor, first, seen);
+  await old.begun;
+  // To run it again is impossible from now on.
+  for (const { path } of first.parts) await rm(path);
+  const order: string[] = [];
+  const request = { id: "new/0/1", model, inputs, timeoutMs: noLimitMs, express: true };
+  const [ofNew, ofOld] = await Promise.all([
+    executor.run(request).finally(() => order.push("new")),
+    old.answer.finally(() => order.push("old")),
+  ]);
+  t.deepEqual(order, ["new", "old"]);
+  const once = outputs(ofNew);
+  t.is(once.length, inputs.length);
+  const expected = Array.from({ length: longCount }, (_, i) =>
+    i === 0 ? once[0] : once[(i - 1) % inputs.length],
+  );
+  t.deepEqual(outputs(ofOld), expected);
+  t.is(seen.at(-1), longCount);
+  t.is(executor.standing, 0);
+});
+
+test("a newcomer that hangs holds the slot for a moment only, which is nobody's time", async (t) => {
+  await using executor = await oneSlot();
+  const startedAt = performance.now();
+  const first = await ownInput(30);
+  const old = long(executor, first);
+  await old.begun;
+  for (const { path } of first.parts) await rm(path);
+  const newcomer = stuck(executor);
+  await until(() => executor.standing === 1);
+  const stoodAt = performance.now();
+  let stillAt = stoodAt;
+  await until(() => {
+    if (executor.standing === 0) return true;
+    stillAt = performance.now();
+    return false;
+  });
+  const result = await old.answer;
+  t.is(outputs(result).length, longCount);
+  const { totalMs } = result.kind === "done" ? result.timings : { totalMs: Infinity };
+  t.true(performance.now() - startedAt - totalMs >= stillAt - stoodAt);
+  await executor.destroy();
+  t.true(hasCode(await newcomer, "CLOSED"));
+});
+
+test("a query that stands still is cancelled at once", async (t) => {
+  await using executor = await oneSlot();
+  const old = long(executor, inputs[0]!);
+  await old.begun;
+  const newcomer = stuck(executor);
+  await until(() => executor.standing === 1);
+  executor.cancel("old/7/1");
+  t.true(hasCode(await t.throwsAsync(old.answer), "CLOSED"));
+  t.is(executor.running, 1, "the newcomer");
+  await executor.destroy();
+  t.true(hasCode(await newcomer, "CLOSED"));
+});
+
+test("what stood still when the process died runs in the next, unnoticed", async (t) => {
+  await using executor = await oneSlot();
+  const old = long(executor, inputs[0]!);
+  await old.begun;
+  const newcomer = stuck(executor);
+  await until(() => executor.standing === 1);
+  process.kill(executor.pid!, "SIGKILL");
+  t.true(hasCode(await newcomer, "EXECUTOR_FAILED"));
+  t.is(outputs(await old.answer).length, longCount);
+});
+
+test("the clock of a time-out stands while its query does", async (t) => {
+  const ticket = (timeoutMs: number): Ticket =>
+    new Ticket(0, { id: "a/0/1", model, inputs: [], timeoutMs }, () => undefined);
+  const [paused, longer] = [ticket(30), ticket(120)];
+  let isExpired = false;
+  const expiry = new Promise<void>((resolve) =>
+    paused.start(() => {
+      isExpired = true;
+      resolve();
+      return undefined;
+    }),
+  );
+  paused.pause();
+  paused.pause();
+  await new Promise<void>((resolve) =>
+    longer.start(() => {
+      resolve();
+      return undefined;
+    }),
+  );
+  t.false(isExpired);
+  paused.resume();
+  paused.resume();
+  await expiry;
+  t.true(isExpired);
+});
