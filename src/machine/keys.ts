@@ -53,8 +53,10 @@ function asked(operation: Operation): unknown {
         ifVersion ?? -1,
       ]);
     case "submit-job": {
-      const { kind, name, model, batchSize, weight, maxErrors } = operation;
-      return [kind, name, model, batchSize, weight, maxErrors ?? -1];
+      const { kind, name, model, batchSize, weight, maxErrors, priority } = operation;
+      // What came later counts only where it is given: keys of before keep their hashes.
+      const later = priority === undefined ? [] : [["priority", priority]];
+      return [kind, name, model, batchSize, weight, maxErrors ?? -1, ...later];
     }
     default:
       return operation;

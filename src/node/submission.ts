@@ -43,6 +43,7 @@ export async function submitJob(
       batchSize: body.batchSize ?? defaultBatchSize,
       weight: body.weight ?? 1,
       maxErrors: body.maxErrors,
+      priority: body.priority,
     },
     { key, signal },
   );

@@ -75,6 +75,10 @@ export interface JobProgress {
   /** Result rows of queries below this number have been pruned (after the job ended). */
   readonly prunedQueries: number;
   readonly statistics: JobStatistics;
+  /** Its class: a higher one is served first. Absent from rows of before there were classes: 0. */
+  readonly priority?: number | undefined;
+  /** When it last got a query or came back from a pause: from then on it ages (scheduler/classes.ts). */
+  readonly servedAt?: LogTime | undefined;
 }
 
 /** A job as everybody reads it: both of its rows in one. */
@@ -129,6 +133,8 @@ export interface SubmitJob {
   readonly batchSize: number;
   readonly weight: number;
   readonly maxErrors: number | undefined;
+  /** undefined: 0. */
+  readonly priority?: number | undefined;
 }
 
 export interface SetJob {
@@ -136,6 +142,7 @@ export interface SetJob {
   readonly job: JobId;
   readonly batchSize: number | undefined;
   readonly weight: number | undefined;
+  readonly priority?: number | undefined;
 }
 
 /** Pause, resume and cancel. */

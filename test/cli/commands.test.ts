@@ -100,7 +100,10 @@ test("a job is paused, resumed, cancelled and set", async (t) => {
     t.is(jobs.get("j1")?.state, state);
   }
   await at(node, "job", "set", "j1", "--batch-size", "16", "--weight", "2");
-  t.like(jobs.get("j1"), { batchSize: 16, weight: 2 });
+  t.like(jobs.get("j1"), { batchSize: 16, weight: 2, priority: 0 });
+  await at(node, "job", "set", "j1", "--priority", "-3");
+  t.like(jobs.get("j1"), { weight: 2, priority: -3 });
+  t.is((await at(node, "job", "set", "j1")).code, 2);
 });
 
 test("a setting is set, shown, listed over all pages and removed", async (t) => {

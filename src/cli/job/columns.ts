@@ -8,6 +8,7 @@ export const jobColumns: readonly Column<JobView>[] = [
   { name: "name", value: ({ name }) => name },
   { name: "state", value: ({ state }) => state },
   { name: "model", value: ({ model }) => model },
+  { name: "priority", value: ({ priority }) => priority },
   { name: "done", value: ({ doneInputs }) => doneInputs },
   { name: "inputs", value: ({ totalInputs }) => totalInputs },
   { name: "errors", value: ({ errorInputs }) => errorInputs },

@@ -1,7 +1,7 @@
 /** `idunno job submit`, `watch` and `wait`. */
 import type { Command } from "commander";
 import type { JobView, SubmitJobBody } from "../../lib/api/jobs.ts";
-import { integer, jobId, jobIds, weight } from "../options.ts";
+import { integer, jobId, jobIds, priority, weight } from "../options.ts";
 import type { Open, Session } from "../session.ts";
 import { jobColumns, jobDetails } from "./columns.ts";
 import { judge, untilJobEnded } from "./wait.ts";
@@ -12,18 +12,20 @@ interface SubmitOptions {
   readonly name?: string;
   readonly batchSize?: number;
   readonly weight?: number;
+  readonly priority?: number;
   readonly maxErrors?: number;
   readonly wait: boolean;
 }
 
 function submission(options: SubmitOptions): SubmitJobBody {
-  const { model, input: inputs, name, batchSize, weight, maxErrors } = options;
+  const { model, input: inputs, name, batchSize, weight, priority: ofClass, maxErrors } = options;
   return {
     model,
     inputs,
     ...(name === undefined ? {} : { name }),
     ...(batchSize === undefined ? {} : { batchSize }),
     ...(weight === undefined ? {} : { weight }),
+    ...(ofClass === undefined ? {} : { priority: ofClass }),
     ...(maxErrors === undefined ? {} : { maxErrors }),
   };
 }
@@ -43,6 +45,7 @@ export function addSubmitCommands(group: Command, open: Open): void {
     .option("--name <name>", "for people")
     .option("--batch-size <inputs>", "inputs of a query", integer(1, 1024))
     .option("--weight <number>", "share against other jobs: 2 gets twice the query rate", weight)
+    .option("--priority <class>", "-10 to 10, else 0; a higher one is served first", priority)
     .option("--max-errors <inputs>", "fail when more inputs than this fail", integer(0))
     .option("--no-wait", "come back once it is accepted")
     .addHelpText(

@@ -16,6 +16,7 @@ export const SubmitJobBody = Type.Object(
     batchSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024 })),
     weight: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
     maxErrors: Type.Optional(Type.Integer({ minimum: 0 })),
+    priority: Type.Optional(Type.Integer({ minimum: -10, maximum: 10 })),
   },
   closed,
 );
@@ -25,6 +26,7 @@ export const SetJobBody = Type.Object(
   {
     batchSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024 })),
     weight: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
+    priority: Type.Optional(Type.Integer({ minimum: -10, maximum: 10 })),
     state: Type.Optional(
       Type.Union([Type.Literal("running"), Type.Literal("paused"), Type.Literal("cancelled")]),
     ),
@@ -71,6 +73,8 @@ export const JobView = Type.Object(
     errorInputs: Count,
     batchSize: Count,
     weight: Type.Number(),
+    /** Its class, -10 to 10: a higher one is served first. */
+    priority: Type.Integer(),
     openQueries: Count,
     doneQueries: Count,
     retries: Count,

@@ -96,18 +96,18 @@ export function findJob({ machine }: Pick<Services, "machine">, id: string): Job
 /** A key guards one decision; the two that a body may ask for get one each. */
 async function changeJob(
   id: string,
-  { batchSize, weight, state }: SetJobBody,
+  { batchSize, weight, priority, state }: SetJobBody,
   { key, signal }: { readonly key: string; readonly signal: AbortSignal },
   { coordination }: Services,
 ): Promise<void> {
   const job = JobId(id);
-  if (batchSize === undefined && weight === undefined && state === undefined)
+  const sets = [batchSize, weight, priority].some((each) => each !== undefined);
+  if (!sets && state === undefined)
     throw new IDunnoError("INVALID", {
       what: `job ${id}`,
       why: "nothing is to be changed",
-      remedy: "give a batch size, a weight or a state",
+      remedy: "give a batch size, a weight, a priority or a state",
     });
-  const sets = batchSize !== undefined || weight !== undefined;
   if (sets && state !== undefined)
     throw new IDunnoError("INVALID", {
       what: `job ${id}`,
@@ -116,7 +116,7 @@ async function changeJob(
     });
   await coordination.decide(
     state === undefined
-      ? { kind: "set-job", job, batchSize, weight }
+      ? { kind: "set-job", job, batchSize, weight, priority }
       : { kind: "steer-job", job, to: state },
     { key, signal },
   );

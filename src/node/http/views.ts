@@ -62,6 +62,7 @@ export function jobView(job: JobRecord, now: LogTime): JobView {
     errorInputs: job.errorInputs,
     batchSize: job.batchSize,
     weight: job.weight,
+    priority: job.priority ?? 0,
     openQueries: job.openQueries,
     doneQueries: job.doneQueries,
     retries: job.retries,
