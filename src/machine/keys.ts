@@ -53,9 +53,12 @@ function asked(operation: Operation): unknown {
         ifVersion ?? -1,
       ]);
     case "submit-job": {
-      const { kind, name, model, batchSize, weight, maxErrors, priority } = operation;
+      const { kind, name, model, batchSize, weight, maxErrors } = operation;
+      const { priority, retryOf, modelVersion } = operation;
       // What came later counts only where it is given: keys of before keep their hashes.
-      const later = priority === undefined ? [] : [["priority", priority]];
+      const later = Object.entries({ priority, retryOf, modelVersion }).filter(
+        ([, value]) => value !== undefined,
+      );
       return [kind, name, model, batchSize, weight, maxErrors ?? -1, ...later];
     }
     default:

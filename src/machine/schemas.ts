@@ -79,6 +79,8 @@ export const operationSchemas: { readonly [K in Operation["kind"]]: TSchema } = 
     weight: Type.Number(),
     maxErrors: Type.Optional(Count),
     priority: Type.Optional(Type.Integer()),
+    retryOf: Type.Optional(Job),
+    modelVersion: Type.Optional(Count),
   }),
   "set-job": operation("set-job", {
     job: Job,

@@ -64,6 +64,7 @@ export function submitJob(
     catalogIndex: command.catalogIndex,
     totalInputs: command.totalInputs,
     maxErrors: command.maxErrors,
+    retryOf: command.retryOf,
   };
   jobs.put(rows, id, fixed);
   writeProgress(rows, {
@@ -87,6 +88,15 @@ export function submitJob(
     servedAt: stamp.now,
   });
   return ok({ kind: "job", job: id });
+}
+
+/** Why a job cannot be retried; undefined when it can: it has ended. */
+export function checkRetry(rows: Rows, id: JobId): Outcome | undefined {
+  const job = readJob(rows, id);
+  if (job === undefined) return noSuchJob(id);
+  if (hasEnded(job.status)) return undefined;
+  const why = `it is ${job.status.kind}: wait for its end, or cancel it first`;
+  return refuse("CONFLICT", { what: `job ${id}`, why });
 }
 
 /** Changes what later queries of a job are cut and weighed by; those already carved stay as they are. */

@@ -48,6 +48,8 @@ export interface JobFixed {
   readonly totalInputs: number;
   /** The job fails when more inputs than this ended in an error record; undefined: never. */
   readonly maxErrors: number | undefined;
+  /** The ended job whose failed and missing inputs these are. */
+  readonly retryOf?: JobId | undefined;
 }
 
 /** `progress/<id>` Hot. What changes while a job runs: small, since every `work` command writes it. */
@@ -135,6 +137,10 @@ export interface SubmitJob {
   readonly maxErrors: number | undefined;
   /** undefined: 0. */
   readonly priority?: number | undefined;
+  /** The inputs are those of this job that failed or were never done. It must have ended. */
+  readonly retryOf?: JobId | undefined;
+  /** With {@link retryOf}: the very model of that job, whatever the name stands for now. */
+  readonly modelVersion?: number | undefined;
 }
 
 export interface SetJob {

@@ -106,6 +106,17 @@ test("a job is paused, resumed, cancelled and set", async (t) => {
   t.is((await at(node, "job", "set", "j1")).code, 2);
 });
 
+test("a job is retried with what is to be otherwise", async (t) => {
+  await using node = await FakeNode.start();
+  const { jobs } = node.cluster;
+  jobs.set("j1", sampleJob);
+  const changes = ["--batch-size", "1", "--priority", "-1", "--no-wait", "-o", "json"];
+  const { code, out } = await at(node, "job", "retry", "j1", ...changes);
+  t.is(code, 0);
+  t.like(JSON.parse(out), { id: "j2", retryOf: "j1", batchSize: 1, priority: -1 });
+  t.is((await at(node, "job", "retry", "nothing")).code, 2);
+});
+
 test("a setting is set, shown, listed over all pages and removed", async (t) => {
   await using node = await FakeNode.start();
   const { settings } = node.cluster;

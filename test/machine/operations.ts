@@ -68,6 +68,8 @@ export const operations: {
     weight: fc.double({ min: 0.01, max: 100, noNaN: true }),
     maxErrors: optional(count),
     priority: optional(fc.integer({ min: -10, max: 10 })),
+    retryOf: optional(job),
+    modelVersion: optional(count),
   }),
   "set-job": fc.record({
     kind: kind("set-job"),

@@ -28,6 +28,7 @@ export const jobDetails: readonly Column<JobView>[] = [
   ...jobColumns,
   { name: "why", value: ({ why }) => why },
   { name: "model version", value: ({ modelVersion }) => modelVersion },
+  { name: "retry of", value: ({ retryOf }) => retryOf },
   { name: "batch size", value: ({ batchSize }) => batchSize },
   { name: "weight", value: ({ weight }) => weight },
   { name: "open queries", value: ({ openQueries }) => openQueries },

@@ -1,13 +1,14 @@
 /** Jobs: submit, look, steer, and read results while they come. */
 import { Readable } from "node:stream";
 import type { AssignmentsView, QueryView } from "../../lib/api/jobs.ts";
-import { SetJobBody, SubmitJobBody } from "../../lib/api/jobs.ts";
+import { RetryJobBody, SetJobBody, SubmitJobBody } from "../../lib/api/jobs.ts";
 import { IDunnoError } from "../../lib/errors.ts";
 import { JobId } from "../../lib/types.ts";
 import { hasEnded } from "../../scheduler/rows.ts";
 import type { JobRecord } from "../../scheduler/types.ts";
 import { ResultReader } from "../result-reader.ts";
 import type { Services } from "../services.ts";
+import { retryJob } from "../retry.ts";
 import { submitJob } from "../submission.ts";
 import type { App } from "./app.ts";
 import { beforeRead, requestKey, requestSignal } from "./request.ts";
@@ -17,6 +18,7 @@ import { sharedAbort } from "../deadline.ts";
 type ById = { Params: { id: string } };
 
 export function jobRoutes(app: App, services: Services): void {
+  retryRoute(app, services);
   const { machine, coordination, logClock } = services;
 
   app.post("/v1/jobs", { schema: { body: SubmitJobBody } }, async (request, reply) => {
@@ -84,6 +86,21 @@ export function jobRoutes(app: App, services: Services): void {
     await beforeRead(request, reply, services);
     return assignmentsView(services);
   });
+}
+
+function retryRoute(app: App, services: Services): void {
+  const { coordination, logClock } = services;
+  app.post<ById & { Body: RetryJobBody }>(
+    "/v1/jobs/:id/retry",
+    { schema: { body: RetryJobBody } },
+    async (request, reply) => {
+      const signal = requestSignal(request, reply);
+      const key = requestKey(request, services);
+      const id = await retryJob(request.params.id, request.body, { key, signal }, services);
+      await coordination.linearize(signal);
+      return jobView(findJob(services, id), logClock.now());
+    },
+  );
 }
 
 export function findJob({ machine }: Pick<Services, "machine">, id: string): JobRecord {

@@ -70,6 +70,7 @@ export function jobView(job: JobRecord, now: LogTime): JobView {
     elapsedMs: Math.max(0, (job.endedAt ?? now) - job.submittedAt),
     statistics: statisticsView(job, now),
   };
+  if (job.retryOf !== undefined) view.retryOf = job.retryOf;
   if (status.kind === "failed") view.why = status.why;
   if (status.kind === "done") {
     const { path, version, bytes } = status.results;
