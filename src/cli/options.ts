@@ -39,6 +39,14 @@ export function weight(text: string): number {
   return value;
 }
 
+/** A job's class. */
+export function priority(text: string): number {
+  const value = Number(text);
+  if (!/^[+-]?\d+$/.test(text) || value < -10 || value > 10)
+    throw new InvalidArgumentError("Expected a whole number from -10 to 10.");
+  return value;
+}
+
 export interface HostPort {
   readonly host: string;
   readonly port: number;

@@ -19,6 +19,7 @@ import type {
   JobView,
   QueryView,
   ResultLine,
+  RetryJobBody,
   SetJobBody,
   SubmitJobBody,
 } from "../lib/api/jobs.ts";
@@ -114,6 +115,12 @@ export class IDunnoClient extends FileClient {
 
   async job(id: string, options: CallOptions = {}): Promise<JobView> {
     return this.read(`/v1/jobs/${segment(id)}`, parse.job, {}, options);
+  }
+
+  /** A new job over what of an ended one failed or was never done; `body` says what is to be otherwise. */
+  async retryJob(id: string, body: RetryJobBody, options: MutationOptions = {}): Promise<JobView> {
+    const path = `/v1/jobs/${segment(id)}/retry`;
+    return this.mutate({ method: "POST", path, json: body }, parse.job, options);
   }
 
   async setJob(id: string, body: SetJobBody, options: MutationOptions = {}): Promise<JobView> {

@@ -54,7 +54,12 @@ function asked(operation: Operation): unknown {
       ]);
     case "submit-job": {
       const { kind, name, model, batchSize, weight, maxErrors } = operation;
-      return [kind, name, model, batchSize, weight, maxErrors ?? -1];
+      const { priority, retryOf, modelVersion } = operation;
+      // What came later counts only where it is given: keys of before keep their hashes.
+      const later = Object.entries({ priority, retryOf, modelVersion }).filter(
+        ([, value]) => value !== undefined,
+      );
+      return [kind, name, model, batchSize, weight, maxErrors ?? -1, ...later];
     }
     default:
       return operation;

@@ -8,13 +8,15 @@ import type { Rows, Stamp } from "../lib/rows.ts";
 import { assert, FileVersion } from "../lib/types.ts";
 import {
   checkFinish,
+  checkRetry,
   finishJob,
   pruneResults,
   setJob,
   steerJob,
   submitJob,
 } from "../scheduler/lifecycle.ts";
-import type { FinishJob, SubmitJob } from "../scheduler/types.ts";
+import { readJob } from "../scheduler/rows.ts";
+import type { FinishJob, ModelPin, SubmitJob } from "../scheduler/types.ts";
 import { applyWork } from "../scheduler/work.ts";
 import { commitFiles } from "../sdfs/catalog/commit.ts";
 import { versionId, versions } from "../sdfs/catalog/rows.ts";
@@ -78,11 +80,14 @@ function addModel(rows: Rows, command: AddModel, { now }: Stamp): Outcome {
 }
 
 function submit(rows: Rows, command: SubmitJob, stamp: Stamp): Outcome {
-  const model = models.get(rows, command.model);
+  const { retryOf, modelVersion } = command;
+  const wrong = retryOf === undefined ? undefined : checkRetry(rows, retryOf);
+  if (wrong !== undefined) return wrong;
+  const model = modelOf(rows, command);
   if (model === undefined)
     return refuse("NOT_FOUND", {
       kind: "model",
-      name: command.model,
+      name: modelVersion === undefined ? command.model : `${command.model}@${modelVersion}`,
       remedy: "'idunno model ls' lists them",
     });
   const floor = meta.table.get(rows, meta.collectionFloor) ?? 0;
@@ -90,11 +95,20 @@ function submit(rows: Rows, command: SubmitJob, stamp: Stamp): Outcome {
     return refuse("STALE_CATALOG", { index: command.catalogIndex, floor });
   const manifest = pinOf(rows, command.manifest);
   if (manifest === undefined) return noSuchFile(command.manifest);
-  const { name, version, file } = model;
-  return submitJob(rows, command, stamp, {
-    model: { name, version, manifest: model.manifest, file },
-    manifest,
-  });
+  return submitJob(rows, command, stamp, { model, manifest });
+}
+
+/** What the name stands for now; of a retry the model of its job, as long as its file cannot have been collected. */
+function modelOf(rows: Rows, { model, retryOf, modelVersion }: SubmitJob): ModelPin | undefined {
+  const present = models.get(rows, model);
+  if (modelVersion === undefined || present?.version === modelVersion) {
+    if (present === undefined) return undefined;
+    const { name, version, manifest, file } = present;
+    return { name, version, manifest, file };
+  }
+  const pinned = retryOf === undefined ? undefined : readJob(rows, retryOf)?.model;
+  if (pinned?.name !== model || pinned.version !== modelVersion) return undefined;
+  return pinOf(rows, pinned.file) === undefined ? undefined : pinned;
 }
 
 /** The results become visible and the job done in one step, or neither. */

@@ -78,11 +78,15 @@ export const operationSchemas: { readonly [K in Operation["kind"]]: TSchema } = 
     batchSize: Count,
     weight: Type.Number(),
     maxErrors: Type.Optional(Count),
+    priority: Type.Optional(Type.Integer()),
+    retryOf: Type.Optional(Job),
+    modelVersion: Type.Optional(Count),
   }),
   "set-job": operation("set-job", {
     job: Job,
     batchSize: Type.Optional(Count),
     weight: Type.Optional(Type.Number()),
+    priority: Type.Optional(Type.Integer()),
   }),
   "steer-job": operation("steer-job", {
     job: Job,

@@ -19,8 +19,8 @@ import type { Completion } from "../scheduler/types.ts";
 import type { Coordination } from "./coordination.ts";
 import { pause, sharedAbort } from "./deadline.ts";
 import { LeaderDuty } from "./leader-duty.ts";
-import type { Logger } from "./log.ts";
 import type { LogClock } from "./log-clock.ts";
+import type { Logger } from "./log.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 
 /** Completions waiting to be committed: far above what all slots of a cluster can finish in one commit. */

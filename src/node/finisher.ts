@@ -103,9 +103,9 @@ export class Finisher {
   }
 }
 
-/** To be finished, or ended with rows left to prune. */
+/** To be finished, or done with rows left to prune. Of a job that failed or was cancelled the rows are all there is. */
 function isDue(job: JobRecord): boolean {
-  return isComplete(job) || (hasEnded(job.status) && job.prunedQueries < job.nextQuery);
+  return isComplete(job) || (job.status.kind === "done" && job.prunedQueries < job.nextQuery);
 }
 
 function isComplete(job: JobRecord): boolean {

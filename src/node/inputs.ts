@@ -83,6 +83,20 @@ export class Inputs {
       yield { hash: await this.#chunks.hash(bytes), bytes };
   }
 
+  /** A list that comes bit by bit as chunks, one per segment; no more than one of them is in memory. */
+  async *segments(
+    list: AsyncIterable<ManifestInput>,
+  ): AsyncGenerator<{ readonly hash: ChunkHash; readonly bytes: Uint8Array }> {
+    let part: ManifestInput[] = [];
+    for await (const input of list) {
+      part.push(input);
+      if (part.length < segmentInputs) continue;
+      yield* this.pieces(part);
+      part = [];
+    }
+    yield* this.pieces(part);
+  }
+
   /** Inputs [from, from + count) of a pinned list. */
   async range(
     manifest: Pin,

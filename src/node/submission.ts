@@ -8,6 +8,7 @@ import type { Pin } from "../lib/content.ts";
 import { fileOutcomes } from "../lib/outcome.ts";
 import type { JobId } from "../lib/types.ts";
 import { JobId as jobId } from "../lib/types.ts";
+import { contentDigest } from "./content.ts";
 import type { Services } from "./services.ts";
 
 /** Inputs per query when the user does not say: some 300 ms of a large network, 40 ms of a small one. */
@@ -31,7 +32,7 @@ export async function submitJob(
       remedy: "see 'idunno model ls', or add it with 'idunno model add'",
     });
   const resolved = await inputs.resolve(body.inputs);
-  const manifest = await storeManifest(resolved, services, signal);
+  const manifest = await storeManifest(inputs.pieces(resolved), services, signal);
   const value = await coordination.decide(
     {
       kind: "submit-job",
@@ -43,6 +44,7 @@ export async function submitJob(
       batchSize: body.batchSize ?? defaultBatchSize,
       weight: body.weight ?? 1,
       maxErrors: body.maxErrors,
+      priority: body.priority,
     },
     { key, signal },
   );
@@ -52,17 +54,13 @@ export async function submitJob(
 }
 
 /** The list of inputs as a file; found again when an equal one is there already. */
-async function storeManifest(
-  resolved: Parameters<Services["inputs"]["pieces"]>[0],
-  { files, inputs, coordination }: Services,
+export async function storeManifest(
+  pieces: ReturnType<Services["inputs"]["pieces"]>,
+  { files, coordination }: Services,
   signal: AbortSignal,
 ): Promise<Pick<Pin, "path" | "version">> {
-  const uploaded = await files.upload("", inputs.pieces(resolved), signal);
-  const name = uploaded.chunks
-    .map(({ hash }) => hash.slice(0, 32))
-    .join("")
-    .slice(0, 64);
-  const path = `${manifestFolder}/${name}-${uploaded.bytes}`;
+  const uploaded = await files.upload("", pieces, signal);
+  const path = `${manifestFolder}/${contentDigest(uploaded.chunks)}-${uploaded.bytes}`;
   try {
     const value = await coordination.decide(
       { kind: "commit-files", files: [{ ...uploaded, path, ifVersion: 0 }] },

@@ -6,6 +6,7 @@ import type { Pin } from "../lib/content.ts";
 import { type Outcome, done, ok, refuse } from "../lib/outcome.ts";
 import type { Rows, Stamp } from "../lib/rows.ts";
 import { JobId, QueryNumber } from "../lib/types.ts";
+import { priorities } from "./classes.ts";
 import {
   dropOpenQueries,
   hasEnded,
@@ -53,6 +54,7 @@ export function submitJob(
   const wrong = checkLimits(command) ?? checkRoom(rows);
   if (wrong !== undefined) return wrong;
   const id = JobId(`j${stamp.index}`);
+  const { priority = 0 } = command;
   const fixed: JobFixed = {
     id,
     name: command.name,
@@ -62,6 +64,7 @@ export function submitJob(
     catalogIndex: command.catalogIndex,
     totalInputs: command.totalInputs,
     maxErrors: command.maxErrors,
+    retryOf: command.retryOf,
   };
   jobs.put(rows, id, fixed);
   writeProgress(rows, {
@@ -74,15 +77,26 @@ export function submitJob(
     cursor: 0,
     nextQuery: QueryNumber(0),
     openQueries: 0,
-    progress: fairStart(rows),
+    progress: fairStart(rows, priority),
     doneInputs: 0,
     errorInputs: 0,
     doneQueries: 0,
     retries: 0,
     prunedQueries: 0,
     statistics: emptyStatistics,
+    priority,
+    servedAt: stamp.now,
   });
   return ok({ kind: "job", job: id });
+}
+
+/** Why a job cannot be retried; undefined when it can: it has ended. */
+export function checkRetry(rows: Rows, id: JobId): Outcome | undefined {
+  const job = readJob(rows, id);
+  if (job === undefined) return noSuchJob(id);
+  if (hasEnded(job.status)) return undefined;
+  const why = `it is ${job.status.kind}: wait for its end, or cancel it first`;
+  return refuse("CONFLICT", { what: `job ${id}`, why });
 }
 
 /** Changes what later queries of a job are cut and weighed by; those already carved stay as they are. */
@@ -91,9 +105,13 @@ export function setJob(rows: Rows, command: SetJob): Outcome {
   if (job === undefined) return noSuchJob(command.job);
   if (hasEnded(job.status)) return ended(job);
   const { batchSize = job.batchSize, weight = job.weight } = command;
-  const wrong = checkPace({ batchSize, weight });
+  const before = job.priority ?? 0;
+  const { priority = before } = command;
+  const wrong = checkPace({ batchSize, weight, priority });
   if (wrong !== undefined) return wrong;
-  writeProgress(rows, { ...job, batchSize, weight });
+  // Each class has a virtual time of its own: progress in one says nothing in another.
+  const progress = priority === before ? job.progress : fairStart(rows, priority);
+  writeProgress(rows, { ...job, batchSize, weight, priority, progress });
   return ok({ kind: "job", job: job.id });
 }
 
@@ -113,7 +131,8 @@ export function steerJob(rows: Rows, command: SteerJob, stamp: Stamp): Outcome {
       writeProgress(rows, {
         ...job,
         status: { kind: "running" },
-        progress: Math.max(job.progress, fairStart(rows)),
+        progress: Math.max(job.progress, fairStart(rows, job.priority ?? 0)),
+        servedAt: stamp.now,
       });
       return answer;
     case "cancelled":
@@ -177,13 +196,20 @@ function checkLimits(command: SubmitJob): Outcome | undefined {
 function checkPace(pace: {
   readonly batchSize: number;
   readonly weight: number;
+  readonly priority?: number | undefined;
 }): Outcome | undefined {
-  const { batchSize, weight } = pace;
+  const { batchSize, weight, priority = 0 } = pace;
   const { least, most } = jobLimits.weight;
   if (!isWithin(batchSize, 1, jobLimits.batchSize))
     return invalid("the batch size", `it is ${batchSize}`, `1 to ${jobLimits.batchSize}`);
   if (!(weight >= least && weight <= most))
     return invalid("the weight", `it is ${weight}`, `${least} to ${most}`);
+  if (!isWithin(priority, priorities.least, priorities.most))
+    return invalid(
+      "the priority",
+      `it is ${priority}`,
+      `a whole number, ${priorities.least} to ${priorities.most}`,
+    );
   return undefined;
 }
 

@@ -3,8 +3,9 @@
  * behind in queries per weight; so query rates are equal by construction, for any number of jobs and any ratio of
  * their costs. A plan is a proposal only: apply checks every assignment again.
  *
- * F1 A new query goes to a running job with inputs left whose progress is least, each one counted before the next is
- *    chosen; of equals, to the one submitted first. Queries that lost their nodes go first: they are counted already.
+ * F1 Inside a class of priority, a new query goes to the running job with inputs left whose progress is least, each one
+ *    counted before the next is chosen; of equals, to the one submitted first. Queries that lost their nodes go first,
+ *    whatever their class: they are counted already.
  * F2 A node gets work only while it has fewer than 2 queries per slot, or fewer than 64 and less than 250 ms per slot.
  * F3 Of the nodes with room the one with the least predicted time per slot is served first.
  * F4 Queries that lost their nodes do not wait for room: they go at once to the nodes with the least to do, up to 64 per
@@ -14,10 +15,15 @@
  * F6 A query that failed on a node goes to another one, where there is another one.
  * F7 When a job's last inputs are handed out, a query that has been under way for longer than twice the job's p95 is given to
  *    an idle slot of another node as well; to one only. The first result counts.
+ * F8 Of the classes with such a job, the one whose job of F1 stands highest is served: its class, and one more for each
+ *    {@link ageingMs} since it last got a query; of equals the one that has waited longer (scheduler/classes.ts).
+ * F9 Nobody starves: once a job that is the furthest behind of its class has waited one period for each class between its
+ *    own and the highest, and one more, no job of another class gets more than one query before it.
  */
 import { Heap } from "../lib/heap.ts";
 import { quantile } from "../lib/histogram.ts";
 import type { JobId, LogTime, NodeId, QueryNumber } from "../lib/types.ts";
+import { type Competitor, competitorOf, isFurtherBehind, Standings } from "./classes.ts";
 import { advanced, hasEnded, nextCount } from "./rows.ts";
 import type { Assign, JobRecord, QueryRecord } from "./types.ts";
 
@@ -35,7 +41,7 @@ export interface PlanInput {
   readonly nodes: readonly NodeCapacity[];
   /** Milliseconds that this many inputs will take there; undefined when unknown (scheduler/prediction.ts). */
   readonly predictedMs: (job: JobId, node: NodeId, inputs: number) => number | undefined;
-  /** Log time. */
+  /** Log time: how long jobs and queries have waited. */
   readonly now: LogTime;
 }
 
@@ -59,13 +65,13 @@ interface Load extends NodeCapacity {
 }
 
 /** A job as the plan goes on: what apply will make of it. */
-interface Standing {
-  readonly id: JobId;
+interface Standing extends Competitor {
   readonly totalInputs: number;
   readonly batchSize: number;
   readonly weight: number;
   cursor: number;
   progress: number;
+  servedAt: LogTime;
 }
 
 /** Plans what to hand out now. Deterministic; costs the open queries plus a logarithm per assignment. */
@@ -73,11 +79,11 @@ export function planAssignments(input: PlanInput): readonly Assign[] {
   const loads = new Map<NodeId, Load>();
   for (const node of input.nodes)
     if (node.slots > 0) loads.set(node.node, { ...node, queries: 0, ms: 0 });
-  const standings = new Heap<Standing>(isFurtherBehind);
+  const standings = new Standings<Standing>(input.now);
   const unattended: QueryRecord[] = [];
   const late: QueryRecord[] = [];
   const unfinished = [...input.jobs].filter((job) => !hasEnded(job.status));
-  for (const job of unfinished.toSorted((a, b) => (isFurtherBehind(a, b) ? -1 : 1))) {
+  for (const job of unfinished.toSorted((a, b) => (isServedBefore(a, b) ? -1 : 1))) {
     const lateFrom = input.now - lateMs(job);
     for (const query of input.openQueries(job.id)) {
       if (query.attempts.length === 0 && job.status.kind === "running") unattended.push(query);
@@ -88,8 +94,9 @@ export function planAssignments(input: PlanInput): readonly Assign[] {
   }
   const all = [...loads.values()];
   const assigns = handOutLost(all, unattended, input.predictedMs);
-  handOut(assigns, all, { standings, predictedMs: input.predictedMs });
-  handOutFirst(assigns, all, { standings, predictedMs: input.predictedMs });
+  const offer: Offer = { standings, now: input.now, predictedMs: input.predictedMs };
+  handOut(assigns, all, offer);
+  handOutFirst(assigns, all, offer);
   handOutLate(assigns, all, { late, predictedMs: input.predictedMs });
   return assigns;
 }
@@ -161,7 +168,8 @@ function handOutLate(
 }
 
 interface Offer {
-  readonly standings: Heap<Standing>;
+  readonly standings: Standings<Standing>;
+  readonly now: LogTime;
   readonly predictedMs: PlanInput["predictedMs"];
 }
 
@@ -169,13 +177,13 @@ interface Offer {
 function handOut(
   assigns: Assign[],
   loads: readonly Load[],
-  { standings, predictedMs }: Offer,
+  { standings, now, predictedMs }: Offer,
 ): void {
   const idlest = new Heap(isIdler);
   for (const load of loads) if (hasRoom(load)) idlest.push(load);
   while (assigns.length < assignsPerPlan) {
     const load = idlest.pop();
-    const work = load === undefined ? undefined : carveNext(standings);
+    const work = load === undefined ? undefined : carveNext(standings, now);
     if (load === undefined || work === undefined) break;
     assigns.push(give(load, work, predictedMs));
     if (hasRoom(load)) idlest.push(load);
@@ -186,7 +194,7 @@ function handOut(
 function handOutFirst(
   assigns: Assign[],
   loads: readonly Load[],
-  { standings, predictedMs }: Offer,
+  { standings, now, predictedMs }: Offer,
 ): void {
   const idlest = new Heap(isIdler);
   for (const load of loads) if (load.queries < mostPerSlot * load.slots) idlest.push(load);
@@ -196,7 +204,7 @@ function handOutFirst(
     const load = assigns.length < assignsPerPlan ? idlest.pop() : undefined;
     if (load === undefined || begun === newcomersPerPlan) return;
     begun += 1;
-    assigns.push(give(load, { ...carve(job), query: undefined }, predictedMs));
+    assigns.push(give(load, { ...carve(job, now), query: undefined }, predictedMs));
     if (load.queries < mostPerSlot * load.slots) idlest.push(load);
   }
 }
@@ -211,23 +219,25 @@ function give(
   return { job, node: load.node, boot: load.boot, query };
 }
 
-/** F1, as apply will do it. */
+/** F1 and F8, as apply will do it. */
 function carveNext(
-  standings: Heap<Standing>,
+  standings: Standings<Standing>,
+  now: LogTime,
 ):
   | { readonly job: JobId; readonly query: QueryNumber | undefined; readonly count: number }
   | undefined {
   const job = standings.pop();
   if (job === undefined) return undefined;
-  const work = carve(job);
+  const work = carve(job, now);
   if (nextCount(job) > 0) standings.push(job);
   return { ...work, query: undefined };
 }
 
-function carve(job: Standing): { readonly job: JobId; readonly count: number } {
+function carve(job: Standing, now: LogTime): { readonly job: JobId; readonly count: number } {
   const count = nextCount(job);
   job.cursor += count;
   job.progress = advanced(job.progress, job.weight);
+  job.servedAt = now;
   return { job: job.id, count };
 }
 
@@ -246,8 +256,8 @@ function countAttempts(
 }
 
 function standingOf(job: JobRecord): Standing {
-  const { id, totalInputs, batchSize, weight, cursor, progress } = job;
-  return { id, totalInputs, batchSize, weight, cursor, progress };
+  const { totalInputs, batchSize, weight, cursor } = job;
+  return { ...competitorOf(job), totalInputs, batchSize, weight, cursor };
 }
 
 /** F2. */
@@ -264,11 +274,8 @@ function isIdler(a: Load, b: Load): boolean {
   return queries === 0 ? a.node < b.node : queries < 0;
 }
 
-/** Ids are `j` and a log index: a shorter one is the earlier. */
-function isFurtherBehind(
-  a: Pick<Standing, "id" | "progress">,
-  b: Pick<Standing, "id" | "progress">,
-): boolean {
-  if (a.progress !== b.progress) return a.progress < b.progress;
-  return a.id.length === b.id.length ? a.id < b.id : a.id.length < b.id.length;
+/** Which job's lost queries go first (F4): the higher class's, then those of the job furthest behind. */
+function isServedBefore(a: JobRecord, b: JobRecord): boolean {
+  const [first = 0, second = 0] = [a.priority, b.priority];
+  return first === second ? isFurtherBehind(a, b) : first > second;
 }

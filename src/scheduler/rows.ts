@@ -48,6 +48,8 @@ export function writeProgress(rows: Rows, job: JobRecord): void {
     retries: job.retries,
     prunedQueries: job.prunedQueries,
     statistics: job.statistics,
+    priority: job.priority,
+    servedAt: job.servedAt,
   };
   progresses.put(rows, job.id, progress);
 }
@@ -65,15 +67,15 @@ export function unfinishedJobs(rows: Rows): JobFixed[] {
 }
 
 /**
- * The virtual time of fair sharing, where a job that starts or resumes begins: the least progress of those that run and
- * have inputs left to hand out. One that only waits for its last results competes for nothing and may be far behind.
+ * The virtual time of a class, where a job that starts, resumes or comes from another class begins: the least progress of
+ * those of the class that run and have inputs left to hand out. One that only waits for its last results competes for nothing and may be far behind.
  * Where nobody competes, it is the most progress of all that have not ended, so that nobody comes back with a debt.
  */
-export function fairStart(rows: Rows): number {
+export function fairStart(rows: Rows, ofClass: number): number {
   let least: number | undefined;
   let most = 0;
-  for (const [id, { status, progress, cursor }] of progresses.list(rows)) {
-    if (hasEnded(status)) continue;
+  for (const [id, { status, progress, cursor, priority = 0 }] of progresses.list(rows)) {
+    if (hasEnded(status) || priority !== ofClass) continue;
     most = Math.max(most, progress);
     if (status.kind !== "running" || (least !== undefined && progress >= least)) continue;
     if (cursor < (jobs.get(rows, id)?.totalInputs ?? 0)) least = progress; // unreachable: a job has both its rows

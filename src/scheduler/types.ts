@@ -48,6 +48,8 @@ export interface JobFixed {
   readonly totalInputs: number;
   /** The job fails when more inputs than this ended in an error record; undefined: never. */
   readonly maxErrors: number | undefined;
+  /** The ended job whose failed and missing inputs these are. */
+  readonly retryOf?: JobId | undefined;
 }
 
 /** `progress/<id>` Hot. What changes while a job runs: small, since every `work` command writes it. */
@@ -75,6 +77,10 @@ export interface JobProgress {
   /** Result rows of queries below this number have been pruned (after the job ended). */
   readonly prunedQueries: number;
   readonly statistics: JobStatistics;
+  /** Its class: a higher one is served first. Absent from rows of before there were classes: 0. */
+  readonly priority?: number | undefined;
+  /** When it last got a query or came back from a pause: from then on it ages (scheduler/classes.ts). */
+  readonly servedAt?: LogTime | undefined;
 }
 
 /** A job as everybody reads it: both of its rows in one. */
@@ -129,6 +135,12 @@ export interface SubmitJob {
   readonly batchSize: number;
   readonly weight: number;
   readonly maxErrors: number | undefined;
+  /** undefined: 0. */
+  readonly priority?: number | undefined;
+  /** The inputs are those of this job that failed or were never done. It must have ended. */
+  readonly retryOf?: JobId | undefined;
+  /** With {@link retryOf}: the very model of that job, whatever the name stands for now. */
+  readonly modelVersion?: number | undefined;
 }
 
 export interface SetJob {
@@ -136,6 +148,7 @@ export interface SetJob {
   readonly job: JobId;
   readonly batchSize: number | undefined;
   readonly weight: number | undefined;
+  readonly priority?: number | undefined;
 }
 
 /** Pause, resume and cancel. */

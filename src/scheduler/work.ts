@@ -222,6 +222,7 @@ function carve(
     nextQuery: QueryNumber(job.nextQuery + 1),
     openQueries: job.openQueries + 1,
     progress: advanced(job.progress, job.weight),
+    servedAt: now,
   });
   return query;
 }

@@ -100,7 +100,21 @@ test("a job is paused, resumed, cancelled and set", async (t) => {
     t.is(jobs.get("j1")?.state, state);
   }
   await at(node, "job", "set", "j1", "--batch-size", "16", "--weight", "2");
-  t.like(jobs.get("j1"), { batchSize: 16, weight: 2 });
+  t.like(jobs.get("j1"), { batchSize: 16, weight: 2, priority: 0 });
+  await at(node, "job", "set", "j1", "--priority", "-3");
+  t.like(jobs.get("j1"), { weight: 2, priority: -3 });
+  t.is((await at(node, "job", "set", "j1")).code, 2);
+});
+
+test("a job is retried with what is to be otherwise", async (t) => {
+  await using node = await FakeNode.start();
+  const { jobs } = node.cluster;
+  jobs.set("j1", sampleJob);
+  const changes = ["--batch-size", "1", "--priority", "-1", "--no-wait", "-o", "json"];
+  const { code, out } = await at(node, "job", "retry", "j1", ...changes);
+  t.is(code, 0);
+  t.like(JSON.parse(out), { id: "j2", retryOf: "j1", batchSize: 1, priority: -1 });
+  t.is((await at(node, "job", "retry", "nothing")).code, 2);
 });
 
 test("a setting is set, shown, listed over all pages and removed", async (t) => {

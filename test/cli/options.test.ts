@@ -9,6 +9,7 @@ import {
   jobIds,
   label,
   nodeList,
+  priority,
   weight,
 } from "../../src/cli/options.ts";
 import {
@@ -31,6 +32,11 @@ test("times have units, and are milliseconds without", (t) => {
 test("whole numbers keep to their range", (t) => {
   t.is(integer(1, 10)("10"), 10);
   for (const text of ["0", "11", "1.5", "", "x", "+1"]) t.throws(() => integer(1, 10)(text));
+});
+
+test("priorities are whole numbers from -10 to 10", (t) => {
+  t.deepEqual(["-10", "0", "+3", "10"].map(priority), [-10, 0, 3, 10]);
+  for (const text of ["-11", "11", "1.5", "", "high", "--1"]) t.throws(() => priority(text));
 });
 
 test("weights are from 0.01 to 100", (t) => {

@@ -84,6 +84,7 @@ export const sampleJob: JobView = {
   errorInputs: 1,
   batchSize: 2,
   weight: 1,
+  priority: 0,
   openQueries: 1,
   doneQueries: 2,
   retries: 0,

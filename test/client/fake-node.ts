@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { BulkHeader } from "../../src/lib/api/bulk.ts";
 import type { ModelView } from "../../src/lib/api/cluster.ts";
-import type { SetJobBody, SubmitJobBody } from "../../src/lib/api/jobs.ts";
+import type { RetryJobBody, SetJobBody, SubmitJobBody } from "../../src/lib/api/jobs.ts";
 import { type ErrorCode, type ErrorDetails, IDunnoError } from "../../src/lib/errors.ts";
 import { chunksOf, FakeCluster, sampleJob, sampleStatus, type StoredFile } from "./fake-cluster.ts";
 import { list, moveFiles, pageRows, quotas, usage } from "./fake-namespace.ts";
@@ -219,6 +219,13 @@ export class FakeNode implements AsyncDisposable {
 
   #jobs({ method, key, body, query }: Asked, [id = "", part]: readonly string[]): unknown {
     const { jobs } = this.cluster;
+    if (part === "retry")
+      return this.cluster.once(key, () => {
+        const changes = JSON.parse(body.toString()) as RetryJobBody;
+        const job = { ...sampleJob, ...changes, id: `j${jobs.size + 1}`, retryOf: id };
+        jobs.set(job.id, job);
+        return job;
+      });
     if (method === "POST")
       return this.cluster.once(key, () => {
         const { model, name } = JSON.parse(body.toString()) as SubmitJobBody;

@@ -67,12 +67,16 @@ export const operations: {
     batchSize: count,
     weight: fc.double({ min: 0.01, max: 100, noNaN: true }),
     maxErrors: optional(count),
+    priority: optional(fc.integer({ min: -10, max: 10 })),
+    retryOf: optional(job),
+    modelVersion: optional(count),
   }),
   "set-job": fc.record({
     kind: kind("set-job"),
     job,
     batchSize: optional(count),
     weight: optional(fc.double({ min: 0.01, max: 100, noNaN: true })),
+    priority: optional(fc.integer({ min: -10, max: 10 })),
   }),
   "steer-job": fc.record({
     kind: kind("steer-job"),

@@ -86,7 +86,7 @@ function someWork(replica: Replica, [, a, b, c, d]: Step): Operation {
   return work([...completed, ...late], [...odd, ...planned.slice(0, c % 9)]);
 }
 
-function jobOperation(replica: Replica, [kind, a, b, c]: Step): Operation | undefined {
+function jobOperation(replica: Replica, [kind, a, b, c, d]: Step): Operation | undefined {
   const isReady = ({ status, cursor, totalInputs, openQueries }: JobRecord) =>
     status.kind === "running" && cursor === totalInputs && openQueries === 0;
   const ready = [...replica.machine.jobs.values()].filter(isReady).map(({ id }) => id);
@@ -96,7 +96,13 @@ function jobOperation(replica: Replica, [kind, a, b, c]: Step): Operation | unde
   if (job === undefined) return undefined;
   switch (kind % 5) {
     case 0:
-      return { kind: "set-job", job, batchSize: b % 9, weight: c % 3 === 0 ? undefined : c % 4 };
+      return {
+        kind: "set-job",
+        job,
+        batchSize: b % 9,
+        weight: c % 3 === 0 ? undefined : c % 4,
+        priority: d % 3 === 0 ? undefined : (d % 25) - 12,
+      };
     case 1:
     case 2:
       return {
@@ -223,6 +229,7 @@ function operationOf(replica: Replica, step: Step): Operation {
         totalInputs: a % 30,
         batchSize: 1 + (b % 5),
         weight: 1 + (c % 3),
+        priority: c % 5 === 0 ? (d % 23) - 11 : undefined,
         maxErrors: d % 2 === 0 ? undefined : d % 6,
       });
     case 4:

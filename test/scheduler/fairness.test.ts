@@ -1,7 +1,8 @@
-/** Fair time by a plain oracle: whatever happens, each assignment is the one that F1 to F5 (policy.ts) demand. */
+/** Fair time by a plain oracle: whatever happens, each assignment is the one that F1 to F5 and F8 (policy.ts) demand. */
 import test from "ava";
 import fc from "fast-check";
-import type { JobId, NodeId } from "../../src/lib/types.ts";
+import { type JobId, LogTime, type NodeId } from "../../src/lib/types.ts";
+import { agedClass, ageingMs } from "../../src/scheduler/classes.ts";
 import {
   type NodeCapacity,
   aheadMs,
@@ -29,10 +30,12 @@ class Oracle {
   readonly #jobs: Map<JobId, JobRecord>;
   readonly #loads: { readonly of: NodeCapacity; queries: number; ms: number }[];
   readonly #lost = new Set<string>();
+  readonly #now: LogTime;
   #newcomers = 0;
 
   constructor(replica: Replica, nodes: readonly NodeCapacity[], predict: Predicted) {
-    const { machine } = replica;
+    const { machine, at } = replica;
+    this.#now = LogTime(at);
     this.#predict = predict;
     this.#jobs = new Map([...machine.jobs].filter(([, { status }]) => status.kind === "running"));
     this.#loads = nodes.map((of) => ({ of, queries: 0, ms: 0 }));
@@ -68,12 +71,31 @@ class Oracle {
     return queries < mostPerSlot * of.slots;
   }
 
-  /** Runnable jobs with inputs left, the one furthest behind first. */
+  /** Runnable jobs with inputs left, by their turns: of each class the one furthest behind, of those the highest as aged. */
   #waiting(): JobRecord[] {
-    const numberOf = ({ id }: JobRecord): number => Number(id.slice(1));
-    return [...this.#jobs.values()]
+    const left = [...this.#jobs.values()]
       .filter(({ cursor, totalInputs }) => cursor < totalInputs)
       .toSorted((a, b) => a.progress - b.progress || numberOf(a) - numberOf(b));
+    const turns: JobRecord[] = [];
+    while (left.length > 0) {
+      const firsts = left.filter(
+        (job, i) => left.findIndex(({ priority }) => priority === job.priority) === i,
+      );
+      const [next] = firsts.toSorted(
+        (a, b) =>
+          this.#classOf(b) - this.#classOf(a) ||
+          servedAt(a) - servedAt(b) ||
+          (b.priority ?? 0) - (a.priority ?? 0),
+      );
+      if (next === undefined) break;
+      turns.push(next);
+      left.splice(left.indexOf(next), 1);
+    }
+    return turns;
+  }
+
+  #classOf(job: JobRecord): number {
+    return agedClass({ priority: job.priority ?? 0, servedAt: LogTime(servedAt(job)) }, this.#now);
   }
 
   /** Takes note of one assignment; says which rule it breaks. */
@@ -104,7 +126,8 @@ class Oracle {
     if (this.#load(node).ms / this.#load(node).of.slots > idlest) return "F3";
     this.#work(job, node, count);
     const progress = next.progress + 1 / next.weight;
-    this.#jobs.set(job, { ...next, cursor: next.cursor + count, progress });
+    const servedAt = this.#now;
+    this.#jobs.set(job, { ...next, cursor: next.cursor + count, progress, servedAt });
     return undefined;
   }
 
@@ -122,18 +145,24 @@ class Oracle {
   }
 }
 
+const numberOf = ({ id }: JobRecord): number => Number(id.slice(1));
+const servedAt = (job: JobRecord): number => job.servedAt ?? job.submittedAt;
+
 const job = fc.record({
   totalInputs: fc.integer({ min: 1, max: 600 }),
   batchSize: fc.integer({ min: 1, max: 9 }),
   weight: fc.constantFrom(0.5, 1, 1, 2, 3),
+  priority: fc.constantFrom(0, 0, 0, undefined, 1, -1, -10, 10),
   ms: fc.option(fc.integer({ min: 1, max: 400 }), { nil: undefined }),
 });
+const changes = ["pause", "resume", "wait", "class"] as const;
 const turn = fc.record({
-  kind: fc.constantFrom("answer", "answer", "submit", "down", "up", "pause", "resume", "leave"),
+  kind: fc.constantFrom("answer", "answer", "submit", "down", "up", "leave", ...changes),
   which: fc.nat(99),
   share: fc.integer({ min: 1, max: 4 }),
   job,
 });
+const kept = { batchSize: undefined, weight: undefined };
 const sizes = fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 1, maxLength: 4 });
 
 /** What happens between two plans. */
@@ -156,6 +185,10 @@ function happen(
     .flatMap((each) => [...machine.openQueries(each)])
     .filter((_, i) => (i + which) % share === 0)
     .map((query) => completion(query.job, query.query, outputs(query.count)));
+  // Two thirds of a period: no whole number of them comes to a whole number of periods but every third.
+  if (kind === "wait") replica.at += (1 + (which % 20)) * (ageingMs / 1.5);
+  if (kind === "class" && id !== undefined)
+    replica.apply({ kind: "set-job", job: id, ...kept, priority: (which % 5) - 2 });
   if (kind === "answer") replica.must(work(answered, []));
   if (kind === "submit") submitted(submit(replica, rest.job));
   if (kind === "pause" || kind === "resume")

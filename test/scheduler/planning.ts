@@ -1,6 +1,6 @@
 /** Plans on a replica, carried out and followed through virtual time. */
 import type { AssignedQuery } from "../../src/lib/outcome.ts";
-import { Attempt, type JobId, type NodeId } from "../../src/lib/types.ts";
+import { Attempt, type JobId, LogTime, type NodeId } from "../../src/lib/types.ts";
 import { type NodeCapacity, planAssignments } from "../../src/scheduler/policy.ts";
 import type { Assign } from "../../src/scheduler/types.ts";
 import { type Replica, completion, nodeName, outputs, work } from "../machine/fixtures.ts";
@@ -23,8 +23,8 @@ export function plan(
     jobs: machine.jobs.values(),
     openQueries: (job) => machine.openQueries(job),
     nodes,
+    now: LogTime(replica.at),
     predictedMs,
-    now: machine.logTime,
   });
 }
 

@@ -249,6 +249,7 @@ export class Clients {
       inputs: [inputsFolder],
       batchSize: random.pick([1, 2, 3, 8]) ?? 2,
       weight: random.pick([1, 1, 1, 3]) ?? 1,
+      priority: random.pick([0, 0, 0, -1, 2]) ?? 0,
     };
     const outcome = await this.#decide(random, async (services, key, signal) =>
       submitJob(body, { key, signal }, services),
@@ -268,6 +269,7 @@ export class Clients {
             job,
             batchSize: random.pick([1, 2, 5, 16]),
             weight: random.pick([undefined, 1, 2]),
+            priority: random.pick([undefined, undefined, 0, 1]),
           } as const)
         : ({
             kind: "steer-job",

@@ -1,7 +1,7 @@
 /** `idunno job submit`, `watch` and `wait`. */
 import type { Command } from "commander";
-import type { JobView, SubmitJobBody } from "../../lib/api/jobs.ts";
-import { integer, jobId, jobIds, weight } from "../options.ts";
+import type { JobView, RetryJobBody, SubmitJobBody } from "../../lib/api/jobs.ts";
+import { integer, jobId, jobIds, priority, weight } from "../options.ts";
 import type { Open, Session } from "../session.ts";
 import { jobColumns, jobDetails } from "./columns.ts";
 import { judge, untilJobEnded } from "./wait.ts";
@@ -12,26 +12,69 @@ interface SubmitOptions {
   readonly name?: string;
   readonly batchSize?: number;
   readonly weight?: number;
+  readonly priority?: number;
   readonly maxErrors?: number;
   readonly wait: boolean;
 }
 
 function submission(options: SubmitOptions): SubmitJobBody {
-  const { model, input: inputs, name, batchSize, weight, maxErrors } = options;
+  const { model, input: inputs, name, batchSize, weight, priority: ofClass, maxErrors } = options;
   return {
     model,
     inputs,
     ...(name === undefined ? {} : { name }),
     ...(batchSize === undefined ? {} : { batchSize }),
     ...(weight === undefined ? {} : { weight }),
+    ...(ofClass === undefined ? {} : { priority: ofClass }),
     ...(maxErrors === undefined ? {} : { maxErrors }),
   };
 }
+
+type RetryOptions = RetryJobBody & { readonly wait: boolean };
 
 async function showEnd(session: Session, job: JobView): Promise<void> {
   await session.print.record(job, jobDetails);
   if (job.state === "done") session.note(`next: idunno job results ${job.id}`);
   judge(session, job);
+}
+
+/** Of a job that was just taken in. */
+async function follow(session: Session, job: JobView, wait: boolean): Promise<void> {
+  if (!wait) {
+    await session.print.record(job, jobColumns);
+    session.note(`next: idunno job watch ${job.id}`);
+    return;
+  }
+  session.note(`${job.id} submitted: ${job.totalInputs} inputs`);
+  await showEnd(session, await untilJobEnded(session, job.id, undefined));
+}
+
+function addRetry(group: Command, open: Open): void {
+  group
+    .command("retry")
+    .argument("<id>", "the job, which must have ended", jobId)
+    .description("a new job over the inputs that failed or were never done, and wait for its end")
+    .option("--model <name>", "its newest version, in place of the very model that the job had")
+    .option("--name <name>", "for people")
+    .option("--batch-size <inputs>", "inputs of a query", integer(1, 1024))
+    .option("--weight <number>", "share against other jobs of its priority", weight)
+    .option("--priority <class>", "-10 to 10; a higher one is served first", priority)
+    .option("--max-errors <inputs>", "fail when more inputs than this fail", integer(0))
+    .option("--no-wait", "come back once it is accepted")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  idunno job retry j42
+  idunno job retry j42 --batch-size 1 --priority 1
+
+What is not given is as the job had it. Inputs are the very versions that the job had.`,
+    )
+    .action(async (id: string, { wait, ...body }: RetryOptions, command: Command) => {
+      const session = open(command);
+      const job = await session.client.retryJob(id, body, { signal: session.signal });
+      await follow(session, job, wait);
+    });
 }
 
 export function addSubmitCommands(group: Command, open: Open): void {
@@ -43,6 +86,7 @@ export function addSubmitCommands(group: Command, open: Open): void {
     .option("--name <name>", "for people")
     .option("--batch-size <inputs>", "inputs of a query", integer(1, 1024))
     .option("--weight <number>", "share against other jobs: 2 gets twice the query rate", weight)
+    .option("--priority <class>", "-10 to 10, else 0; a higher one is served first", priority)
     .option("--max-errors <inputs>", "fail when more inputs than this fail", integer(0))
     .option("--no-wait", "come back once it is accepted")
     .addHelpText(
@@ -57,17 +101,11 @@ Exits with 0 when the job is done, 1 when it failed or was cancelled. Ctrl-C lea
     )
     .action(async (options: SubmitOptions, command: Command) => {
       const session = open(command);
-      const { client, signal } = session;
-      const job = await client.submitJob(submission(options), { signal });
-      if (!options.wait) {
-        await session.print.record(job, jobColumns);
-        session.note(`next: idunno job watch ${job.id}`);
-        return;
-      }
-      session.note(`${job.id} submitted: ${job.totalInputs} inputs`);
-      await showEnd(session, await untilJobEnded(session, job.id, undefined));
+      const job = await session.client.submitJob(submission(options), { signal: session.signal });
+      await follow(session, job, options.wait);
     });
 
+  addRetry(group, open);
   group
     .command("watch")
     .argument("<id>", "the job", jobId)

@@ -16,15 +16,32 @@ export const SubmitJobBody = Type.Object(
     batchSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024 })),
     weight: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
     maxErrors: Type.Optional(Type.Integer({ minimum: 0 })),
+    priority: Type.Optional(Type.Integer({ minimum: -10, maximum: 10 })),
   },
   closed,
 );
 export type SubmitJobBody = Static<typeof SubmitJobBody>;
 
+/** What a retry has otherwise than the job that it is of. */
+export const RetryJobBody = Type.Object(
+  {
+    name: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+    /** The newest version of this model, in place of the job's own. */
+    model: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+    batchSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024 })),
+    weight: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
+    maxErrors: Type.Optional(Type.Integer({ minimum: 0 })),
+    priority: Type.Optional(Type.Integer({ minimum: -10, maximum: 10 })),
+  },
+  closed,
+);
+export type RetryJobBody = Static<typeof RetryJobBody>;
+
 export const SetJobBody = Type.Object(
   {
     batchSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024 })),
     weight: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
+    priority: Type.Optional(Type.Integer({ minimum: -10, maximum: 10 })),
     state: Type.Optional(
       Type.Union([Type.Literal("running"), Type.Literal("paused"), Type.Literal("cancelled")]),
     ),
@@ -71,6 +88,8 @@ export const JobView = Type.Object(
     errorInputs: Count,
     batchSize: Count,
     weight: Type.Number(),
+    /** Its class, -10 to 10: a higher one is served first. */
+    priority: Type.Integer(),
     openQueries: Count,
     doneQueries: Count,
     retries: Count,
@@ -78,6 +97,8 @@ export const JobView = Type.Object(
     /** Log time from submission to the end, or to now. */
     elapsedMs: Count,
     statistics: JobStatisticsView,
+    /** The job whose failed and missing inputs these are. */
+    retryOf: Type.Optional(Type.String()),
     /** The results file, once done. */
     results: Type.Optional(
       Type.Object(

@@ -21,6 +21,7 @@
  * | POST /v1/jobs                | SubmitJobBody → JobView                                         |
  * | GET /v1/jobs, /v1/jobs/ID    | → JobView[], JobView                                            |
  * | PATCH /v1/jobs/ID            | SetJobBody → JobView                                            |
+ * | POST /v1/jobs/ID/retry       | RetryJobBody → JobView of a new, linked job                     |
  * | GET /v1/jobs/ID/results      | → NDJSON of ResultLine in input order; ?follow=true until done  |
  * | GET /v1/jobs/ID/queries      | → QueryView[] (open ones)                                       |
  * | GET /v1/assignments          | → AssignmentsView                                               |

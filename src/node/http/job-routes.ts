@@ -1,13 +1,14 @@
 /** Jobs: submit, look, steer, and read results while they come. */
 import { Readable } from "node:stream";
 import type { AssignmentsView, QueryView } from "../../lib/api/jobs.ts";
-import { SetJobBody, SubmitJobBody } from "../../lib/api/jobs.ts";
+import { RetryJobBody, SetJobBody, SubmitJobBody } from "../../lib/api/jobs.ts";
 import { IDunnoError } from "../../lib/errors.ts";
 import { JobId } from "../../lib/types.ts";
 import { hasEnded } from "../../scheduler/rows.ts";
 import type { JobRecord } from "../../scheduler/types.ts";
 import { ResultReader } from "../result-reader.ts";
 import type { Services } from "../services.ts";
+import { retryJob } from "../retry.ts";
 import { submitJob } from "../submission.ts";
 import type { App } from "./app.ts";
 import { beforeRead, requestKey, requestSignal } from "./request.ts";
@@ -17,6 +18,7 @@ import { sharedAbort } from "../deadline.ts";
 type ById = { Params: { id: string } };
 
 export function jobRoutes(app: App, services: Services): void {
+  retryRoute(app, services);
   const { machine, coordination, logClock } = services;
 
   app.post("/v1/jobs", { schema: { body: SubmitJobBody } }, async (request, reply) => {
@@ -86,6 +88,21 @@ export function jobRoutes(app: App, services: Services): void {
   });
 }
 
+function retryRoute(app: App, services: Services): void {
+  const { coordination, logClock } = services;
+  app.post<ById & { Body: RetryJobBody }>(
+    "/v1/jobs/:id/retry",
+    { schema: { body: RetryJobBody } },
+    async (request, reply) => {
+      const signal = requestSignal(request, reply);
+      const key = requestKey(request, services);
+      const id = await retryJob(request.params.id, request.body, { key, signal }, services);
+      await coordination.linearize(signal);
+      return jobView(findJob(services, id), logClock.now());
+    },
+  );
+}
+
 export function findJob({ machine }: Pick<Services, "machine">, id: string): JobRecord {
   const job = machine.jobs.get(JobId(id));
   if (job === undefined)
@@ -96,18 +113,18 @@ export function findJob({ machine }: Pick<Services, "machine">, id: string): Job
 /** A key guards one decision; the two that a body may ask for get one each. */
 async function changeJob(
   id: string,
-  { batchSize, weight, state }: SetJobBody,
+  { batchSize, weight, priority, state }: SetJobBody,
   { key, signal }: { readonly key: string; readonly signal: AbortSignal },
   { coordination }: Services,
 ): Promise<void> {
   const job = JobId(id);
-  if (batchSize === undefined && weight === undefined && state === undefined)
+  const sets = [batchSize, weight, priority].some((each) => each !== undefined);
+  if (!sets && state === undefined)
     throw new IDunnoError("INVALID", {
       what: `job ${id}`,
       why: "nothing is to be changed",
-      remedy: "give a batch size, a weight or a state",
+      remedy: "give a batch size, a weight, a priority or a state",
     });
-  const sets = batchSize !== undefined || weight !== undefined;
   if (sets && state !== undefined)
     throw new IDunnoError("INVALID", {
       what: `job ${id}`,
@@ -116,7 +133,7 @@ async function changeJob(
     });
   await coordination.decide(
     state === undefined
-      ? { kind: "set-job", job, batchSize, weight }
+      ? { kind: "set-job", job, batchSize, weight, priority }
       : { kind: "steer-job", job, to: state },
     { key, signal },
   );

@@ -62,6 +62,7 @@ export function jobView(job: JobRecord, now: LogTime): JobView {
     errorInputs: job.errorInputs,
     batchSize: job.batchSize,
     weight: job.weight,
+    priority: job.priority ?? 0,
     openQueries: job.openQueries,
     doneQueries: job.doneQueries,
     retries: job.retries,
@@ -69,6 +70,7 @@ export function jobView(job: JobRecord, now: LogTime): JobView {
     elapsedMs: Math.max(0, (job.endedAt ?? now) - job.submittedAt),
     statistics: statisticsView(job, now),
   };
+  if (job.retryOf !== undefined) view.retryOf = job.retryOf;
   if (status.kind === "failed") view.why = status.why;
   if (status.kind === "done") {
     const { path, version, bytes } = status.results;

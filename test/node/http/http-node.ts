@@ -5,11 +5,12 @@
 import { request } from "node:http";
 import { fromWire } from "../../../src/lib/errors.ts";
 import type { OutcomeValue } from "../../../src/lib/outcome.ts";
-import type { ChunkHash } from "../../../src/lib/types.ts";
+import { type ChunkHash, LogTime } from "../../../src/lib/types.ts";
 import type { Operation } from "../../../src/machine/commands.ts";
 import type { ChunkService } from "../../../src/node/chunk-service.ts";
 import type { Coordination } from "../../../src/node/coordination.ts";
 import { Files } from "../../../src/node/files.ts";
+import { Inputs } from "../../../src/node/inputs.ts";
 import { type HttpServer, startHttp } from "../../../src/node/http/server.ts";
 import type { Services } from "../../../src/node/services.ts";
 import type { StateStore } from "../../../src/node/stores/state-store.ts";
@@ -44,6 +45,7 @@ export function stateOf(replica: Replica): StateStore {
 export class HttpNode implements AsyncDisposable {
   readonly replica: Replica;
   readonly files: Files;
+  readonly inputs: Inputs;
   /** Bytes taken by puts, whether or not they became visible. */
   readonly chunks = new Map<ChunkHash, Uint8Array>();
   #server: HttpServer | undefined;
@@ -58,6 +60,7 @@ export class HttpNode implements AsyncDisposable {
       coordination: this.#coordination(),
       runtime: systemRuntime,
     });
+    this.inputs = new Inputs({ files: this.files, chunks: this.#chunkService() });
   }
 
   static async start(replica = cluster(1)): Promise<HttpNode> {
@@ -67,6 +70,14 @@ export class HttpNode implements AsyncDisposable {
       state: stateOf(replica),
       files: node.files,
       coordination: node.#coordination(),
+      inputs: node.inputs,
+      runtime: systemRuntime,
+      logClock: { now: () => LogTime(replica.at) },
+      applier: {
+        get appliedIndex() {
+          return replica.index;
+        },
+      },
       identity: { node: "n1" },
     } as unknown as Services);
     return node;
@@ -114,6 +125,11 @@ export class HttpNode implements AsyncDisposable {
     return JSON.parse((await this.ask(method, path, { body })).body) as T;
   }
 
+  /** As a put cuts what it is given. */
+  cut(content: AsyncIterable<Uint8Array>): ReturnType<ChunkService["cut"]> {
+    return this.#chunkService().cut(content);
+  }
+
   async put(path: string, content: string): Promise<Answer> {
     return this.ask("PUT", `/v1/files/${path}`, { body: content });
   }
@@ -139,6 +155,7 @@ export class HttpNode implements AsyncDisposable {
 
   #chunkService(): ChunkService {
     return {
+      hash: async (piece: Uint8Array) => hashOf(piece),
       cut: (content: AsyncIterable<Uint8Array>) => cutChunks(content, hashOf),
       upStores: () => "store1",
       refuseIfFull: () => undefined,

@@ -1,8 +1,13 @@
 /**
- * J5: of the jobs that run and have inputs left, the one furthest behind is handed out next. So while the set of them and
+ * J5: of the jobs of a class that run and have inputs left, the one furthest behind is handed out next. So while the set of them and
  * their weights stay the same, their progress never gets further apart than it was, or than one query of the lightest
  * job: the rates of hand-out are equal, which is promise P7 in whole queries.
+ *
+ * J10: while a job of a higher class has inputs left, one of a lower class gets its first query, and after that one query
+ * for each time that it has waited a period for each class between.
  */
+import type { JobId, LogTime } from "../../../src/lib/types.ts";
+import { agedClass, competitorOf } from "../../../src/scheduler/classes.ts";
 import type { JobRecord } from "../../../src/scheduler/types.ts";
 
 /** Commands that hand work out after a change of the set before it is judged: one was planned before the change. */
@@ -11,6 +16,67 @@ const plannedBefore = 1;
 const rounding = 1e-6;
 
 export class FairTime {
+  readonly #classes = new Map<number, FairClass>();
+  readonly #ranks = new Ranks();
+
+  /** @param handsOut whether the command just applied handed queries out */
+  look(jobs: Iterable<JobRecord>, handsOut: boolean, now: LogTime): void {
+    const running = [...jobs].filter(
+      ({ status, cursor, totalInputs }) => status.kind === "running" && cursor < totalInputs,
+    );
+    for (const { priority = 0 } of running)
+      if (!this.#classes.has(priority)) this.#classes.set(priority, new FairClass());
+    for (const [ofClass, each] of this.#classes)
+      each.look(
+        running.filter(({ priority = 0 }) => priority === ofClass),
+        handsOut,
+      );
+    this.#ranks.look(running, handsOut, now);
+  }
+
+  /** Commands judged, and the largest distance seen. */
+  get judged(): number {
+    return [...this.#classes.values()].reduce((sum, { judged }) => sum + judged, 0);
+  }
+
+  get largestGap(): number {
+    return Math.max(0, ...[...this.#classes.values()].map(({ largestGap }) => largestGap));
+  }
+}
+
+/** J10. */
+class Ranks {
+  #set = "";
+  #handedOut = 0;
+  #before: ReadonlyMap<JobId, JobRecord> = new Map();
+
+  look(running: readonly JobRecord[], handsOut: boolean, now: LogTime): void {
+    const set = running.map(({ id, priority = 0 }) => `${id}*${priority}`).join();
+    if (set !== this.#set) {
+      this.#set = set;
+      this.#handedOut = 0;
+    } else if (handsOut) this.#handedOut += 1;
+    if (handsOut && this.#handedOut > plannedBefore)
+      for (const job of running) this.#judge(job, running, now);
+    this.#before = new Map(running.map((job) => [job.id, job]));
+  }
+
+  #judge(job: JobRecord, running: readonly JobRecord[], now: LogTime): void {
+    const before = this.#before.get(job.id);
+    // Its first query is everybody's due.
+    if (before === undefined || before.cursor === 0 || job.cursor === before.cursor) return;
+    const carved = Math.round((job.progress - before.progress) * job.weight);
+    const highest = Math.max(...running.map(({ priority = 0 }) => priority));
+    if ((job.priority ?? 0) === highest) return;
+    if (carved > 1 || agedClass(competitorOf(before), now) < highest)
+      throw new Error(
+        `J10: ${job.id} of class ${job.priority ?? 0} gets ${carved} queries beside class ${highest}, ` +
+          `served last at ${competitorOf(before).servedAt}, now ${now}`,
+      );
+  }
+}
+
+class FairClass {
   /** Commands judged. */
   judged = 0;
   /** The largest distance in queries of the lightest job, among jobs that had been together within one. */
@@ -20,11 +86,8 @@ export class FairTime {
   #bound = 0;
   #members: ReadonlySet<string> = new Set();
 
-  /** @param handsOut whether the command just applied handed queries out */
-  look(jobs: Iterable<JobRecord>, handsOut: boolean): void {
-    const running = [...jobs].filter(
-      ({ status, cursor, totalInputs }) => status.kind === "running" && cursor < totalInputs,
-    );
+  /** @param running the jobs of the class that compete */
+  look(running: readonly JobRecord[], handsOut: boolean): void {
     this.#greet(running);
     const set = running.map(({ id, weight }) => `${id}*${weight}`).join();
     if (set !== this.#set) {

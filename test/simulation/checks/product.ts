@@ -6,10 +6,11 @@
  *  J3 queries are carved one after the other without gap or overlap, each as large as the batch size of its moment, or
  *     are halves of one that was split;
  *  J4 work is handed out of jobs only that run, and to members only that are up, to their present boot;
- *  J5 jobs that run side by side progress alike;
+ *  J5 jobs of one priority that run side by side progress alike;
  *  J6 a job is submitted once for each request, however often that was repeated;
  *  J8 the numbered invariants of work.ts, commit.ts and machine.ts hold of all rows; log time never goes back;
  *  J9 a version becomes visible with no fewer copies than there were members up, four at most;
+ *  J10 jobs of a higher priority go first, but for what ageing gives the others;
  *  J7 what a job says of itself (queries open and done, inputs done and in error) is what its rows say.
  */
 import { decodeCommand } from "../../../src/machine/codec.ts";
@@ -53,6 +54,8 @@ interface Followed {
   errorInputs: number;
   /** Virtual progress by what was carved since the job last started or resumed; undefined: it does not run. */
   progress: number | undefined;
+  /** The class of priority that the progress is of. */
+  ofClass: number | undefined;
   hasEnded: boolean;
 }
 
@@ -113,7 +116,7 @@ export class ProductChecks {
     if (outcome.kind === "ok" && outcome.value.kind === "job" && operation.kind === "submit-job")
       this.#submitted(operation, outcome.value.job as JobId);
     const handsOut = operation.kind === "work" && operation.assign.length > 0;
-    this.fairTime.look(this.machine.jobs.values(), handsOut);
+    this.fairTime.look(this.machine.jobs.values(), handsOut, this.machine.logTime);
   }
 
   /** J8. */
@@ -164,6 +167,7 @@ export class ProductChecks {
         doneInputs: 0,
         errorInputs: 0,
         progress: undefined,
+        ofClass: undefined,
         hasEnded: false,
       };
       this.#jobs.set(job, followed);
@@ -291,8 +295,11 @@ export class ProductChecks {
   }
 
   /** J5: each query carved counts one, divided by the weight of its moment. */
-  #checkProgress({ id, status, progress }: JobRecord): void {
+  #checkProgress({ id, status, progress, priority }: JobRecord): void {
     const followed = this.#followed(id);
+    // Another class has another virtual time.
+    if (followed.ofClass !== priority) followed.progress = undefined;
+    followed.ofClass = priority;
     const expected = followed.progress ?? progress;
     if (Math.abs(expected - progress) > 1e-6)
       throw new Error(`J5: ${id} is at ${progress}, its queries make ${expected}`);
