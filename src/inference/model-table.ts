@@ -76,7 +76,7 @@ function fingerprintOf({ sha256, path, manifest }: LocalModel): string {
   return JSON.stringify([
     sha256,
     path,
-    [input.name, input.layout, input.height, input.width],
+    [input.name, input.layout, input.height, input.width, input.type],
     [output.name, output.classes, output.activation],
     [
       preprocessing.resize,
@@ -84,6 +84,7 @@ function fingerprintOf({ sha256, path, manifest }: LocalModel): string {
       preprocessing.scale,
       preprocessing.mean,
       preprocessing.std,
+      preprocessing.shortSide,
     ],
     topK,
   ]);

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { sha256 } from "./input-file.ts";
 import { checkSignature, type Signature, type TensorSignature } from "./model-signature.ts";
+import { type Batch, batchOf } from "./preprocess.ts";
 import type { ModelPlan } from "./protocol.ts";
 
 /** Why a model cannot be used; its message is for the person who added it. */
@@ -56,9 +57,9 @@ export class OnnxModel {
    * Scores of each image of the batch, one row per image, as a view that is valid until kept elsewhere.
    * @throws Error from onnxruntime, or when the answer has another size than the manifest says
    */
-  async run(batch: Float32Array, shape: readonly number[]): Promise<Float32Array[]> {
+  async run(batch: Batch, shape: readonly number[]): Promise<Float32Array[]> {
     const { input, output } = this.#plan;
-    const feeds = { [input.name]: new Tensor("float32", batch, shape) };
+    const feeds = { [input.name]: tensorOf(batch, shape) };
     const answer = (await this.#session.run(feeds, [output.name]))[output.name];
     const [n = 0] = shape;
     const data = answer?.data;
@@ -73,7 +74,7 @@ export class OnnxModel {
   }
 
   async #warm(shape: readonly number[]): Promise<void> {
-    const zeros = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    const zeros = batchOf(this.#plan.input.type, shape);
     let rows: Float32Array[];
     try {
       rows = await this.run(zeros, shape);
@@ -97,6 +98,12 @@ function readModel({ path, sha256: expected }: ModelPlan): Uint8Array {
   if (actual !== expected)
     throw new Unusable(`${path} hashes to ${actual}, not to ${expected}: fetch it again`);
   return bytes;
+}
+
+function tensorOf(batch: Batch, shape: readonly number[]): Tensor {
+  return batch instanceof Uint8Array
+    ? new Tensor("uint8", batch, shape)
+    : new Tensor("float32", batch, shape);
 }
 
 function signatureOf(session: InferenceSession): Signature {

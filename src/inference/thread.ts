@@ -5,7 +5,8 @@
 import { parentPort } from "node:worker_threads";
 import { assert, assertNever } from "../lib/types.ts";
 import { OnnxModel, text } from "./onnx.ts";
-import { Packer } from "./preprocess.ts";
+import type { Target } from "./image.ts";
+import { channelsOf, Packer } from "./preprocess.ts";
 import type { FromThread, ModelPlan, ToThread } from "./protocol.ts";
 import { runQuery, ThreadModel } from "./query-runner.ts";
 import { decodeAhead, ThreadQuery } from "./thread-query.ts";
@@ -40,9 +41,7 @@ class SlotThread {
           this.#send({ kind: "failed", id: message.id, why: "its model is not loaded" });
           return;
         }
-        const { width, height } = model.plan.input;
-        const { resize } = model.plan.preprocessing;
-        this.#queries.push(new ThreadQuery(message, { width, height, resize }));
+        this.#queries.push(new ThreadQuery(message, targetOf(model.plan)));
         this.#refill();
         // Never rejects: what goes wrong is answered.
         if (!this.#busy) void this.#work();
@@ -102,7 +101,7 @@ class SlotThread {
     const [running] = this.#queries;
     if (running === undefined) return;
     const { micro, packer } = this.#model(running.model);
-    const fitting = Math.floor(MAX_AHEAD_BYTES / packer.imageFloats);
+    const fitting = Math.floor(MAX_AHEAD_BYTES / packer.imageValues);
     decodeAhead(this.#queries, Math.max(1, Math.min(fitting, Math.max(MIN_AHEAD, 2 * micro.size))));
   }
 
@@ -113,9 +112,15 @@ class SlotThread {
   }
 }
 
-/** Plans that differ only in preprocessing or `topK` share one network. */
-function networkOf({ sha256, input, output }: ModelPlan): string {
-  return JSON.stringify([sha256, input, output]);
+/** Plans that differ only in how they normalise, or in `topK`, share one network. */
+function networkOf({ sha256, input, output, preprocessing }: ModelPlan): string {
+  return JSON.stringify([sha256, input, output, channelsOf(preprocessing)]);
+}
+
+function targetOf({ input, preprocessing }: ModelPlan): Target {
+  const { width, height } = input;
+  const { resize, shortSide } = preprocessing;
+  return { width, height, resize, shortSide };
 }
 
 const port = parentPort;
