@@ -4,10 +4,10 @@
  */
 import { parentPort } from "node:worker_threads";
 import { assert, assertNever } from "../lib/types.ts";
-import { OnnxModel, text } from "./onnx.ts";
+import { inspectNetwork, OnnxModel, text } from "./onnx.ts";
 import type { Target } from "./image.ts";
 import { channelsOf, Packer } from "./preprocess.ts";
-import type { FromThread, ModelPlan, ToThread } from "./protocol.ts";
+import type { FromThread, ModelPlan, NetworkFile, ToThread } from "./protocol.ts";
 import { runQuery, ThreadModel } from "./query-runner.ts";
 import { decodeAhead, ThreadQuery } from "./thread-query.ts";
 
@@ -33,6 +33,10 @@ class SlotThread {
       case "load":
         // Never rejects: what goes wrong is answered.
         void this.#load(message.plan);
+        return;
+      case "inspect":
+        // Never rejects: what goes wrong is answered.
+        void this.#inspect(message.file);
         return;
       case "run": {
         const model = this.#models.get(message.model);
@@ -71,6 +75,14 @@ class SlotThread {
       this.#send({ kind: "loaded", model: plan.key });
     } catch (error) {
       this.#send({ kind: "refused", model: plan.key, why: text(error) });
+    }
+  }
+
+  async #inspect(file: NetworkFile): Promise<void> {
+    try {
+      this.#send({ kind: "inspected", network: await inspectNetwork(file) });
+    } catch (error) {
+      this.#send({ kind: "unusable", why: text(error) });
     }
   }
 
