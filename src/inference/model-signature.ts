@@ -25,7 +25,6 @@ export function checkSignature(
   { input, output, preprocessing }: Pick<ModelPlan, "input" | "output" | "preprocessing">,
   { inputs, outputs }: Signature,
 ): { readonly maxBatch: number | undefined } {
-  checkPreprocessing(input, preprocessing);
   const fed = named(inputs, "input", input.name);
   const others = inputs.filter(({ name }) => name !== input.name);
   if (others.length > 0)
@@ -44,11 +43,11 @@ export function checkSignature(
   return { maxBatch: typeof n === "number" ? n : undefined };
 }
 
-/** What of a manifest contradicts itself, whatever the network. */
-function checkPreprocessing(
-  { height, width, type }: ModelPlan["input"],
-  { resize, shortSide, scale, mean, std, channelOrder }: ModelPlan["preprocessing"],
-): void {
+/** @throws Mismatch naming what of a manifest contradicts itself, whatever the network */
+export function checkPreprocessing({
+  input: { height, width, type },
+  preprocessing: { resize, shortSide, scale, mean, std, channelOrder },
+}: Pick<ModelPlan, "input" | "preprocessing">): void {
   const used = channelOrder === "grey" ? 1 : 3;
   const isPlain =
     scale === 1 &&

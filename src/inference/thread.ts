@@ -4,6 +4,7 @@
  */
 import { parentPort } from "node:worker_threads";
 import { assert, assertNever } from "../lib/types.ts";
+import { checkPreprocessing } from "./model-signature.ts";
 import { inspectNetwork, OnnxModel, text } from "./onnx.ts";
 import type { Target } from "./image.ts";
 import { channelsOf, Packer } from "./preprocess.ts";
@@ -68,6 +69,8 @@ class SlotThread {
 
   async #load(plan: ModelPlan): Promise<void> {
     try {
+      // Also of a network that is open already for another plan.
+      checkPreprocessing(plan);
       const identity = networkOf(plan);
       const known = [...this.#models.values()].find((model) => networkOf(model.plan) === identity);
       const onnx = known?.onnx ?? (await OnnxModel.open(plan, new Packer(plan).shape(1)));
