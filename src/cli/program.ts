@@ -6,7 +6,7 @@ import { addDevCommands } from "./dev/commands.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import { addJobCommands } from "./job/commands.ts";
 import { addLogCommands } from "./log/commands.ts";
-import { addModelCommands } from "./model.ts";
+import { addModelCommands } from "./model/commands.ts";
 import { nodeDoor, type NodeDoor } from "./node-door.ts";
 import { duration, nodeList } from "./options.ts";
 import { formats } from "./output.ts";

@@ -5,9 +5,11 @@
  */
 import type {
   AddModelBody,
+  InspectBody,
   LeaderView,
   MemberView,
   ModelView,
+  NetworkView,
   RemovedSetting,
   SettingsView,
   SettingView,
@@ -84,6 +86,12 @@ export class IDunnoClient extends FileClient {
 
   async addModel(body: AddModelBody, options: MutationOptions = {}): Promise<ModelView> {
     return this.mutate({ method: "POST", path: "/v1/models", json: body }, parse.model, options);
+  }
+
+  /** What a network in SDFS says of itself; a node opens it and runs it on zeros. */
+  async inspect(body: InspectBody, { signal }: CallOptions = {}): Promise<NetworkView> {
+    const call = { method: "POST", path: "/v1/inspect", json: body, signal } as const;
+    return this.transport.json(call, parse.network);
   }
 
   /** One page of the settings whose name begins with `prefix`, by name. */

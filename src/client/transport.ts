@@ -40,7 +40,7 @@ export interface TransportOptions {
 }
 
 /** What is posted and changes nothing that anybody would miss. */
-const harmless: ReadonlySet<string> = new Set(["/v1/keys", "/v1/stat"]);
+const harmless: ReadonlySet<string> = new Set(["/v1/keys", "/v1/stat", "/v1/inspect"]);
 
 const parseError = parser(ErrorBody, "error answer");
 

@@ -8,7 +8,15 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assertNever } from "../lib/types.ts";
-import type { Downward, FromThread, ModelPlan, QueryAnswer, ToThread, Upward } from "./protocol.ts";
+import type {
+  Downward,
+  FromThread,
+  ModelPlan,
+  NetworkFile,
+  QueryAnswer,
+  ToThread,
+  Upward,
+} from "./protocol.ts";
 import { forwardLines } from "./stderr-lines.ts";
 import type { LogLine } from "./types.ts";
 
@@ -32,6 +40,10 @@ export type Blame =
 export type LoadEnd =
   | { readonly kind: "loaded" }
   | { readonly kind: "refused"; readonly why: string }
+  | { readonly kind: "gone"; readonly blame: Blame };
+
+export type InspectionEnd =
+  | Extract<FromThread, { readonly kind: "inspected" | "unusable" }>
   | { readonly kind: "gone"; readonly blame: Blame };
 
 export interface ProcessOptions {
@@ -58,6 +70,7 @@ export class ExecutorProcess {
   readonly #rollCalls = new Map<number, RollCall>();
   readonly #allUp: Promise<string | undefined>;
   #killed: Blame | undefined;
+  #onInspected: (end: InspectionEnd) => void = () => undefined;
   /** Resolves, never rejects, when the process is gone and its last message has been delivered. */
   readonly exited: Promise<Blame>;
 
@@ -150,6 +163,22 @@ export class ExecutorProcess {
     return isLate ? { kind: "refused", why: late } : end;
   }
 
+  /** Has the first thread open a network and say what it is; the caller ends the process afterwards. */
+  async inspect(file: NetworkFile, withinMs: number): Promise<InspectionEnd> {
+    const answered = new Promise<InspectionEnd>((resolve) => {
+      this.#onInspected = resolve;
+    });
+    this.send(0, { kind: "inspect", file });
+    const timer = setTimeout(
+      () => this.kill({ kind: "nobody", why: `it did not open within ${withinMs} ms` }),
+      withinMs,
+    );
+    const gone = this.exited.then((blame): InspectionEnd => ({ kind: "gone", blame }));
+    const end = await Promise.race([answered, gone]);
+    clearTimeout(timer);
+    return end;
+  }
+
   /** Tells idle threads to end, and the process with them; kills it when it has not ended in time. */
   async close(withinMs: number): Promise<void> {
     for (let slot = 0; slot < this.#slots; slot += 1) this.send(slot, { kind: "close" });
@@ -181,6 +210,9 @@ export class ExecutorProcess {
         return this.#answered(message.model, undefined);
       case "refused":
         return this.#answered(message.model, message.why);
+      case "inspected":
+      case "unusable":
+        return this.#onInspected(message);
       case "progress":
       case "done":
       case "damaged":

@@ -3,11 +3,13 @@
  * that process, the daemon lives on. Several queries run at a time, one per slot; the rest wait here.
  */
 import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
+import type { Network } from "../lib/network.ts";
 import { cancelled, Dispatcher } from "./dispatcher.ts";
 import type { ExecutorProcess } from "./executor-process.ts";
 import { Isolation } from "./isolation.ts";
 import { ModelMemory } from "./model-memory.ts";
 import { DEFAULT_LOADED_MODELS, ModelTable } from "./model-table.ts";
+import type { NetworkFile } from "./protocol.ts";
 import { closed, Supervisor } from "./supervisor.ts";
 import { Ticket } from "./ticket.ts";
 import type { LocalModel, LogLine, QueryRequest, QueryResult } from "./types.ts";
@@ -181,6 +183,15 @@ export class Executor implements AsyncDisposable {
   async validate(model: LocalModel): Promise<void> {
     this.#refuseIfClosing();
     await this.#validator.validate(model);
+  }
+
+  /**
+   * Opens a network in a process of its own and says what it is.
+   * @throws IDunnoError BAD_MODEL when it cannot be opened; EXECUTOR_FAILED, BUSY, CLOSED
+   */
+  async inspect(file: NetworkFile): Promise<Network> {
+    this.#refuseIfClosing();
+    return this.#validator.inspect(file);
   }
 
   /**

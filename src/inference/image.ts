@@ -8,7 +8,7 @@
  * - transparency is dropped, not laid over a background (again as PIL does)
  * - sharp's Lanczos-3 resampling, after shrinking inside the JPEG decoder: a function of the sizes alone
  */
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import { imageFormat } from "./image-format.ts";
 import type { InputErrorCode } from "./types.ts";
 
@@ -26,7 +26,9 @@ export const MAX_IMAGE_PIXELS = 100_000_000;
 export interface Target {
   readonly width: number;
   readonly height: number;
-  readonly resize: "fill" | "fit-left";
+  readonly resize: "fill" | "fit-left" | "crop";
+  /** Only of `crop` (lib/model-manifest.ts). */
+  readonly shortSide?: number | undefined;
 }
 
 export type DecodedImage =
@@ -48,16 +50,14 @@ export async function decodeImage(bytes: Uint8Array, target: Target): Promise<De
   if (bytes.length === 0) return { kind: "error", code: "unreadable" };
   if (imageFormat(bytes) === undefined) return { kind: "error", code: "unsupported" };
   try {
-    const { data, info } = await sharp(bytes, {
+    const image = sharp(bytes, {
       autoOrient: true,
       ignoreIcc: true,
       // Cut-short and broken data is refused; mere warnings, such as bytes after the image, are not.
       failOn: "error",
       limitInputPixels: MAX_IMAGE_PIXELS,
-    })
-      .resize(target.width, target.height, {
-        fit: target.resize === "fill" ? "fill" : "inside",
-      })
+    });
+    const { data, info } = await resized(image, target)
       .removeAlpha()
       .toColourspace("srgb")
       .raw({ depth: "uchar" })
@@ -72,5 +72,23 @@ export async function decodeImage(bytes: Uint8Array, target: Target): Promise<De
       kind: "error",
       code: /exceeds pixel limit/.test(message) ? "too_large" : "unreadable",
     };
+  }
+}
+
+function resized(image: Sharp, { width, height, resize, shortSide }: Target): Sharp {
+  switch (resize) {
+    case "fill":
+      return image.resize(width, height, { fit: "fill" });
+    case "fit-left":
+      return image.resize(width, height, { fit: "inside" });
+    case "crop": {
+      const scale = shortSide === undefined ? 1 : shortSide / Math.min(width, height);
+      const box = { width: Math.round(width * scale), height: Math.round(height * scale) };
+      const left = Math.round((box.width - width) / 2);
+      const top = Math.round((box.height - height) / 2);
+      return image
+        .resize(box.width, box.height, { fit: "cover" })
+        .extract({ left, top, width, height });
+    }
   }
 }

@@ -2,6 +2,7 @@
  * Whether a network's declared inputs and outputs are what its manifest says, and if not, what they are:
  * the person who adds a model must be able to correct the manifest from the sentence alone.
  */
+import { channelsOf } from "./preprocess.ts";
 import type { ModelPlan } from "./protocol.ts";
 
 export interface TensorSignature {
@@ -21,19 +22,47 @@ export interface Signature {
  * @throws Mismatch naming the first thing that does not fit
  */
 export function checkSignature(
-  { input, output }: Pick<ModelPlan, "input" | "output">,
+  { input, output, preprocessing }: Pick<ModelPlan, "input" | "output" | "preprocessing">,
   { inputs, outputs }: Signature,
 ): { readonly maxBatch: number | undefined } {
   const fed = named(inputs, "input", input.name);
   const others = inputs.filter(({ name }) => name !== input.name);
   if (others.length > 0)
     throw new Mismatch(`it needs more than an image: ${others.map(describe).join(", ")}`);
-  const { height, width, layout } = input;
-  const image = layout === "nchw" ? [3, height, width] : [height, width, 3];
-  fits("input", fed, image);
-  fits("output", named(outputs, "output", output.name), [output.classes]);
+  const { height, width, layout, type = "float32" } = input;
+  const channels = channelsOf(preprocessing);
+  const image = layout === "nchw" ? [channels, height, width] : [height, width, channels];
+  fits("input", fed, { type, perImage: image });
+  const scores = named(outputs, "output", output.name);
+  // Networks that end in a pooling or a convolution have [N, classes, 1, 1].
+  const [n0, ...rest] = scores.shape;
+  const long = rest.filter((size) => size !== 1);
+  const shape = n0 === undefined ? [] : [n0, ...(long.length === 0 ? [1] : long)];
+  fits("output", scores, { type: "float32", perImage: [output.classes] }, shape);
   const [n] = fed.shape;
   return { maxBatch: typeof n === "number" ? n : undefined };
+}
+
+/** @throws Mismatch naming what of a manifest contradicts itself, whatever the network */
+export function checkPreprocessing({
+  input: { height, width, type },
+  preprocessing: { resize, shortSide, scale, mean, std, channelOrder },
+}: Pick<ModelPlan, "input" | "preprocessing">): void {
+  const used = channelOrder === "grey" ? 1 : 3;
+  const isPlain =
+    scale === 1 &&
+    mean.slice(0, used).every((m) => m === 0) &&
+    std.slice(0, used).every((s) => s === 1);
+  if (type === "uint8" && !isPlain)
+    throw new Mismatch("its input is uint8, so its scale must be 1, its mean 0 and its std 1");
+  if (std.slice(0, used).includes(0)) throw new Mismatch("a std of 0 divides by zero");
+  if (shortSide === undefined) return;
+  if (resize !== "crop")
+    throw new Mismatch(`shortSide belongs to the resize mode crop, not ${resize}`);
+  if (shortSide < Math.min(height, width))
+    throw new Mismatch(
+      `shortSide ${shortSide} is less than the short side of the input, ${height}x${width}: nothing could be cut out`,
+    );
 }
 
 /** A network that is not what its manifest says. */
@@ -52,13 +81,18 @@ function named(
 }
 
 /** Symbolic dimensions fit anything; the first is the number of images, and may be fixed to 1. */
-function fits(what: string, tensor: TensorSignature, perImage: readonly number[]): void {
-  const wanted = `[N, ${perImage.join(", ")}] of float32`;
-  const [n, ...rest] = tensor.shape;
+function fits(
+  what: string,
+  tensor: TensorSignature,
+  { type, perImage }: { readonly type: string; readonly perImage: readonly number[] },
+  shape: TensorSignature["shape"] = tensor.shape,
+): void {
+  const wanted = `[N, ${perImage.join(", ")}] of ${type}`;
+  const [n, ...rest] = shape;
   const fit =
-    tensor.type === "float32" &&
+    tensor.type === type &&
     // Some exporters declare no shape for outputs; the run on zeros then decides.
-    (tensor.shape.length === 0 ||
+    (shape.length === 0 ||
       ((typeof n === "string" || n === 1) &&
         rest.length === perImage.length &&
         rest.every((size, i) => typeof size === "string" || size === perImage[i])));

@@ -110,7 +110,7 @@ function fingerprintOf({ sha256, path, manifest }: LocalModel): string {
   return JSON.stringify([
     sha256,
     path,
-    [input.name, input.layout, input.height, input.width],
+    [input.name, input.layout, input.height, input.width, input.type],
     [output.name, output.classes, output.activation],
     [
       preprocessing.resize,
@@ -118,6 +118,7 @@ function fingerprintOf({ sha256, path, manifest }: LocalModel): string {
       preprocessing.scale,
       preprocessing.mean,
       preprocessing.std,
+      preprocessing.shortSide,
     ],
     topK,
   ]);

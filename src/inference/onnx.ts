@@ -4,9 +4,11 @@
  */
 import { readFileSync } from "node:fs";
 import { env, InferenceSession, Tensor } from "onnxruntime-node";
+import { imageInput, type Network, type NetworkOutput } from "../lib/network.ts";
 import { sha256 } from "./input-file.ts";
 import { checkSignature, type Signature, type TensorSignature } from "./model-signature.ts";
-import type { ModelPlan } from "./protocol.ts";
+import { type Batch, batchOf } from "./preprocess.ts";
+import type { ModelPlan, NetworkFile } from "./protocol.ts";
 
 /** Of the native library. */
 export const onnxruntimeVersion = env.versions.node ?? "unknown";
@@ -35,20 +37,7 @@ export class OnnxModel {
    * @throws Unusable naming what does not fit
    */
   static async open(plan: ModelPlan, shape: readonly number[]): Promise<OnnxModel> {
-    const bytes = readModel(plan);
-    let session: InferenceSession;
-    try {
-      session = await InferenceSession.create(bytes, {
-        executionProviders: ["cpu"],
-        // One thread a slot: onnxruntime's own threads would oversubscribe the machine and spin.
-        intraOpNumThreads: 1,
-        interOpNumThreads: 1,
-        // Errors only: its warnings about a user's model are of no use to an operator.
-        logSeverityLevel: 3,
-      });
-    } catch (cause) {
-      throw new Unusable(`onnxruntime cannot load the file: ${text(cause)}`, { cause });
-    }
+    const session = await openSession(plan);
     const { maxBatch } = checkSignature(plan, signatureOf(session));
     const model = new OnnxModel(session, plan, maxBatch);
     await model.#warm(shape);
@@ -59,9 +48,9 @@ export class OnnxModel {
    * Scores of each image of the batch, one row per image, as a view that is valid until kept elsewhere.
    * @throws Error from onnxruntime, or when the answer has another size than the manifest says
    */
-  async run(batch: Float32Array, shape: readonly number[]): Promise<Float32Array[]> {
+  async run(batch: Batch, shape: readonly number[]): Promise<Float32Array[]> {
     const { input, output } = this.#plan;
-    const feeds = { [input.name]: new Tensor("float32", batch, shape) };
+    const feeds = { [input.name]: tensorOf(batch, shape) };
     const answer = (await this.#session.run(feeds, [output.name]))[output.name];
     const [n = 0] = shape;
     const data = answer?.data;
@@ -76,7 +65,7 @@ export class OnnxModel {
   }
 
   async #warm(shape: readonly number[]): Promise<void> {
-    const zeros = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    const zeros = batchOf(this.#plan.input.type, shape);
     let rows: Float32Array[];
     try {
       rows = await this.run(zeros, shape);
@@ -89,7 +78,68 @@ export class OnnxModel {
   }
 }
 
-function readModel({ path, sha256: expected }: ModelPlan): Uint8Array {
+/**
+ * What a network says of itself, and what it answers to an image of zeros where it takes one. Blocks the thread.
+ * @throws Unusable when the file cannot be opened
+ */
+export async function inspectNetwork(file: NetworkFile): Promise<Network> {
+  const session = await openSession(file);
+  const { inputs, outputs } = signatureOf(session);
+  const declared = {
+    inputs: inputs.map((tensor) => ({ ...tensor, shape: [...tensor.shape] })),
+    outputs: outputs.map((tensor) => ({ ...tensor, shape: [...tensor.shape] })),
+  };
+  const image = imageInput(declared.inputs, file);
+  if (image.kind === "unusable") return { ...declared, notRun: image.why };
+  if (image.kind === "untold") return { ...declared, notRun: `not told: ${image.gaps.join(", ")}` };
+  const { layout, channels, height, width, type } = image;
+  const shape = layout === "nchw" ? [1, channels, height, width] : [1, height, width, channels];
+  const zeros = batchOf(type === "uint8" ? type : undefined, shape);
+  let answers: InferenceSession.OnnxValueMapType;
+  try {
+    answers = await session.run({ [image.name]: tensorOf(zeros, shape) });
+  } catch (error) {
+    return { ...declared, notRun: `it fails on an image of zeros: ${text(error)}` };
+  }
+  return {
+    inputs: declared.inputs,
+    outputs: declared.outputs.map((output) => {
+      const answer = answers[output.name];
+      return answer instanceof Tensor ? { ...output, ...answered(answer) } : output;
+    }),
+  };
+}
+
+function answered({ dims, data }: Tensor): Pick<NetworkOutput, "shape" | "values"> {
+  const shape = [...dims];
+  if (!(data instanceof Float32Array) || data.length === 0 || !data.every(Number.isFinite))
+    return { shape };
+  const values = { least: data[0] ?? 0, greatest: data[0] ?? 0, sum: 0 };
+  for (const value of data) {
+    values.least = Math.min(values.least, value);
+    values.greatest = Math.max(values.greatest, value);
+    values.sum += value;
+  }
+  return { shape, values };
+}
+
+async function openSession(file: Pick<ModelPlan, "path" | "sha256">): Promise<InferenceSession> {
+  const bytes = readModel(file);
+  try {
+    return await InferenceSession.create(bytes, {
+      executionProviders: ["cpu"],
+      // One thread a slot: onnxruntime's own threads would oversubscribe the machine and spin.
+      intraOpNumThreads: 1,
+      interOpNumThreads: 1,
+      // Errors only: its warnings about a user's model are of no use to an operator.
+      logSeverityLevel: 3,
+    });
+  } catch (cause) {
+    throw new Unusable(`onnxruntime cannot load the file: ${text(cause)}`, { cause });
+  }
+}
+
+function readModel({ path, sha256: expected }: Pick<ModelPlan, "path" | "sha256">): Uint8Array {
   let bytes: Uint8Array;
   try {
     bytes = readFileSync(path);
@@ -100,6 +150,12 @@ function readModel({ path, sha256: expected }: ModelPlan): Uint8Array {
   if (actual !== expected)
     throw new Unusable(`${path} hashes to ${actual}, not to ${expected}: fetch it again`);
   return bytes;
+}
+
+function tensorOf(batch: Batch, shape: readonly number[]): Tensor {
+  return batch instanceof Uint8Array
+    ? new Tensor("uint8", batch, shape)
+    : new Tensor("float32", batch, shape);
 }
 
 function signatureOf(session: InferenceSession): Signature {

@@ -3,6 +3,7 @@
  * by slot. Image bytes never cross: paths do.
  */
 import type { ModelManifest } from "../lib/model-manifest.ts";
+import type { ImageHints, Network } from "../lib/network.ts";
 import type { ChunkHash } from "../lib/types.ts";
 import type { InputFile, InputOutput, LocalModel, QueryTimings } from "./types.ts";
 
@@ -17,6 +18,14 @@ export interface ModelPlan extends Pick<
   readonly path: string;
 }
 
+/** A network of which nothing is known yet. */
+export interface NetworkFile extends ImageHints {
+  /** For people. */
+  readonly name: string;
+  readonly sha256: string;
+  readonly path: string;
+}
+
 export function planOf({ sha256, path, manifest }: LocalModel, key: number): ModelPlan {
   const { name, input, output, preprocessing, topK } = manifest;
   return { key, sha256, path, name, input, output, preprocessing, topK };
@@ -27,6 +36,7 @@ export type ThreadTimings = Omit<QueryTimings, "waitMs">;
 
 export type ToThread =
   | { readonly kind: "load"; readonly plan: ModelPlan }
+  | { readonly kind: "inspect"; readonly file: NetworkFile }
   | {
       readonly kind: "run";
       readonly id: string;
@@ -47,6 +57,8 @@ export type FromThread =
   | { readonly kind: "up" }
   | { readonly kind: "loaded"; readonly model: number }
   | { readonly kind: "refused"; readonly model: number; readonly why: string }
+  | { readonly kind: "inspected"; readonly network: Network }
+  | { readonly kind: "unusable"; readonly why: string }
   | { readonly kind: "progress"; readonly id: string; readonly inputsDone: number }
   | {
       readonly kind: "done";

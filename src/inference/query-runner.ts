@@ -6,7 +6,7 @@
 import type { ChunkHash } from "../lib/types.ts";
 import { MicroBatch, runsFor } from "./micro-batch.ts";
 import type { OnnxModel } from "./onnx.ts";
-import { Packer, type Pixels } from "./preprocess.ts";
+import { type Batch, Packer, type Pixels } from "./preprocess.ts";
 import type { ModelPlan, ThreadTimings } from "./protocol.ts";
 import { inputOutput } from "./scores.ts";
 import type { ThreadQuery } from "./thread-query.ts";
@@ -19,7 +19,7 @@ export class ThreadModel {
   readonly packer: Packer;
   readonly micro: MicroBatch;
   /** One tensor per batch size, used again: the network has read it when `run` returns. */
-  readonly #tensors = new Map<number, Float32Array>();
+  readonly #tensors = new Map<number, Batch>();
 
   constructor(plan: ModelPlan, onnx: OnnxModel) {
     this.plan = plan;
@@ -32,7 +32,7 @@ export class ThreadModel {
   async runOnce(images: readonly Pixels[]): Promise<Float32Array[]> {
     let tensor = this.#tensors.get(images.length);
     if (tensor === undefined) {
-      tensor = new Float32Array(images.length * this.packer.imageFloats);
+      tensor = this.packer.batch(images.length);
       this.#tensors.set(images.length, tensor);
     }
     for (const [i, image] of images.entries()) this.packer.pack(image, tensor, i);

@@ -7,9 +7,11 @@ import { cpus } from "node:os";
 import { BroadcastChannel, parentPort } from "node:worker_threads";
 import { assert, assertNever } from "../lib/types.ts";
 import { type FoundFor, keepFinding, readFinding } from "./findings.ts";
-import { OnnxModel, onnxruntimeVersion, text } from "./onnx.ts";
-import { Packer } from "./preprocess.ts";
-import type { FromThread, ModelPlan, ToThread } from "./protocol.ts";
+import type { Target } from "./image.ts";
+import { checkPreprocessing } from "./model-signature.ts";
+import { inspectNetwork, OnnxModel, onnxruntimeVersion, text } from "./onnx.ts";
+import { channelsOf, Packer } from "./preprocess.ts";
+import type { FromThread, ModelPlan, NetworkFile, ToThread } from "./protocol.ts";
 import { runQuery, ThreadModel } from "./query-runner.ts";
 import { decodeAhead, ThreadQuery } from "./thread-query.ts";
 
@@ -49,6 +51,10 @@ class SlotThread {
         // Never rejects: what goes wrong is answered.
         void this.#load(message.plan);
         return;
+      case "inspect":
+        // Never rejects: what goes wrong is answered.
+        void this.#inspect(message.file);
+        return;
       case "run": {
         const model = this.#models.get(message.model);
         if (model === undefined) {
@@ -56,9 +62,7 @@ class SlotThread {
           this.#send({ kind: "failed", id: message.id, why: "its model is not loaded" });
           return;
         }
-        const { width, height } = model.plan.input;
-        const { resize } = model.plan.preprocessing;
-        this.#queries.push(new ThreadQuery(message, { width, height, resize }));
+        this.#queries.push(new ThreadQuery(message, targetOf(model.plan)));
         this.#refill();
         // Never rejects: what goes wrong is answered.
         if (!this.#busy) void this.#work();
@@ -90,6 +94,8 @@ class SlotThread {
 
   async #load(plan: ModelPlan): Promise<void> {
     try {
+      // Also of a network that is open already for another plan.
+      checkPreprocessing(plan);
       const identity = networkOf(plan);
       const known = [...this.#models.values()].find((model) => networkOf(model.plan) === identity);
       const onnx = known?.onnx ?? (await OnnxModel.open(plan, new Packer(plan).shape(1)));
@@ -123,6 +129,14 @@ class SlotThread {
         process.stderr.write(`a finding about ${plan.name} is not kept: ${text(error)}\n`);
       }
     };
+  }
+
+  async #inspect(file: NetworkFile): Promise<void> {
+    try {
+      this.#send({ kind: "inspected", network: await inspectNetwork(file) });
+    } catch (error) {
+      this.#send({ kind: "unusable", why: text(error) });
+    }
   }
 
   async #work(): Promise<void> {
@@ -161,7 +175,7 @@ class SlotThread {
     const [running] = this.#queries;
     if (running === undefined) return;
     const { micro, packer } = this.#model(running.model);
-    const fitting = Math.floor(MAX_AHEAD_BYTES / packer.imageFloats);
+    const fitting = Math.floor(MAX_AHEAD_BYTES / packer.imageValues);
     decodeAhead(this.#queries, Math.max(1, Math.min(fitting, Math.max(MIN_AHEAD, 2 * micro.size))));
   }
 
@@ -172,9 +186,15 @@ class SlotThread {
   }
 }
 
-/** Plans that differ only in preprocessing or `topK` share one network. */
-function networkOf({ sha256, input, output }: ModelPlan): string {
-  return JSON.stringify([sha256, input, output]);
+/** Plans that differ only in how they normalise, or in `topK`, share one network. */
+function networkOf({ sha256, input, output, preprocessing }: ModelPlan): string {
+  return JSON.stringify([sha256, input, output, channelsOf(preprocessing)]);
+}
+
+function targetOf({ input, preprocessing }: ModelPlan): Target {
+  const { width, height } = input;
+  const { resize, shortSide } = preprocessing;
+  return { width, height, resize, shortSide };
 }
 
 const port = parentPort;

@@ -3,8 +3,9 @@
  * neither a dead executor nor a leaked session behind. One at a time, since each takes a core and a model's memory.
  */
 import { IDunnoError } from "../lib/errors.ts";
-import { ExecutorProcess } from "./executor-process.ts";
-import { planOf } from "./protocol.ts";
+import type { Network } from "../lib/network.ts";
+import { ExecutorProcess, type LoadEnd } from "./executor-process.ts";
+import { type NetworkFile, planOf } from "./protocol.ts";
 import { closed, LOAD_WITHIN_MS, START_WITHIN_MS } from "./supervisor.ts";
 import type { LocalModel, LogLine } from "./types.ts";
 
@@ -24,16 +25,35 @@ export class Validator {
 
   /** @throws IDunnoError BAD_MODEL, EXECUTOR_FAILED, BUSY, CLOSED */
   async validate(model: LocalModel): Promise<void> {
+    await this.#queued(async (child) => {
+      const end = await child.load(planOf(model, 0), LOAD_WITHIN_MS);
+      if (end.kind !== "loaded") throw this.#unusable(model.manifest.name, end);
+    });
+  }
+
+  /** What a network says of itself. @throws IDunnoError BAD_MODEL, EXECUTOR_FAILED, BUSY, CLOSED */
+  async inspect(file: NetworkFile): Promise<Network> {
+    return this.#queued(async (child) => {
+      const end = await child.inspect(file, LOAD_WITHIN_MS);
+      if (end.kind === "inspected") return end.network;
+      throw this.#unusable(
+        file.name,
+        end.kind === "gone" ? end : { kind: "refused", why: end.why },
+      );
+    });
+  }
+
+  async #queued<T>(work: (child: ExecutorProcess) => Promise<T>): Promise<T> {
     if (this.#pending >= MAX_VALIDATIONS)
       throw new IDunnoError("BUSY", { what: "the queue of models to try", limit: MAX_VALIDATIONS });
     this.#pending += 1;
-    const mine = this.#last.then(() => this.#try(model));
+    const mine = this.#last.then(async () => this.#inProcess(work));
     this.#last = mine.then(
       () => undefined,
       () => undefined,
     );
     try {
-      await mine;
+      return await mine;
     } finally {
       this.#pending -= 1;
     }
@@ -46,7 +66,7 @@ export class Validator {
     await this.#last;
   }
 
-  async #try(model: LocalModel): Promise<void> {
+  async #inProcess<T>(work: (child: ExecutorProcess) => Promise<T>): Promise<T> {
     if (this.#destroyed) throw closed();
     const child = new ExecutorProcess({ slots: 1, log: this.#log, onAnswer: () => undefined });
     this.#process = child;
@@ -57,15 +77,17 @@ export class Validator {
           ? closed()
           : new IDunnoError("EXECUTOR_FAILED", { why, during: "start" });
       }
-      const end = await child.load(planOf(model, 0), LOAD_WITHIN_MS);
-      if (this.#destroyed) throw closed();
-      if (end.kind === "loaded") return;
-      const why = end.kind === "refused" ? end.why : `onnxruntime crashed on it (${end.blame.why})`;
-      throw new IDunnoError("BAD_MODEL", { model: model.manifest.name, why });
+      return await work(child);
     } finally {
       child.kill({ kind: "nobody", why: "the trial is over" });
       await child.exited;
       this.#process = undefined;
     }
+  }
+
+  #unusable(model: string, end: Exclude<LoadEnd, { readonly kind: "loaded" }>): IDunnoError {
+    if (this.#destroyed) return closed();
+    const why = end.kind === "refused" ? end.why : `onnxruntime crashed on it (${end.blame.why})`;
+    return new IDunnoError("BAD_MODEL", { model, why });
   }
 }

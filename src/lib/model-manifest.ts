@@ -7,16 +7,23 @@ import { type Static, Type } from "./schema.ts";
 
 /**
  * How a decoded image becomes the input tensor. Channels come as sRGB bytes `v` (0 to 255);
- * each becomes `(v * scale - mean[c]) / std[c]` in float32, `c` in the order of `channelOrder`.
+ * each becomes `(v * scale - mean[c]) / std[c]` in float32, `c` in the order of `channelOrder`. A uint8 input gets the
+ * bytes themselves: its scale is 1, its means are 0 and its standard deviations 1.
  */
 export const Preprocessing = Type.Object(
   {
-    /** `fill` stretches to height × width; `fit-left` keeps the aspect ratio, aligns left, pads with 0 *after* normalising. */
-    resize: Type.Union([Type.Literal("fill"), Type.Literal("fit-left")]),
-    channelOrder: Type.Union([Type.Literal("rgb"), Type.Literal("bgr")]),
+    /**
+     * `fill` stretches to height × width; `fit-left` keeps the aspect ratio, aligns left, pads with 0 *after* normalising;
+     * `crop` keeps the aspect ratio, brings the short side to `shortSide`, and cuts height × width out of the middle.
+     */
+    resize: Type.Union([Type.Literal("fill"), Type.Literal("fit-left"), Type.Literal("crop")]),
+    /** `grey`: one channel, the luma of ITU-R 601 as PIL computes it; the first of `mean` and `std` count. */
+    channelOrder: Type.Union([Type.Literal("rgb"), Type.Literal("bgr"), Type.Literal("grey")]),
     scale: Type.Number(),
     mean: Type.Tuple([Type.Number(), Type.Number(), Type.Number()]),
     std: Type.Tuple([Type.Number(), Type.Number(), Type.Number()]),
+    /** Only of `crop`: what the short side of the box with the input's proportions becomes, in pixels. Default: the input's own. */
+    shortSide: Type.Optional(Type.Integer({ minimum: 1, maximum: 8192 })),
   },
   { additionalProperties: false },
 );
@@ -29,17 +36,19 @@ export const ModelManifest = Type.Object(
     name: Type.String({ pattern: "^[a-z0-9][a-z0-9._-]{0,63}$" }),
     /** SHA-256 of the .onnx file, lower-case hex. */
     sha256: Type.String({ pattern: "^[0-9a-f]{64}$" }),
-    /** Shape is [N, 3, height, width] for `nchw`, [N, height, width, 3] for `nhwc`; float32; N is free. */
+    /** Shape is [N, C, height, width] for `nchw`, [N, height, width, C] for `nhwc`; C is 3, or 1 for `grey`; N is free or 1. */
     input: Type.Object(
       {
         name: Type.String({ minLength: 1, maxLength: 256 }),
         layout: Type.Union([Type.Literal("nchw"), Type.Literal("nhwc")]),
         height: Type.Integer({ minimum: 1, maximum: 4096 }),
         width: Type.Integer({ minimum: 1, maximum: 4096 }),
+        /** Of its values. Default: float32. */
+        type: Type.Optional(Type.Literal("uint8")),
       },
       { additionalProperties: false },
     ),
-    /** Shape is [N, classes], float32. `softmax` is applied by IDunno when the network ends in logits. */
+    /** Shape is [N, classes], or that with ones behind it; float32. `softmax` is applied by IDunno when the network ends in logits. */
     output: Type.Object(
       {
         name: Type.String({ minLength: 1, maxLength: 256 }),

@@ -6,12 +6,19 @@ import { createHash } from "node:crypto";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { hasCode, IDunnoError } from "../lib/errors.ts";
+import type { Pin } from "../lib/content.ts";
+import type { ModelManifest } from "../lib/model-manifest.ts";
 import type { LocalModel } from "../inference/types.ts";
 import type { ModelPin } from "../scheduler/types.ts";
 import type { Files } from "./files.ts";
 import type { Inference } from "./ports.ts";
 
 export type WantedModel = Pick<ModelPin, "manifest" | "file">;
+
+export interface WantedNetwork {
+  readonly manifest: Pick<ModelManifest, "name" | "sha256">;
+  readonly file: Pin;
+}
 
 export class Models {
   readonly #directory: string;
@@ -28,10 +35,16 @@ export class Models {
 
   /** The model's file on this machine. Many may ask at once; it is fetched once. */
   async local(model: WantedModel, signal: AbortSignal): Promise<LocalModel> {
-    const path = join(this.#directory, `${model.manifest.sha256}.onnx`);
+    const { manifest } = model;
+    return { sha256: manifest.sha256, path: await this.path(model, signal), manifest };
+  }
+
+  /** Where the file lies on this machine, of which no more than its hash need be known. */
+  async path(network: WantedNetwork, signal: AbortSignal): Promise<string> {
+    const path = join(this.#directory, `${network.manifest.sha256}.onnx`);
     const found = await stat(path).catch(() => undefined);
-    if (found?.size !== model.file.bytes) await this.#fetch(model, path, signal);
-    return { sha256: model.manifest.sha256, path, manifest: model.manifest };
+    if (found?.size !== network.file.bytes) await this.#fetch(network, path, signal);
+    return path;
   }
 
   /** Fetched and loaded in every thread; again, if the executor has let it go or the file has gone. */
@@ -62,7 +75,11 @@ export class Models {
   }
 
   /** @throws IDunnoError BAD_MODEL when the bytes do not hash to what the manifest says */
-  async #fetch({ manifest, file }: WantedModel, path: string, signal: AbortSignal): Promise<void> {
+  async #fetch(
+    { manifest, file }: WantedNetwork,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     await mkdir(this.#directory, { recursive: true });
     const aside = `${path}.${process.pid}.${Math.floor(performance.now() * 1000)}`;
     const hash = createHash("sha256");

@@ -35,6 +35,7 @@ export type CachedChunks = Pick<ChunkCache, "acquire" | "bytes" | "suspect">;
 export type Inference = Pick<
   Executor,
   | "cancel"
+  | "inspect"
   | "isLoaded"
   | "load"
   | "loadedModels"
@@ -48,7 +49,7 @@ export type Inference = Pick<
   | "validate"
 >;
 
-export type LocalModels = Pick<Models, "local" | "ready">;
+export type LocalModels = Pick<Models, "local" | "path" | "ready">;
 
 /** Nanoseconds by which turns of the event loop were late. */
 export type LoopDelay = Pick<IntervalHistogram, "max" | "percentile">;

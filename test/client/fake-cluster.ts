@@ -1,5 +1,6 @@
 /** What the nodes of a fake cluster share, and samples of what they answer. */
 import { createHash } from "node:crypto";
+import type { Network } from "../../src/lib/network.ts";
 import type { MemberView, ModelView, StatusView } from "../../src/lib/api/cluster.ts";
 import type { FileView, LogEntryView, QuotaView } from "../../src/lib/api/files.ts";
 import type { JobView } from "../../src/lib/api/jobs.ts";
@@ -31,6 +32,8 @@ export class FakeCluster {
   readonly files = new Map<string, StoredFile[]>();
   readonly jobs = new Map<string, JobView>();
   readonly models = new Map<string, ModelView>();
+  /** What every network says of itself. */
+  network: Network = { inputs: [], outputs: [] };
   readonly quotas = new Map<string, QuotaView>();
   readonly settings = new Map<string, string>();
   readonly results = new Map<string, string[]>();

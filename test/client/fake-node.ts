@@ -139,6 +139,8 @@ export class FakeNode implements AsyncDisposable {
         return cluster.members;
       case "models":
         return this.#models(asked, name);
+      case "inspect":
+        return cluster.network;
       case "settings":
         return this.#settings(asked, name);
       case "jobs":

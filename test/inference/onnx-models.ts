@@ -103,19 +103,34 @@ export function encodeModel({
   behaviour = "plain",
   seed = 1,
   batch = "N",
+  image = [3, SIDE, SIDE],
+  isUint8 = false,
+  hasOnes = false,
+  hasLogits = false,
 }: {
   readonly behaviour?: Behaviour;
   readonly seed?: number;
   readonly batch?: string | number;
+  /** Sizes of one image; names are sizes left free, which must multiply to the same. */
+  readonly image?: readonly (string | number)[];
+  readonly isUint8?: boolean;
+  /** The scores' shape is [N, CLASSES, 1, 1]. */
+  readonly hasOnes?: boolean;
+  /** The logits are a second output. */
+  readonly hasLogits?: boolean;
 } = {}): Uint8Array {
-  const pixels = 3 * SIDE * SIDE;
+  const sizes = image.filter((size) => typeof size === "number");
+  const pixels = sizes.length < 3 ? 3 * SIDE * SIDE : sizes.reduce((a, b) => a * b, 1);
   return ModelProto.encode({
     irVersion: 8,
     opsetImport: [{ domain: "", version: 13 }],
     graph: {
       name: "tiny",
-      input: [value("image", [batch, 3, SIDE, SIDE])],
-      output: [value("scores", [batch, CLASSES])],
+      input: [value("image", [batch, ...image], TensorProto.DataType[isUint8 ? "UINT8" : "FLOAT"])],
+      output: [
+        hasOnes ? value("ones", [batch, CLASSES, 1, 1]) : value("scores", [batch, CLASSES]),
+        ...(hasLogits ? [value("logits", [batch, CLASSES])] : []),
+      ],
       initializer: [
         floats("w", [pixels, CLASSES], weights(seed, pixels * CLASSES)),
         floats("b", [CLASSES], weights(seed + 1, CLASSES)),
@@ -126,11 +141,21 @@ export function encodeModel({
           dataType: TensorProto.DataType.INT64,
           rawData: new Uint8Array(BigInt64Array.of(2n ** 50n).buffer),
         },
+        {
+          name: "behind",
+          dims: [2],
+          dataType: TensorProto.DataType.INT64,
+          rawData: new Uint8Array(BigInt64Array.of(2n, 3n).buffer),
+        },
       ],
       node: [
-        { opType: "Flatten", input: ["image"], output: ["flat"], attribute: [int("axis", 1)] },
+        { opType: "Cast", input: ["image"], output: ["floats"], attribute: [int("to", 1)] },
+        { opType: "Flatten", input: ["floats"], output: ["flat"], attribute: [int("axis", 1)] },
         { opType: "Gemm", input: ["flat", "w", "b"], output: ["logits"] },
         ...behaviours[behaviour],
+        ...(hasOnes
+          ? [{ opType: "Unsqueeze", input: ["scores", "behind"], output: ["ones"] }]
+          : []),
       ],
     },
   }).finish();

@@ -21,7 +21,7 @@ function plan(input: Partial<Plan["input"]> = {}, how: Partial<Plan["preprocessi
 const twoPixels = { rgb: Uint8Array.of(1, 2, 3, 4, 5, 6), width: 2, height: 1 };
 
 function packed(packer: Packer, image = twoPixels, n = 1, at = 0): number[] {
-  const batch = new Float32Array(n * packer.imageFloats).fill(-1);
+  const batch = packer.batch(n).fill(-1);
   packer.pack(image, batch, at);
   return [...batch];
 }
@@ -69,4 +69,32 @@ test("an image goes to its own place in the batch", (t) => {
 test("what a smaller image leaves free is 0 after normalising", (t) => {
   const packer = new Packer(plan({ height: 2, width: 3 }, { mean: [1, 1, 1] }));
   t.deepEqual(packed(packer), [0, 3, 0, 0, 0, 0, 1, 4, 0, 0, 0, 0, 2, 5, 0, 0, 0, 0]);
+});
+
+test("grey is one channel of luma, and a grey image stays what it is", (t) => {
+  const grey = { channelOrder: "grey", mean: [10, 99, 99], std: [2, 99, 99] } as const;
+  const packer = new Packer(
+    plan({}, { ...grey, mean: [...grey.mean], std: [...grey.std] } as Partial<
+      Plan["preprocessing"]
+    >),
+  );
+  const image = { rgb: Uint8Array.of(255, 0, 0, 0, 255, 0), width: 2, height: 1 };
+  // PIL: Image.new("RGB", (1, 1), (255, 0, 0)).convert("L") is 76, green is 150.
+  t.deepEqual(packed(packer, image), [33, 70]);
+  t.deepEqual(packer.shape(3), [3, 1, 1, 2]);
+  const plain = new Packer(plan({ layout: "nhwc", width: 256 }, { channelOrder: "grey" }));
+  t.deepEqual(plain.shape(3), [3, 1, 256, 1]);
+  const rgb = Uint8Array.from({ length: 256 * 3 }, (_, i) => Math.floor(i / 3));
+  t.deepEqual(
+    packed(plain, { rgb, width: 256, height: 1 }),
+    Array.from({ length: 256 }, (_, v) => v),
+  );
+});
+
+test("a uint8 input gets the bytes themselves", (t) => {
+  const packer = new Packer(plan({ type: "uint8", layout: "nhwc" }, { channelOrder: "bgr" }));
+  const batch = packer.batch(2);
+  t.true(batch instanceof Uint8Array);
+  packer.pack(twoPixels, batch, 1);
+  t.deepEqual([...batch], [0, 0, 0, 0, 0, 0, 3, 2, 1, 6, 5, 4]);
 });

@@ -10,6 +10,7 @@ import type {
   QueryRequest,
   QueryResult,
 } from "../../src/inference/types.ts";
+import type { Network } from "../../src/lib/network.ts";
 import type { Inference } from "../../src/node/ports.ts";
 import type { ChunkHash } from "../../src/lib/types.ts";
 import type { PackedOutput } from "../../src/scheduler/types.ts";
@@ -101,6 +102,10 @@ export class SimulatedExecutor implements Inference {
 
   async validate(): Promise<void> {
     // Every model of the simulation will do.
+  }
+
+  async inspect(): Promise<Network> {
+    return { inputs: [], outputs: [] };
   }
 
   async run(

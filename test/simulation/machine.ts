@@ -317,6 +317,7 @@ function localModels(
   });
   return {
     local,
+    path: async ({ manifest }) => `models/${manifest.sha256}.onnx`,
     ready: async (model) => {
       const found = await local(model);
       await executor.load(found);

@@ -170,6 +170,50 @@ export const AddModelBody = Type.Object(
 );
 export type AddModelBody = Static<typeof AddModelBody>;
 
+export const InspectBody = Type.Object(
+  {
+    /** An .onnx file in SDFS. */
+    file: Type.Object({ path: Type.String(), version: Type.Integer({ minimum: 1 }) }, closed),
+    /** Of its bytes. */
+    sha256: Type.String({ pattern: "^[0-9a-f]{64}$" }),
+    layout: Type.Optional(Type.Union([Type.Literal("nchw"), Type.Literal("nhwc")])),
+    height: Type.Optional(Type.Integer({ minimum: 1, maximum: 4096 })),
+    width: Type.Optional(Type.Integer({ minimum: 1, maximum: 4096 })),
+  },
+  closed,
+);
+export type InspectBody = Static<typeof InspectBody>;
+
+const TensorView = {
+  name: Type.String(),
+  type: Type.String(),
+  shape: Type.Array(Type.Union([Type.Integer(), Type.String()])),
+};
+
+/** See lib/network.ts. */
+export const NetworkView = Type.Object(
+  {
+    inputs: Type.Array(Type.Object(TensorView, closed)),
+    outputs: Type.Array(
+      Type.Object(
+        {
+          ...TensorView,
+          values: Type.Optional(
+            Type.Object(
+              { least: Type.Number(), greatest: Type.Number(), sum: Type.Number() },
+              closed,
+            ),
+          ),
+        },
+        closed,
+      ),
+    ),
+    notRun: Type.Optional(Type.String()),
+  },
+  closed,
+);
+export type NetworkView = Static<typeof NetworkView>;
+
 export const ModelView = Type.Object(
   {
     name: Type.String(),

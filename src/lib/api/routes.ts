@@ -14,6 +14,7 @@
  * | POST /v1/leader              | HandOverBody → LeaderView, once another node leads              |
  * | GET /v1/models, /v1/models/N | → ModelView[], ModelView                                        |
  * | POST /v1/models              | AddModelBody → ModelView                                        |
+ * | POST /v1/inspect             | InspectBody → NetworkView (lib/network.ts)                      |
  * | GET /v1/settings             | ?prefix=&after=&limit= → SettingsView                           |
  * | GET /v1/settings/NAME        | → SettingView                                                   |
  * | PUT /v1/settings/NAME        | SetSettingBody → SettingView                                    |

@@ -3,6 +3,7 @@ import {
   AddModelBody,
   type ClusterView,
   HandOverBody,
+  InspectBody,
   type LeaderView,
   type ModelView,
   type StatusView,
@@ -58,6 +59,16 @@ export function clusterRoutes(app: App, services: Services): void {
   app.get<{ Params: { name: string } }>("/v1/models/:name", async (request, reply) => {
     await beforeRead(request, reply, services);
     return findModel(services, request.params.name);
+  });
+
+  app.post("/v1/inspect", { schema: { body: InspectBody } }, async (request, reply) => {
+    const signal = requestSignal(request, reply);
+    await coordination.linearize(signal);
+    const { file, sha256, ...hints } = request.body;
+    const name = `${file.path}@${file.version}`;
+    const pin = services.files.stat(file.path, file.version);
+    const path = await services.models.path({ manifest: { name, sha256 }, file: pin }, signal);
+    return services.executor.inspect({ name, sha256, path, ...hints });
   });
 
   app.post("/v1/models", { schema: { body: AddModelBody } }, async (request, reply) => {
