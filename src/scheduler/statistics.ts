@@ -4,7 +4,7 @@
  */
 import { quantile, withValue } from "../lib/histogram.ts";
 import type { LogTime } from "../lib/types.ts";
-import type { JobStatistics } from "./types.ts";
+import type { JobProgress, JobStatistics } from "./types.ts";
 
 /** The rate's window, in seconds: the specification's "over the last 10 seconds". */
 const windowSeconds = 10;
@@ -70,6 +70,28 @@ export function summarise(
     p95Ms: quantile(histogram, 0.95) ?? 0,
     p99Ms: quantile(histogram, 0.99) ?? 0,
   };
+}
+
+/** How much more the last seconds count than all of a job's run, where it is guessed how long the rest will take. */
+const recentShare = 0.75;
+
+/**
+ * Milliseconds until a job's last input is done, if all goes on as it does; undefined while nothing is done, or when nothing
+ * is left.
+ */
+export function remainingMs(
+  job: Pick<JobProgress, "statistics" | "startedAt" | "doneInputs"> & {
+    readonly totalInputs: number;
+  },
+  now: LogTime,
+): number | undefined {
+  const { statistics, startedAt, doneInputs, totalInputs } = job;
+  if (startedAt === undefined || doneInputs === 0 || doneInputs >= totalInputs) return undefined;
+  const overall = (doneInputs * 1_000) / Math.max(1, now - startedAt);
+  const { inputRate } = rates(statistics, { now, startedAt });
+  // Queries may take longer than the window, which is empty now and then.
+  const rate = inputRate === 0 ? overall : recentShare * inputRate + (1 - recentShare) * overall;
+  return Math.round(((totalInputs - doneInputs) * 1_000) / rate);
 }
 
 /** The window's oldest second counts for the part of it that is still inside. */

@@ -2,7 +2,12 @@ import test from "ava";
 import fc from "fast-check";
 import { JobId, LogTime, NodeId } from "../../src/lib/types.ts";
 import { Predictor } from "../../src/scheduler/prediction.ts";
-import { emptyStatistics, summarise, withQuery } from "../../src/scheduler/statistics.ts";
+import {
+  emptyStatistics,
+  remainingMs,
+  summarise,
+  withQuery,
+} from "../../src/scheduler/statistics.ts";
 import { holds } from "../lib/property.ts";
 
 const after = (times: readonly number[]) =>
@@ -84,4 +89,23 @@ test("predictions follow a node's own cost, else the job's, and forget on demand
   t.is(predictor.predictMs(job, fast, 1), predictor.predictMs(job, other, 1));
   predictor.forgetJob(job);
   t.is(predictor.predictMs(job, slow, 1), undefined);
+});
+
+test("what is left is told by the rate of the last seconds and of the whole run", (t) => {
+  const job = {
+    totalInputs: 100,
+    doneInputs: 20,
+    startedAt: LogTime(0),
+    statistics: emptyStatistics,
+  };
+  t.is(remainingMs({ ...job, doneInputs: 0 }, LogTime(1_000)), undefined, "nothing is known");
+  t.is(remainingMs({ ...job, doneInputs: 100 }, LogTime(1_000)), undefined, "nothing is left");
+  t.is(remainingMs({ ...job, startedAt: undefined }, LogTime(1_000)), undefined, "not begun");
+  // 20 inputs in 40 s, and none in the last ten: 80 more take 160 s.
+  t.is(remainingMs(job, LogTime(40_000)), 160_000);
+  // Four a second of late, half of one before: 3.125 a second.
+  let statistics = emptyStatistics;
+  for (let second = 30; second < 40; second += 1)
+    statistics = withQuery(statistics, { elapsedMs: 9, inputs: 4, now: LogTime(second * 1_000) });
+  t.is(remainingMs({ ...job, statistics }, LogTime(40_000)), 25_600);
 });

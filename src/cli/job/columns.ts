@@ -22,6 +22,11 @@ export const jobColumns: readonly Column<JobView>[] = [
     value: ({ elapsedMs }) => elapsedMs,
     human: ({ elapsedMs }) => humanDuration(elapsedMs),
   },
+  {
+    name: "left",
+    value: ({ remainingMs }) => remainingMs,
+    human: ({ remainingMs }) => (remainingMs === undefined ? "-" : humanDuration(remainingMs)),
+  },
 ];
 
 export const jobDetails: readonly Column<JobView>[] = [

@@ -16,14 +16,13 @@ export function hasEnded({ state }: JobView): boolean {
 
 /** `j42 ━━━╌╌╌ 312/640 48.2/s 7.1 s left 2 errors` */
 export function progressText(job: JobView): string {
-  const { inputRate } = job.statistics;
-  const left = job.totalInputs - job.doneInputs;
+  const { remainingMs, statistics } = job;
   return [
     job.id,
     bar(job.doneInputs, job.totalInputs),
     `${job.doneInputs}/${job.totalInputs}`,
-    job.state === "running" ? humanRate(inputRate) : job.state,
-    ...(inputRate > 0 && left > 0 ? [`${humanDuration((left / inputRate) * 1_000)} left`] : []),
+    job.state === "running" ? humanRate(statistics.inputRate) : job.state,
+    ...(remainingMs === undefined ? [] : [`${humanDuration(remainingMs)} left`]),
     ...(job.errorInputs > 0 ? [`${job.errorInputs} errors`] : []),
   ].join(" ");
 }

@@ -96,6 +96,8 @@ export const JobView = Type.Object(
     submittedAtMs: Count,
     /** Log time from submission to the end, or to now. */
     elapsedMs: Count,
+    /** Until the last input is done, if all goes on as it does; absent while that is unknown or the job does not run. */
+    remainingMs: Type.Optional(Count),
     statistics: JobStatisticsView,
     /** The job whose failed and missing inputs these are. */
     retryOf: Type.Optional(Type.String()),

@@ -6,7 +6,7 @@ import type { LogTime, NodeId } from "../../lib/types.ts";
 import type { MemberRecord, ModelRecord } from "../../machine/commands.ts";
 import { isVoter, members } from "../../raft/quorum.ts";
 import type { Configuration } from "../../raft/types.ts";
-import { summarise } from "../../scheduler/statistics.ts";
+import { remainingMs, summarise } from "../../scheduler/statistics.ts";
 import type { JobRecord } from "../../scheduler/types.ts";
 import type { ChunkRecord, VersionRecord } from "../../sdfs/catalog/types.ts";
 import { contentDigest } from "../content.ts";
@@ -71,6 +71,8 @@ export function jobView(job: JobRecord, now: LogTime): JobView {
     statistics: statisticsView(job, now),
   };
   if (job.retryOf !== undefined) view.retryOf = job.retryOf;
+  const remaining = status.kind === "running" ? remainingMs(job, now) : undefined;
+  if (remaining !== undefined) view.remainingMs = remaining;
   if (status.kind === "failed") view.why = status.why;
   if (status.kind === "done") {
     const { path, version, bytes } = status.results;
