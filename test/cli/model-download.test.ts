@@ -1,6 +1,7 @@
 /** Fetching a network from the web. */
-import { readdir } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import test from "ava";
 import { download, downloadLimits } from "../../src/cli/model/download.ts";
 import { hasCode } from "../../src/lib/errors.ts";
@@ -16,18 +17,17 @@ test("a download is bounded in bytes, redirects and silence, and leaves nothing 
     else if (request.url === "/none") response.writeHead(404).end("no");
     else response.writeHead(200).write("a");
   });
+  const into = await mkdtemp(join(tmpdir(), "idunno-test-download-"));
+  t.teardown(async () => rm(into, { recursive: true, force: true }));
   const fetched = async (path: string, limits = {}): Promise<unknown> => {
     try {
-      const wanted = { url: `${web}/${path}`, name: "m", sha256: "0".repeat(64) };
+      const wanted = { url: `${web}/${path}`, name: "m", sha256: "0".repeat(64), into };
       await download(wanted, new AbortController().signal, { ...downloadLimits, ...limits });
       return "downloaded";
     } catch (error) {
       return error;
     }
   };
-  const leftBehind = async (): Promise<number> =>
-    (await readdir(tmpdir())).filter((name) => name.startsWith("idunno-download-")).length;
-  const before = await leftBehind();
   t.regex(String(await fetched("round")), /redirects more than 5 times/);
   t.regex(String(await fetched("away")), /leads to file:.*not on the web/);
   t.regex(String(await fetched("none")), /HTTP status 404/);
@@ -35,7 +35,7 @@ test("a download is bounded in bytes, redirects and silence, and leaves nothing 
   t.true(hasCode(await fetched("endless", { bytes: 15 }), "TOO_LARGE"));
   t.true(hasCode(await fetched("silent", { silentMs: 50 }), "TIMED_OUT"));
   t.true(hasCode(await fetched("silent", { withinMs: 50 }), "TIMED_OUT"));
-  t.is(await leftBehind(), before);
+  t.deepEqual(await readdir(into), []);
   const gone = { url: "http://127.0.0.1:1/x", name: "m", sha256: "0".repeat(64) };
   const error = await t.throwsAsync(download(gone, new AbortController().signal));
   t.regex(error?.message ?? "", /ECONNREFUSED|bad port/);

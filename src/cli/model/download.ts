@@ -31,16 +31,25 @@ export function isUrl(text: string): boolean {
   return /^https?:\/\//i.test(text);
 }
 
+export interface Wanted {
+  readonly url: string;
+  /** Of the model, for errors. */
+  readonly name: string;
+  readonly sha256: string;
+  /** Where the temporary folder is made. Default: where the system keeps such folders. */
+  readonly into?: string;
+}
+
 /**
  * @throws BAD_MODEL when the bytes do not hash to `sha256`; INVALID when they cannot be had; TOO_LARGE; TIMED_OUT;
  *   whatever `signal` is aborted with
  */
 export async function download(
-  { url, name, sha256 }: { readonly url: string; readonly name: string; readonly sha256: string },
+  { url, name, sha256, into = tmpdir() }: Wanted,
   signal: AbortSignal,
   limits: DownloadLimits = downloadLimits,
 ): Promise<Download> {
-  const folder = await mkdtemp(join(tmpdir(), "idunno-download-"));
+  const folder = await mkdtemp(join(into, "idunno-download-"));
   const path = join(folder, "model.onnx");
   const dispose = async (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {
