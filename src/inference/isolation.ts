@@ -8,7 +8,7 @@ import { assertNever } from "../lib/types.ts";
 import { cancelled } from "./dispatcher.ts";
 import { ExecutorProcess } from "./executor-process.ts";
 import { planOf, type QueryAnswer } from "./protocol.ts";
-import { LOAD_WITHIN_MS, START_WITHIN_MS } from "./supervisor.ts";
+import { LOAD_WITHIN_MS, LONE_START_WITHIN_MS } from "./supervisor.ts";
 import type { LogLine, QueryRequest, QueryResult } from "./types.ts";
 
 /** Waiting ones included: a query of the largest batch, halved to single inputs, has no more at once. */
@@ -139,7 +139,7 @@ class Answer {
 
 /** Starts the process and opens the model in it. */
 async function begin(process: ExecutorProcess, { model }: QueryRequest): Promise<void> {
-  if (!(await process.up(START_WITHIN_MS))) {
+  if (!(await process.up(LONE_START_WITHIN_MS))) {
     const { why } = await process.exited;
     throw new IDunnoError("EXECUTOR_FAILED", { why, during: "start" });
   }

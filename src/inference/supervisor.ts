@@ -9,8 +9,18 @@ import { type Blame, ExecutorProcess } from "./executor-process.ts";
 import type { ModelPlan, QueryAnswer } from "./protocol.ts";
 import type { LogLine } from "./types.ts";
 
-/** Node, onnxruntime and the threads start in 0.3 s; a machine fifty times slower than ours still passes. */
-export const START_WITHIN_MS = 15_000;
+/**
+ * Node, onnxruntime and the threads start in 0.3 s. But niced as they are, they get next to nothing of a machine on which
+ * others are busy; so each start that was too slow gives the next one twice the time, or none would ever come up.
+ */
+const START_MS = { first: 15_000, most: 240_000 } as const;
+/** Of a process for one thing, which is not tried again at once. */
+export const LONE_START_WITHIN_MS = 60_000;
+
+/** @param failures starts that failed one after the other before this one */
+export function startWithinMs(failures: number): number {
+  return Math.min(START_MS.most, START_MS.first * 2 ** failures);
+}
 /** Opening and warming a network takes 0.1 to 2 s on a busy machine; big ones may take a minute. */
 export const LOAD_WITHIN_MS = 120_000;
 /** Nothing is under way then, so threads end at once. */
@@ -192,7 +202,8 @@ export class Supervisor {
       return { kind: "unknown", why: error instanceof Error ? error.message : String(error) };
     }
     this.#process = child;
-    const ready = (await child.up(START_WITHIN_MS)) && (await this.#loadAll(child));
+    const ready =
+      (await child.up(startWithinMs(this.#startFailures))) && (await this.#loadAll(child));
     if (ready) {
       log({ level: "info", event: "executor-ready", pid: child.pid, models: this.#models.size });
       this.#startFailures = 0;
@@ -228,7 +239,7 @@ export class Supervisor {
       return false;
     }
     this.#next = next;
-    let isReady = await next.up(START_WITHIN_MS);
+    let isReady = await next.up(LONE_START_WITHIN_MS);
     // Again, for what was loaded into the old one meanwhile.
     while (isReady && [...this.#models.keys()].some((key) => !next.loaded.has(key)))
       isReady = await this.#loadAll(next);

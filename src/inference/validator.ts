@@ -6,7 +6,7 @@ import { IDunnoError } from "../lib/errors.ts";
 import type { Network } from "../lib/network.ts";
 import { ExecutorProcess, type LoadEnd } from "./executor-process.ts";
 import { type NetworkFile, planOf } from "./protocol.ts";
-import { closed, LOAD_WITHIN_MS, START_WITHIN_MS } from "./supervisor.ts";
+import { closed, LOAD_WITHIN_MS, LONE_START_WITHIN_MS } from "./supervisor.ts";
 import type { LocalModel, LogLine } from "./types.ts";
 
 /** Waiting ones included; adding models is rare, and each caller is a person. */
@@ -71,7 +71,7 @@ export class Validator {
     const child = new ExecutorProcess({ slots: 1, log: this.#log, onAnswer: () => undefined });
     this.#process = child;
     try {
-      if (!(await child.up(START_WITHIN_MS))) {
+      if (!(await child.up(LONE_START_WITHIN_MS))) {
         const { why } = await child.exited;
         throw this.#destroyed
           ? closed()
