@@ -50,6 +50,23 @@ test("there are source files to check", (t) => {
   t.true(files.length > 10);
 });
 
+test("an executor's process and threads load no schemas, which would double the time that they take to start", async (t) => {
+  const seen = new Set<string>();
+  const load = async (file: string): Promise<void> => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    const source = await readFile(file, "utf8");
+    // Types are gone when it runs.
+    for (const [statement, from] of source.matchAll(specifiers))
+      if (from?.startsWith(".") && !statement.trimStart().startsWith("import type"))
+        await load(resolve(dirname(file), from));
+  };
+  for (const entry of ["inference/child.ts", "inference/thread.ts"])
+    await load(resolve(root, entry));
+  t.true(seen.has(resolve(root, "inference/onnx.ts")));
+  t.false(seen.has(resolve(root, "lib/schema.ts")));
+});
+
 for (const file of files) {
   test(`${file} keeps to its layer`, async (t) => {
     const source = await readFile(resolve(root, file), "utf8");
