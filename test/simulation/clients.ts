@@ -28,6 +28,10 @@ const pauseMs = 50;
 const settingNames = ["x-a", "x-b", "x-c"] as const;
 const filePaths = ["docs/a", "docs/b", "docs/c", "docs/d"] as const;
 export const modelNames = ["small", "large"] as const;
+/** Inputs of a query, and what that is changed to while a job runs. */
+const firstBatchSizes = [1, 2, 3, 8] as const;
+const laterBatchSizes = [1, 2, 5, 16] as const;
+export const batchSizes: readonly number[] = [...firstBatchSizes, ...laterBatchSizes];
 export const inputsFolder = "inputs/";
 
 /** What a request came to. `unknown`: it may have been carried out, or may yet be. */
@@ -247,7 +251,7 @@ export class Clients {
       name,
       model,
       inputs: [inputsFolder],
-      batchSize: random.pick([1, 2, 3, 8]) ?? 2,
+      batchSize: random.pick(firstBatchSizes) ?? 2,
       weight: random.pick([1, 1, 1, 3]) ?? 1,
       priority: random.pick([0, 0, 0, -1, 2]) ?? 0,
     };
@@ -267,7 +271,7 @@ export class Clients {
         ? ({
             kind: "set-job",
             job,
-            batchSize: random.pick([1, 2, 5, 16]),
+            batchSize: random.pick(laterBatchSizes),
             weight: random.pick([undefined, 1, 2]),
             priority: random.pick([undefined, undefined, 0, 1]),
           } as const)

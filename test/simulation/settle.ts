@@ -12,14 +12,19 @@ import type { Raft } from "../../src/raft/core.ts";
 import { hasEnded } from "../../src/scheduler/rows.ts";
 import { place } from "../../src/sdfs/catalog/placement.ts";
 import { type ChunkRecord, replicationFactor } from "../../src/sdfs/catalog/types.ts";
-import type { Clients } from "./clients.ts";
+import { emptyStatistics } from "../../src/scheduler/statistics.ts";
+import { queryTimeoutMs } from "../../src/scheduler/timeouts.ts";
+import { batchSizes, type Clients } from "./clients.ts";
 import type { Nemesis } from "./nemesis/nemesis.ts";
 import type { World } from "./world.ts";
 
 /** Virtual ms in which something must be committed again while a fault stands: detection and a few elections. */
 const progressMs = 30_000;
-/** Virtual ms to come to rest: restarts, snapshots, repair after a node was down, jobs that had been held up. */
-const restMs = 180_000;
+/**
+ * Virtual ms to come to rest: restarts, snapshots, repair after a node was down, jobs that had been held up; and an input of
+ * the largest query in which a network hangs, of which nothing is known yet, so that each time-out is the longest.
+ */
+const restMs = 180_000 + hangMs(Math.max(...batchSizes));
 /** How often it is asked whether consensus has settled, ms. */
 const askMs = 20;
 /** How often it is asked whether there is rest, ms: looking at every row costs more than many events. */
@@ -29,6 +34,12 @@ const stableMs = 2_000;
 const stableTries = 5;
 /** And it stays so for this long. */
 const calmMs = 2_000;
+
+/** What the product takes to find the input in which a query hangs: one time-out for each halving, and two nodes' for itself. */
+function hangMs(inputs: number): number {
+  const timeoutMs = queryTimeoutMs({ statistics: emptyStatistics, doneInputs: 0 }, inputs);
+  return inputs === 1 ? 2 * timeoutMs : timeoutMs + hangMs(Math.ceil(inputs / 2));
+}
 
 export async function settle(world: World, clients: Clients, nemesis: Nemesis): Promise<void> {
   const { time } = world;
