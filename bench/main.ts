@@ -14,6 +14,7 @@ import { sdfs } from "./sdfs/sdfs.ts";
 import { secondJob } from "./second-job/second-job.ts";
 import { throughput } from "./throughput/throughput.ts";
 import { tiny } from "./tiny/tiny.ts";
+import { trouble } from "./trouble/trouble.ts";
 
 interface Entry {
   readonly bench: Bench;
@@ -32,6 +33,7 @@ const benches: Readonly<Record<string, Entry>> = {
   },
   tiny: { bench: tiny, about: "10,000 tiny inputs: accuracy, rate, bytes of the log" },
   memory: { bench: memory, about: "resident memory while 50 models are used in turn" },
+  trouble: { bench: trouble, about: "a job's rate beside networks that abort or hang" },
 };
 
 const usage = [

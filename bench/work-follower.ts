@@ -15,12 +15,16 @@ export interface Completed {
   readonly query: number;
   readonly node: string;
   readonly inputs: number;
-  /** The worker's time for the query. */
+  /** The slot time of the query. */
   readonly elapsedMs: number;
+  /** From its beginning to its end on the worker: more than that where others took turns with it. */
+  readonly spanMs: number;
   /** Term of the leader that proposed it. */
   readonly term: number;
   /** When this process saw it committed, on its own clock. */
   readonly seenMs: number;
+  /** Log time at which the leader proposed it. */
+  readonly atMs: number;
 }
 
 interface Waiter {
@@ -39,6 +43,7 @@ const parseMark = parser(
 );
 const parseWork = parser(
   Type.Object({
+    at: Type.Number(),
     operation: Type.Object({
       assign: Type.Array(Type.Object({ job: Type.String(), node: Type.String() })),
       complete: Type.Array(
@@ -47,6 +52,7 @@ const parseWork = parser(
           query: Type.Number(),
           node: Type.String(),
           elapsedMs: Type.Number(),
+          spanMs: Type.Optional(Type.Number()),
           outputs: Type.Array(Type.Unknown()),
         }),
       ),
@@ -76,10 +82,12 @@ export function workOf(
     return state === "down" ? { ...nothing, down: node } : nothing;
   }
   if (operation !== "work") return nothing;
-  const { complete, assign } = parseWork(command).operation;
+  const { at: atMs, operation: work } = parseWork(command);
+  const { complete, assign } = work;
   return {
-    completed: complete.map(({ job, query, node, elapsedMs, outputs }) => {
-      return { job, query, node, inputs: outputs.length, elapsedMs, term, seenMs };
+    completed: complete.map(({ job, query, node, elapsedMs, spanMs = elapsedMs, outputs }) => {
+      const inputs = outputs.length;
+      return { job, query, node, inputs, elapsedMs, spanMs, term, seenMs, atMs };
     }),
     assigned: assign.map(({ job }) => job),
     down: undefined,

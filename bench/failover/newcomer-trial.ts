@@ -59,7 +59,7 @@ export async function newcomerTrial(
     what: `the first query of job ${id}`,
     withinMs,
   });
-  const beganMs = first.seenMs - first.elapsedMs;
+  const beganMs = first.seenMs - first.spanMs;
   const others = follower.completed.filter(({ job }) => job !== id);
   const heavyQueryMs = median(others.map(({ elapsedMs }) => elapsedMs));
   await cancel(cluster, id);

@@ -19,7 +19,7 @@ export interface WeighedJob {
 }
 
 /** What the windows are made of. */
-export type Ran = Pick<Completed, "job" | "elapsedMs" | "seenMs">;
+export type Ran = Pick<Completed, "job" | "elapsedMs" | "spanMs" | "seenMs">;
 
 export interface WindowView {
   readonly phase: string;
@@ -72,10 +72,10 @@ export function fractionalQueries(
   { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
 ): number {
   let sum = 0;
-  for (const { job: id, elapsedMs, seenMs } of queries) {
+  for (const { job: id, spanMs, seenMs } of queries) {
     if (id !== job) continue;
     // A query of no measurable length counts at the moment of its end.
-    const lengthMs = Math.max(elapsedMs, 1);
+    const lengthMs = Math.max(spanMs, 1);
     const insideMs = Math.min(seenMs, toMs) - Math.max(seenMs - lengthMs, fromMs);
     sum += Math.max(0, insideMs) / lengthMs;
   }

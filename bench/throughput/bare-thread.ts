@@ -5,12 +5,12 @@
  */
 import { readFileSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
+import { feederOf, type Item, targetOf } from "../../src/inference/feeder.ts";
 import { type DecodedImage, decodeImage } from "../../src/inference/image.ts";
+import { answersOf } from "../../src/inference/answers.ts";
 import { OnnxModel } from "../../src/inference/onnx.ts";
-import { Packer, type Pixels } from "../../src/inference/preprocess.ts";
 import { planOf } from "../../src/inference/protocol.ts";
 import { ThreadModel } from "../../src/inference/query-runner.ts";
-import { inputOutput } from "../../src/inference/scores.ts";
 import type { LocalModel } from "../../src/inference/types.ts";
 
 export interface BareThreadData {
@@ -38,11 +38,12 @@ const port = parentPort;
 if (port === null) throw new TypeError("bare-thread.ts runs in a worker thread");
 const { model: local, photos, first } = workerData as BareThreadData;
 const plan = planOf(local, 0);
-const model = new ThreadModel(plan, await OnnxModel.open(plan, new Packer(plan).shape(1)));
-const target = { ...plan.input, resize: plan.preprocessing.resize };
-const options = { softmax: plan.output.activation === "softmax", topK: plan.topK };
+if (plan.input.kind !== "image") throw new TypeError("the bare loop runs over photos");
+const model = new ThreadModel(plan, await OnnxModel.open(plan, feederOf(plan).room(1)));
+const target = targetOf(plan.input);
+const answers = answersOf(plan, 0, undefined);
 const decoding: Promise<DecodedImage>[] = [];
-const kept: Pixels[] = [];
+const kept: Item[] = [];
 let next = first;
 
 async function decodeNext(): Promise<DecodedImage> {
@@ -52,18 +53,18 @@ async function decodeNext(): Promise<DecodedImage> {
   return decodeImage(readFileSync(path), target);
 }
 
-async function nextImage(batch: number): Promise<Pixels> {
+async function nextImage(batch: number): Promise<Item> {
   while (decoding.length < ahead + batch) decoding.push(decodeNext());
   return pixelsOf(await decoding.shift());
 }
 
-function pixelsOf(image: DecodedImage | undefined): Pixels {
+function pixelsOf(image: DecodedImage | undefined): Item {
   if (image?.kind !== "pixels") throw new TypeError("a photo could not be decoded");
   return image;
 }
 
 /** One of those that were decoded before the clock started. */
-function keptImage(): Pixels {
+function keptImage(): Item {
   const image = kept[next % kept.length];
   if (image === undefined) throw new TypeError("nothing has been decoded");
   next += 1;
@@ -77,10 +78,10 @@ async function run({ ms, batch, decoded }: BareRun): Promise<number> {
   let images = 0;
   let nowMs = startMs;
   while (nowMs - startMs < ms) {
-    const inputs: Pixels[] = [];
+    const inputs: Item[] = [];
     while (inputs.length < batch) inputs.push(decoded ? keptImage() : await nextImage(batch));
     for (const row of await model.runOnce(inputs))
-      if (inputOutput(row, options).kind !== "classes")
+      if (answers.take(0, row).kind !== "classes")
         throw new TypeError("the network gave no answer");
     images += batch;
     nowMs = performance.now();

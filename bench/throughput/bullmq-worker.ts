@@ -3,19 +3,20 @@
  * the same decoder on libuv's pool and given to the same network through the same door. It dies with the benchmark.
  */
 import { readFile } from "node:fs/promises";
+import { Worker } from "bullmq";
 import { decodeImage } from "../../src/inference/image.ts";
+import { answersOf } from "../../src/inference/answers.ts";
+import { feederOf, type Item, targetOf } from "../../src/inference/feeder.ts";
 import { OnnxModel } from "../../src/inference/onnx.ts";
-import { Packer, type Pixels } from "../../src/inference/preprocess.ts";
 import { planOf } from "../../src/inference/protocol.ts";
 import { ThreadModel } from "../../src/inference/query-runner.ts";
-import { inputOutput } from "../../src/inference/scores.ts";
 import type { LocalModel } from "../../src/inference/types.ts";
-import { type BullmqConnection, loadBullmq } from "./bullmq-package.ts";
+import type { RedisAddress } from "./redis.ts";
 
 export interface BullmqStart {
   readonly model: LocalModel;
   readonly queue: string;
-  readonly connection: BullmqConnection;
+  readonly connection: RedisAddress;
   /** Images of one run of the network. */
   readonly batch: number;
   /** Jobs in hand at once: while one is in the network, the photos of the other are decoded. */
@@ -39,25 +40,25 @@ function tell(message: FromBullmq): void {
 
 async function start({ model: local, queue, connection, batch, concurrency }: BullmqStart) {
   const plan = planOf(local, 0);
-  const model = new ThreadModel(plan, await OnnxModel.open(plan, new Packer(plan).shape(1)));
-  const target = { ...plan.input, resize: plan.preprocessing.resize };
-  const options = { softmax: plan.output.activation === "softmax", topK: plan.topK };
-  const decode = async (path: string): Promise<Pixels> => {
+  if (plan.input.kind !== "image") throw new TypeError("the jobs are photos");
+  const model = new ThreadModel(plan, await OnnxModel.open(plan, feederOf(plan).room(1)));
+  const target = targetOf(plan.input);
+  const classes = answersOf(plan, 0, undefined);
+  const decode = async (path: string): Promise<Item> => {
     const image = await decodeImage(await readFile(path), target);
     if (image.kind !== "pixels") throw new TypeError(`${path} could not be decoded`);
     return image;
   };
-  const { Worker } = await loadBullmq();
   const worker = new Worker(
     queue,
-    async ({ data }) => {
+    async ({ data }: { readonly data: unknown }) => {
       const startMs = performance.now();
       const { photos } = data as BullmqJob;
       const decoding = photos.map(decode);
       const answers: unknown[] = [];
       for (let at = 0; at < photos.length; at += batch) {
         const rows = await model.runOnce(await Promise.all(decoding.slice(at, at + batch)));
-        answers.push(...rows.map((row) => inputOutput(row, options)));
+        answers.push(...rows.map((row) => classes.take(0, row)));
       }
       tell({ kind: "done", inputs: photos.length, elapsedMs: performance.now() - startMs });
       return answers;

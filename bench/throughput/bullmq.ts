@@ -10,13 +10,14 @@ import { once } from "node:events";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Queue } from "bullmq";
 import { IDunnoError } from "../../src/lib/errors.ts";
 import { until } from "../bench.ts";
 import { endAll } from "../children.ts";
 import { freePorts } from "../ports.ts";
-import { type BullmqConnection, type BullmqQueue, loadBullmq } from "./bullmq-package.ts";
 import type { BullmqJob, BullmqStart, FromBullmq } from "./bullmq-worker.ts";
 import type { BareThreadData } from "./bare-thread.ts";
+import { type RedisAddress, redisServer } from "./redis.ts";
 import { type Ran, steadyRate } from "./steady.ts";
 
 const host = "127.0.0.1";
@@ -37,13 +38,13 @@ export interface BullmqOptions extends Pick<BareThreadData, "model" | "photos"> 
 
 export class BullmqPeer implements AsyncDisposable {
   readonly #children: readonly ChildProcess[];
-  readonly #queue: BullmqQueue;
+  readonly #queue: Queue;
   readonly #directory: string;
   readonly #options: BullmqOptions;
 
   private constructor(
     children: readonly ChildProcess[],
-    queue: BullmqQueue,
+    queue: Queue,
     directory: string,
     options: BullmqOptions,
   ) {
@@ -56,12 +57,11 @@ export class BullmqPeer implements AsyncDisposable {
   /** Resolves when Redis answers and a process for each core has loaded the network. */
   static async start(options: BullmqOptions): Promise<BullmqPeer> {
     const { model, batch, signal } = options;
-    const { Queue } = await loadBullmq();
     const [port = 0] = await freePorts(1);
     const connection = { host, port };
     const directory = await mkdtemp(join(tmpdir(), "idunno-redis-"));
     const settings = ["--bind", host, "--port", String(port), "--dir", directory];
-    const server = spawn("redis-server", [...settings, "--save", "", "--appendonly", "no"], {
+    const server = spawn(redisServer, [...settings, "--save", "", "--appendonly", "no"], {
       stdio: "ignore",
     });
     const children: ChildProcess[] = [server];
@@ -92,7 +92,7 @@ export class BullmqPeer implements AsyncDisposable {
     const note = (message: FromBullmq): void => {
       if (message.kind !== "done") return;
       const { inputs, elapsedMs } = message;
-      done.push({ inputs, elapsedMs, seenMs: performance.now() });
+      done.push({ inputs, elapsedMs, doneMs: performance.now() });
     };
     for (const child of this.#children) child.on("message", note);
     try {
@@ -125,7 +125,7 @@ function slice(photos: readonly string[], from: number): string[] {
   return Array.from({ length: photosPerJob }, (_, i) => photos[(from + i) % photos.length] ?? "");
 }
 
-async function answers({ host: to, port }: BullmqConnection): Promise<boolean> {
+async function answers({ host: to, port }: RedisAddress): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createConnection({ host: to, port });
     socket.once("connect", () => {

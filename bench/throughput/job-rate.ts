@@ -1,19 +1,16 @@
 /**
- * Images per second of a job, seen from outside: this process reads the leader's log as it grows and notes when each
- * query's result was committed. Submitting and writing the results file are not in the rate, committing each result is.
+ * Images per second of a job, seen from outside: this process reads the leader's log as it grows, which says when the
+ * leader had each query's result. Submitting and writing the results file are not in the rate, committing each result is.
  */
-import { IDunnoError } from "../../src/lib/errors.ts";
-import { until } from "../bench.ts";
 import { type BenchCluster, inputFolders } from "../cluster.ts";
+import { jobEnd } from "../job-end.ts";
 import { median } from "../statistics.ts";
 import { WorkFollower } from "../work-follower.ts";
-import { type SteadyRate, steadyRate } from "./steady.ts";
+import { type SteadyRate, jobSteadyRate } from "./steady.ts";
 
-/** Rarely enough not to cost the cluster anything, often against runs of many seconds. */
-const followEveryMs = 20;
-const lookEveryMs = 100;
-/** Some times what the longest job takes on a busy machine. */
-const withinMs = 10 * 60_000;
+/** Rarely enough not to cost the cluster anything: no figure hangs on when it is read. */
+const followEveryMs = 500;
+const lookEveryMs = 500;
 
 export interface JobRateOptions {
   readonly model: string;
@@ -41,21 +38,6 @@ export async function jobRate(
     inputs,
     ...(batchSize === undefined ? {} : { batchSize }),
   });
-  const options = { what: `the end of job ${id}`, withinMs, everyMs: lookEveryMs, signal };
-  const job = await until(options, async () => {
-    const view = await client.job(id);
-    return view.state === "running" ? undefined : view;
-  });
-  if (job.state !== "done" || job.errorInputs > 0)
-    throw new IDunnoError("JOB_FAILED", {
-      job: id,
-      why: `${job.errorInputs} inputs failed; it is ${job.state}`,
-    });
-  // The job is done a little before the log's last page has been read here.
-  const queries = await until({ ...options, what: `the last results of job ${id}` }, async () => {
-    const mine = follower.completed.filter((completed) => completed.job === id);
-    const inputs = mine.reduce((sum, query) => sum + query.inputs, 0);
-    return inputs === job.totalInputs ? mine : undefined;
-  });
-  return { ...steadyRate(queries), queryMs: median(queries.map(({ elapsedMs }) => elapsedMs)) };
+  const { queries } = await jobEnd(client, follower, { id, everyMs: lookEveryMs, signal });
+  return { ...jobSteadyRate(queries), queryMs: median(queries.map(({ elapsedMs }) => elapsedMs)) };
 }

@@ -5,14 +5,24 @@
  * and counted is what falls into a window that leaves one query's length out at either end, where slots fill and empty.
  * Pauses between queries are in the window and hold nothing: they lower the rate, as they should.
  */
+import type { Completed } from "../work-follower.ts";
 
 /** A completed query. */
 export interface Ran {
   readonly inputs: number;
-  /** The worker's time for it. */
+  /** From its beginning to its end. */
   readonly elapsedMs: number;
-  /** When it was seen complete: later than it was by a commit and a look, which is the same for all. */
-  readonly seenMs: number;
+  /** When it was complete, on any clock that goes evenly. */
+  readonly doneMs: number;
+}
+
+/** A job's steady rate, on the leader's clock. */
+export function jobSteadyRate(
+  queries: readonly Pick<Completed, "inputs" | "elapsedMs" | "spanMs" | "atMs">[],
+): SteadyRate {
+  return steadyRate(
+    queries.map(({ inputs, spanMs, atMs }) => ({ inputs, elapsedMs: spanMs, doneMs: atMs })),
+  );
 }
 
 export interface SteadyRate {
@@ -23,8 +33,8 @@ export interface SteadyRate {
 
 /** NaN when nothing ran. */
 export function steadyRate(queries: readonly Ran[]): SteadyRate {
-  const startMs = Math.min(...queries.map(({ seenMs, elapsedMs }) => seenMs - elapsedMs));
-  const endMs = Math.max(...queries.map(({ seenMs }) => seenMs));
+  const startMs = Math.min(...queries.map(({ doneMs, elapsedMs }) => doneMs - elapsedMs));
+  const endMs = Math.max(...queries.map(({ doneMs }) => doneMs));
   const longestMs = Math.max(...queries.map(({ elapsedMs }) => elapsedMs));
   const [fromMs, toMs] = [startMs + longestMs, endMs - longestMs];
   const steady = toMs - fromMs >= longestMs;
@@ -32,10 +42,10 @@ export function steadyRate(queries: readonly Ran[]): SteadyRate {
     const inputs = queries.reduce((sum, query) => sum + query.inputs, 0);
     return { perSecond: queries.length === 0 ? NaN : (inputs * 1000) / (endMs - startMs), steady };
   }
-  const counted = queries.reduce((sum, { inputs, elapsedMs, seenMs }) => {
+  const counted = queries.reduce((sum, { inputs, elapsedMs, doneMs }) => {
     // A query of no measurable length counts at the moment of its end.
     const lengthMs = Math.max(elapsedMs, 1);
-    const insideMs = Math.min(seenMs, toMs) - Math.max(seenMs - lengthMs, fromMs);
+    const insideMs = Math.min(doneMs, toMs) - Math.max(doneMs - lengthMs, fromMs);
     return sum + (inputs * Math.max(0, insideMs)) / lengthMs;
   }, 0);
   return { perSecond: (counted * 1000) / (toMs - fromMs), steady };

@@ -17,9 +17,9 @@ import { type Figures, figure } from "../report.ts";
 import { table } from "../table.ts";
 import { BareLoop } from "./bare.ts";
 import { BullmqPeer } from "./bullmq.ts";
-import { missingForBullmq } from "./bullmq-package.ts";
 import { jobRate } from "./job-rate.ts";
 import { plotLatency } from "./latency.ts";
+import { missingRedis } from "./redis.ts";
 import { agreement, compare, type Comparison, type Round } from "./rounds.ts";
 import { bestOf, mostThreads, searchBare } from "./search.ts";
 
@@ -69,7 +69,7 @@ export async function throughput(context: BenchContext): Promise<Figures> {
     for (const model of models) await cluster.addModel(model);
   }
   say(`one node with ${slots} slots, and ${nodes} nodes with 1; each has ${models.length} models`);
-  const missing = await missingForBullmq();
+  const missing = await missingRedis();
   if (missing !== undefined) say(`BullMQ is not measured beside: ${missing}`);
   const stage: Stage = { one, five, photos, pace, hasBullmq: missing === undefined };
   const comparisons: [string, Comparison][] = [];

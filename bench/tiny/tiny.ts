@@ -6,15 +6,15 @@
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { IDunnoError } from "../../src/lib/errors.ts";
 import { makeModels, type ReadyModel } from "../../tools/models/models.ts";
 import { makeTextImages, type TextImage } from "../../tools/photos/text-images.ts";
-import { type BenchContext, until } from "../bench.ts";
+import type { BenchContext } from "../bench.ts";
 import { BenchCluster } from "../cluster.ts";
+import { jobEnd } from "../job-end.ts";
 import { type Figures, figure } from "../report.ts";
 import { table } from "../table.ts";
 import { BareLoop } from "../throughput/bare.ts";
-import { steadyRate } from "../throughput/steady.ts";
+import { jobSteadyRate } from "../throughput/steady.ts";
 import { WorkFollower } from "../work-follower.ts";
 import { logBytes } from "./log-bytes.ts";
 
@@ -26,8 +26,8 @@ const warmInputs = 300;
 const bareMs = { full: 5_000, quick: 1_000 } as const;
 /** Images of one run of the network alone: the best of these counts. */
 const bareBatches = [1, 8];
-const followEveryMs = 10;
-const withinMs = 10 * 60_000;
+/** No figure hangs on it. */
+const followEveryMs = 500;
 const targets = { accuracy: 0.97, logBytes: 100 } as const;
 
 const build = fileURLToPath(new URL("../../../build/", import.meta.url));
@@ -73,28 +73,14 @@ async function runJob(
   await using follower = await WorkFollower.start(client, followEveryMs);
   const { commitIndex } = await client.pinned().status();
   const { id } = await client.submitJob({ model: modelName, inputs: [folder] });
-  const options = { what: `the end of job ${id}`, withinMs, everyMs: 50, signal };
-  const job = await until(options, async () => {
-    const view = await client.job(id);
-    return view.state === "running" ? undefined : view;
-  });
-  if (job.state !== "done" || job.errorInputs > 0)
-    throw new IDunnoError("JOB_FAILED", {
-      job: id,
-      why: `${job.errorInputs} inputs failed; it is ${job.state}`,
-    });
+  const { job, queries } = await jobEnd(client, follower, { id, everyMs: 50, signal });
   const { commitIndex: endIndex } = await client.pinned().status();
-  const queries = await until({ ...options, what: `the last results of ${id}` }, async () => {
-    const mine = follower.completed.filter((completed) => completed.job === id);
-    const done = mine.reduce((sum, query) => sum + query.inputs, 0);
-    return done === job.totalInputs ? mine : undefined;
-  });
   const span = { from: commitIndex + 1, to: endIndex };
   const bytes = await logBytes(async (page) => client.log(page), span);
   return {
     id,
     batchSize: job.batchSize,
-    perSecond: steadyRate(queries).perSecond,
+    perSecond: jobSteadyRate(queries).perSecond,
     logBytesPerInput: bytes / job.totalInputs,
   };
 }

@@ -1,5 +1,6 @@
 /** The values of options and arguments: text in, typed value out, or a sentence that says what was expected. */
 import { InvalidArgumentError } from "commander";
+import { modelReferenceForm, parseModelReference } from "../lib/model-reference.ts";
 
 const units: Readonly<Record<string, number>> = { "": 1, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
@@ -131,6 +132,13 @@ export function byteSize(text: string): number {
 /** What the paths of a folder's files begin with: `images/` for `images`, nothing for `/` and for everything. */
 export function folderPrefix(text: string): string {
   return text.replace(/\/*$/, "/").replace(/^\/$/, "");
+}
+
+/** `NAME`, or `NAME@3` for a version; as it was written. */
+export function modelNamed(text: string): string {
+  if (parseModelReference(text) === undefined)
+    throw new InvalidArgumentError(`Expected ${modelReferenceForm}.`);
+  return text;
 }
 
 export interface FileAt {

@@ -27,6 +27,7 @@ import {
   StoreView,
   UsageView,
 } from "../lib/api/files.ts";
+import { AliasView, RemovedAlias, RemovedModel } from "../lib/api/models.ts";
 import { AssignmentsView, JobView, QueryView, ResultLine } from "../lib/api/jobs.ts";
 import { IDunnoError } from "../lib/errors.ts";
 import { parser, type Static, type TSchema, Type } from "../lib/schema.ts";
@@ -40,6 +41,9 @@ export const parse = {
   model: lazily(ModelView, "model"),
   network: lazily(NetworkView, "network"),
   models: lazily(Type.Array(ModelView), "models"),
+  removedModel: lazily(RemovedModel, "removed model"),
+  alias: lazily(AliasView, "alias"),
+  removedAlias: lazily(RemovedAlias, "removed alias"),
   setting: lazily(SettingView, "setting"),
   settings: lazily(SettingsView, "settings"),
   removedSetting: lazily(RemovedSetting, "removed setting"),

@@ -15,6 +15,7 @@ import type {
   SettingView,
   StatusView,
 } from "../lib/api/cluster.ts";
+import type { AliasView, RemovedAlias, RemovedModel, SetModelBody } from "../lib/api/models.ts";
 import type { LogView } from "../lib/api/files.ts";
 import type {
   AssignmentsView,
@@ -28,7 +29,7 @@ import type {
 import { parse, parseResultLine } from "./answers.ts";
 import { FileClient } from "./file-client.ts";
 import { followLines } from "./resume.ts";
-import type { CallOptions, MutationOptions, PageQuery } from "./options.ts";
+import type { CallOptions, ModelOptions, MutationOptions, PageQuery } from "./options.ts";
 import { segment } from "./paths.ts";
 
 export type { BulkFile } from "./bulk.ts";
@@ -76,12 +77,57 @@ export class IDunnoClient extends FileClient {
     return this.mutate({ method: "POST", path: "/v1/leader", json }, parse.leader, options);
   }
 
-  async models(options: CallOptions = {}): Promise<ModelView[]> {
-    return this.read("/v1/models", parse.models, {}, options);
+  /** What names stand for: the newest version of each model, and those that aliases name. */
+  async models({ loaded, ...options }: ModelOptions = {}): Promise<ModelView[]> {
+    return this.read("/v1/models", parse.models, { loaded }, options);
   }
 
-  async model(name: string, options: CallOptions = {}): Promise<ModelView> {
-    return this.read(`/v1/models/${segment(name)}`, parse.model, {}, options);
+  /** @param name `NAME`, `NAME@3`, or an alias */
+  async model(name: string, { loaded, ...options }: ModelOptions = {}): Promise<ModelView> {
+    return this.read(`/v1/models/${segment(name)}`, parse.model, { loaded }, options);
+  }
+
+  /** All versions of a model, oldest first. */
+  async modelVersions(
+    name: string,
+    { loaded, ...options }: ModelOptions = {},
+  ): Promise<ModelView[]> {
+    const path = `/v1/models/${segment(name)}/versions`;
+    return this.read(path, parse.models, { loaded }, options);
+  }
+
+  /** Has every node load a model, or let it go. Answers at once: {@link model} tells which nodes have it. */
+  async setModel(
+    name: string,
+    body: SetModelBody,
+    options: MutationOptions = {},
+  ): Promise<ModelView> {
+    const path = `/v1/models/${segment(name)}`;
+    return this.mutate({ method: "PATCH", path, json: body }, parse.model, options);
+  }
+
+  /**
+   * Takes all versions of a name away, or one. Jobs that run it go on.
+   * @param name `NAME`, or `NAME@3`
+   */
+  async removeModel(
+    name: string,
+    { keepFile = false, ...options }: MutationOptions & { readonly keepFile?: boolean } = {},
+  ): Promise<RemovedModel> {
+    const query = keepFile ? { keepFile } : {};
+    const path = `/v1/models/${segment(name)}`;
+    return this.mutate({ method: "DELETE", path, query }, parse.removedModel, options);
+  }
+
+  /** Another name for a model. @param model `NAME`: whichever version is the newest; or `NAME@3` */
+  async setAlias(alias: string, model: string, options: MutationOptions = {}): Promise<AliasView> {
+    const path = `/v1/aliases/${segment(alias)}`;
+    return this.mutate({ method: "PUT", path, json: { model } }, parse.alias, options);
+  }
+
+  async removeAlias(alias: string, options: MutationOptions = {}): Promise<RemovedAlias> {
+    const path = `/v1/aliases/${segment(alias)}`;
+    return this.mutate({ method: "DELETE", path }, parse.removedAlias, options);
   }
 
   async addModel(body: AddModelBody, options: MutationOptions = {}): Promise<ModelView> {

@@ -15,6 +15,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface ModelOptions extends CallOptions {
+  /** Also ask each node what it has loaded; one that does not answer takes two seconds. Default: not. */
+  readonly loaded?: true | undefined;
+}
+
 /** Which rows of a listing, and how many: 1,000 at most. `after` is the `next` of the page before. */
 export interface PageQuery {
   readonly prefix?: string;

@@ -16,6 +16,10 @@ await yieldToOthers();
 // The daemon is gone. Not exit(): ending in order while a thread is inside the network aborts with a core dump.
 const dieWithDaemon = (): void => void process.kill(process.pid, "SIGKILL");
 process.on("disconnect", dieWithDaemon);
+// A defect of ours; it would end the process in order, too.
+process.on("uncaughtException", (error) => {
+  process.stderr.write(`executor: ${error.stack ?? error.message}\n`, dieWithDaemon);
+});
 if (!process.connected) dieWithDaemon();
 
 const slots = Number(process.argv[2]);
@@ -24,7 +28,10 @@ let open = slots;
 const threads = Array.from({ length: slots }, (_, slot) => {
   const thread = new Worker(new URL("./thread.js", import.meta.url));
   thread.on("message", (message: FromThread) => {
-    process.send?.({ slot, message } satisfies Upward);
+    // What cannot be sent has nobody who waits for it: that may be seen before the channel's end is.
+    process.send?.({ slot, message } satisfies Upward, undefined, undefined, (error) => {
+      if (error !== null) dieWithDaemon();
+    });
   });
   thread.on("error", (error) => {
     // A defect of ours. The other threads may be inside the network, so again not exit().

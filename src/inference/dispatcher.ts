@@ -1,41 +1,56 @@
 /**
- * Hands queries to threads and answers to those who asked. When the process dies, each query is treated as it
+ * Hands queries, or pieces of them (interleaver.ts), to threads and answers to those who asked. When the process dies, each query is treated as it
  * deserves: one that was being run is reported (it may be the cause) unless another is known to be; one that had
  * not begun, or stood still for a newcomer, runs in the next process, unnoticed.
+ *
+ * Invariants, beside those of slots.ts
+ *  Y5 no newcomer waits while the spare thread is idle, or a slot, however busy the others are;
+ *  Y6 a slot stands still for {@link MAX_YIELD_MS} at most;
+ *  Y7 a time-out counts the time that a query's thread runs it, and none in which it stands still;
+ *  Y8 what stands still when the process ends has no part in its end.
  */
 import { IDunnoError } from "../lib/errors.ts";
+import type { Timer } from "../lib/runtime.ts";
 import { assertNever } from "../lib/types.ts";
+import type { Clock } from "./clock.ts";
 import type { Blame, ExecutorProcess } from "./executor-process.ts";
-import type { ModelPlan, QueryAnswer } from "./protocol.ts";
+import type { QueryAnswer, ThreadTimings } from "./protocol.ts";
 import { Slots, type Yield } from "./slots.ts";
 import type { Ticket } from "./ticket.ts";
+import type { QueryResult, QueryTimings } from "./types.ts";
 
 /** How long a slot stands still at most, if the newcomer's first micro-batch, of about 50 ms, is that slow or hangs. */
 export const MAX_YIELD_MS = 1000;
 
+/** The threads of a process that can take queries. */
+export type LiveThreads = Pick<ExecutorProcess, "send" | "kill">;
+
+export interface DispatcherPorts {
+  readonly clock: Clock;
+  /** The process, if it can take queries now. */
+  readonly live: () => LiveThreads | undefined;
+  /** No query is left, and no load. */
+  readonly onIdle: () => void;
+}
+
 export class Dispatcher {
-  readonly #live: () => ExecutorProcess | undefined;
+  readonly #clock: Clock;
+  readonly #live: () => LiveThreads | undefined;
   readonly #placed: Slots<Ticket>;
   readonly #tickets = new Map<string, Ticket>();
   /** The yield that a thread was told of, and the end of the slot's patience. */
-  #told: { readonly is: Yield<Ticket>; readonly timer: NodeJS.Timeout } | undefined;
+  #told: { readonly is: Yield<Ticket>; readonly timer: Pick<Timer, "cancel"> } | undefined;
   #loads = 0;
-  #closing = false;
   #held = false;
-  #onEmpty: () => void = () => undefined;
   #onStill: () => void = () => undefined;
   readonly #onIdle: () => void;
 
-  /**
-   * @param live the process, if it can take queries now
-   * @param onIdle no query is left, and no load
-   */
   constructor(
     { slots, hasSpare }: { readonly slots: number; readonly hasSpare: boolean },
-    live: () => ExecutorProcess | undefined,
-    onIdle: () => void,
+    { clock, live, onIdle }: DispatcherPorts,
   ) {
     this.#placed = new Slots(slots, hasSpare);
+    this.#clock = clock;
     this.#live = live;
     this.#onIdle = onIdle;
   }
@@ -43,11 +58,6 @@ export class Dispatcher {
   /** No query, no load: the process may be replaced and nobody notices. */
   get idle(): boolean {
     return this.#tickets.size === 0 && this.#loads === 0;
-  }
-
-  /** The models that queries need. */
-  get models(): ReadonlySet<number> {
-    return new Set([...this.#tickets.values()].flatMap(({ plan }) => plan?.key ?? []));
   }
 
   /** Hands nothing out while `act` runs, which begins when threads hold nothing any more. */
@@ -77,19 +87,9 @@ export class Dispatcher {
     return this.#placed.yielding?.stopped === true ? 1 : 0;
   }
 
-  has(id: string): boolean {
-    return this.#tickets.has(id);
-  }
-
-  /** Accepts a query whose model may still be loading; {@link place} follows. */
-  accept(ticket: Ticket): void {
+  /** Takes a query whose model is loaded. */
+  place(ticket: Ticket): void {
     this.#tickets.set(ticket.request.id, ticket);
-  }
-
-  /** Its model is loaded: it may run. */
-  place(ticket: Ticket, plan: ModelPlan): void {
-    if (this.#tickets.get(ticket.request.id) !== ticket) return;
-    ticket.plan = plan;
     this.#placed.add(ticket);
     this.pump();
   }
@@ -113,31 +113,15 @@ export class Dispatcher {
     this.#live()?.send(slot, { kind: "cancel", id });
   }
 
-  /** Hands nothing out any more, cancels what no thread runs, and waits for the rest. */
-  async drain(withinMs: number): Promise<void> {
-    this.#closing = true;
-    const begun = new Set(this.#placed.heads().map(({ item }) => item));
-    for (const ticket of this.#tickets.values())
-      if (!begun.has(ticket)) this.cancel(ticket.request.id);
-    if (this.#tickets.size === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, withinMs);
-      this.#onEmpty = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
   /** Loading a model holds every thread up, which is not the fault of the queries they run. */
   async duringLoad(load: () => Promise<void>): Promise<void> {
-    const start = performance.now();
+    const start = this.#clock.now();
     this.#loads += 1;
     try {
       await load();
     } finally {
       this.#loads -= 1;
-      const ms = performance.now() - start;
+      const ms = this.#clock.now() - start;
       for (const { item } of this.#placed.heads()) item.grant(ms);
       if (this.idle) this.#onIdle();
     }
@@ -146,13 +130,11 @@ export class Dispatcher {
   /** Hands out what can be handed out, and starts the clocks of what threads now run. */
   pump(): void {
     const live = this.#live();
-    const isHeld = live === undefined || this.#closing || this.#held;
+    const isHeld = live === undefined || this.#held;
     const placed = isHeld ? [] : this.#placed.assign();
     for (const { slot, item } of placed) {
-      const { id, inputs } = item.request;
-      // A ticket is placed with its plan.
-      if (item.plan !== undefined)
-        live?.send(slot, { kind: "run", id, model: item.plan.key, inputs });
+      const { id, inputs, tensorsTo } = item.request;
+      live?.send(slot, { kind: "run", id, model: item.plan.key, inputs, tensorsTo });
     }
     // After the newcomer has been sent, which waits for nobody.
     this.#tellYields();
@@ -177,9 +159,9 @@ export class Dispatcher {
         this.#putBack(ticket);
         break;
       case "done": {
-        const { kind, outputs, timings } = answer;
         const { waitMs } = ticket;
-        this.#settle(ticket).resolve({ kind, outputs, timings: { waitMs, ...timings } });
+        ticket.progress(answer.outputs.length);
+        this.#settle(ticket).resolve(resultOf(answer, waitMs));
         break;
       }
       case "damaged": {
@@ -192,6 +174,9 @@ export class Dispatcher {
           ticket,
           new IDunnoError("EXECUTOR_FAILED", { why: answer.why, during: "query" }),
         );
+        break;
+      case "unwritten":
+        this.reject(ticket, noRoom(answer.why));
         break;
       case "cancelled":
         this.reject(ticket, cancelled(answer.id));
@@ -249,14 +234,15 @@ export class Dispatcher {
     if (told?.is.by === yielding?.by) return;
     const live = this.#live();
     if (told !== undefined) {
-      clearTimeout(told.timer);
+      told.timer.cancel();
       live?.send(told.is.slot, { kind: "resume", by: told.is.by.order });
     }
     this.#told = undefined;
     if (yielding === undefined) return;
     const { slot, by } = yielding;
     live?.send(slot, { kind: "yield", by: by.order });
-    this.#told = { is: yielding, timer: setTimeout(() => this.#resumeFor(by), MAX_YIELD_MS) };
+    const timer = this.#clock.after(MAX_YIELD_MS, () => this.#resumeFor(by));
+    this.#told = { is: yielding, timer };
   }
 
   #stopClocks(): void {
@@ -270,7 +256,7 @@ export class Dispatcher {
   #putBack(ticket: Ticket): void {
     ticket.stop();
     this.#placed.remove(ticket);
-    if (ticket.cancelled || this.#closing) this.reject(ticket, cancelled(ticket.request.id));
+    if (ticket.cancelled) this.reject(ticket, cancelled(ticket.request.id));
     else this.#placed.add(ticket);
   }
 
@@ -281,12 +267,30 @@ export class Dispatcher {
     this.#tickets.delete(ticket.request.id);
     this.#tellYields();
     if (this.running === 0) this.#onStill();
-    if (this.#tickets.size === 0) this.#onEmpty();
     if (this.idle) this.#onIdle();
     return ticket;
   }
 }
 
+/** The times of what one thread did at one go. */
+export function spanned(timings: ThreadTimings, waitMs: number): QueryTimings {
+  return { waitMs, ...timings, spanMs: timings.totalMs };
+}
+
 export function cancelled(id: string): IDunnoError {
   return new IDunnoError("CLOSED", { what: `query ${id}` });
+}
+
+/** A query's results, from what its thread says. */
+export function resultOf(
+  { kind, outputs, timings, tensors }: Extract<QueryAnswer, { readonly kind: "done" }>,
+  waitMs: number,
+): QueryResult {
+  const done = { kind, outputs, timings: spanned(timings, waitMs) };
+  return tensors === undefined ? done : { ...done, tensors };
+}
+
+/** What a query gave could not be kept: it may be tried again. */
+export function noRoom(why: string): IDunnoError {
+  return new IDunnoError("BUSY", { what: `the disk for arrays (${why})`, limit: 0 });
 }

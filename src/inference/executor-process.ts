@@ -217,6 +217,7 @@ export class ExecutorProcess {
       case "done":
       case "damaged":
       case "failed":
+      case "unwritten":
       case "cancelled":
       case "recalled":
         return this.#onAnswer(slot, message);

@@ -4,12 +4,14 @@
  */
 import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
 import type { Network } from "../lib/network.ts";
+import { systemClock } from "./clock.ts";
 import { cancelled, Dispatcher } from "./dispatcher.ts";
-import type { ExecutorProcess } from "./executor-process.ts";
 import { Isolation } from "./isolation.ts";
+import { Interleaver } from "./interleaver.ts";
 import { ModelMemory } from "./model-memory.ts";
 import { DEFAULT_LOADED_MODELS, ModelTable } from "./model-table.ts";
-import type { NetworkFile } from "./protocol.ts";
+import type { ModelPlan, NetworkFile } from "./protocol.ts";
+import { SharedQuery } from "./shared-query.ts";
 import { closed, Supervisor } from "./supervisor.ts";
 import { Ticket } from "./ticket.ts";
 import type { LocalModel, LogLine, QueryRequest, QueryResult } from "./types.ts";
@@ -34,7 +36,7 @@ export interface ExecutorOptions {
 }
 
 export interface RunOptions {
-  /** Called as inputs are done, at each micro-batch, never with a smaller number than before. */
+  /** Called as inputs are done, some twenty times a second at most, never with a smaller number than before. */
   readonly onProgress?: (inputsDone: number) => void;
   /** Aborting is a {@link Executor.cancel}. */
   readonly signal?: AbortSignal;
@@ -51,6 +53,7 @@ export class Executor implements AsyncDisposable {
   readonly #models: ModelTable;
   readonly #memory: ModelMemory;
   readonly #dispatcher: Dispatcher;
+  readonly #interleaver: Interleaver;
   #order = 0;
   #closing: Promise<void> | undefined;
 
@@ -96,12 +99,29 @@ export class Executor implements AsyncDisposable {
     this.slots = slots;
     this.loadedModels = loadedModels;
     this.#maxRequests = maxRequests;
-    const live = (): ExecutorProcess | undefined => this.#supervisor.live;
-    const dispatcher = new Dispatcher({ slots, hasSpare }, live, () => this.#memory.nudge());
+    const dispatcher = new Dispatcher(
+      { slots, hasSpare },
+      {
+        clock: systemClock,
+        live: () => this.#supervisor.live,
+        onIdle: () => this.#memory.nudge(),
+      },
+    );
     this.#dispatcher = dispatcher;
+    const interleaver = new Interleaver(slots, {
+      clock: systemClock,
+      run: async (request, plan, onProgress) => this.#runPiece(request, plan, onProgress),
+      cancel: (id) => dispatcher.cancel(id),
+      onEmpty: () => this.#memory.nudge(),
+    });
+    this.#interleaver = interleaver;
     this.#memory = new ModelMemory(
       { limit: loadedModels },
-      { supervisor: () => this.#supervisor, dispatcher },
+      {
+        supervisor: () => this.#supervisor,
+        isIdle: () => interleaver.size === 0 && dispatcher.idle,
+        still: async (act) => dispatcher.still(act),
+      },
     );
     this.#validator = new Validator(log);
     this.#isolation = new Isolation(log);
@@ -112,7 +132,7 @@ export class Executor implements AsyncDisposable {
           await this.#memory.makeRoom();
           await dispatcher.duringLoad(() => this.#supervisor.load(plan));
         },
-        used: () => dispatcher.models,
+        used: () => interleaver.models,
         onOut: ({ key }) => this.#supervisor.forget(key),
       },
     );
@@ -126,9 +146,9 @@ export class Executor implements AsyncDisposable {
         onDown: (blame) => dispatcher.onDown(blame),
         onModelLost: (lost, error) => {
           this.#models.forget(({ key }) => key === lost.key);
-          dispatcher.rejectWhere(({ plan }) => plan?.key === lost.key, error);
+          interleaver.rejectWhere(({ plan }) => plan?.key === lost.key, error);
         },
-        onGivenUp: (error) => dispatcher.rejectWhere(() => true, error),
+        onGivenUp: (error) => interleaver.rejectWhere(() => true, error),
       },
     );
   }
@@ -150,7 +170,7 @@ export class Executor implements AsyncDisposable {
 
   /** Queries accepted but not begun. */
   get queued(): number {
-    return this.#dispatcher.size - this.running;
+    return this.#interleaver.queued;
   }
 
   /**
@@ -208,28 +228,38 @@ export class Executor implements AsyncDisposable {
     if (signal?.aborted) throw cancelled(request.id);
     const { givenUp } = this.#supervisor;
     if (givenUp !== undefined) throw givenUp;
-    if (this.#dispatcher.has(request.id))
+    if (this.#interleaver.has(request.id))
       throw new IDunnoError("CONFLICT", { what: `query ${request.id}`, why: "it is under way" });
-    if (this.#dispatcher.size >= this.#maxRequests)
+    if (this.#interleaver.size >= this.#maxRequests)
       throw new IDunnoError("BUSY", { what: "the executor's queue", limit: this.#maxRequests });
     const entry = this.#models.entry(request.model);
-    const ticket = new Ticket(this.#order, request, onProgress);
-    this.#order += 1;
-    const dispatcher = this.#dispatcher;
-    dispatcher.accept(ticket);
-    if (entry.loaded) dispatcher.place(ticket, entry.plan);
+    const query = new SharedQuery(request, { onProgress, clock: systemClock });
+    const interleaver = this.#interleaver;
+    interleaver.accept(query);
+    if (entry.loaded) interleaver.place(query, entry.plan);
     else
       entry.loading.then(
-        () => dispatcher.place(ticket, entry.plan),
-        (error: unknown) => dispatcher.reject(ticket, asIDunnoError(error)),
+        () => interleaver.place(query, entry.plan),
+        (error: unknown) => interleaver.reject(query, asIDunnoError(error)),
       );
     const abort = (): void => this.cancel(request.id);
     signal?.addEventListener("abort", abort, { once: true });
     try {
-      return await ticket.answer;
+      return await query.answer;
     } finally {
       signal?.removeEventListener("abort", abort);
     }
+  }
+
+  #runPiece(
+    request: QueryRequest,
+    plan: ModelPlan,
+    onProgress: (inputsDone: number) => void,
+  ): Promise<QueryResult> {
+    const ticket = new Ticket({ request, plan }, { order: this.#order, onProgress }, systemClock);
+    this.#order += 1;
+    this.#dispatcher.place(ticket);
+    return ticket.answer;
   }
 
   /**
@@ -253,7 +283,7 @@ export class Executor implements AsyncDisposable {
 
   /** Stops a query after the micro-batch in hand, or at once if it runs alone; its `run()` rejects with CLOSED. Unknown ids are ignored. */
   cancel(id: string): void {
-    this.#dispatcher.cancel(id);
+    this.#interleaver.cancel(id);
     this.#isolation.cancel(id);
   }
 
@@ -272,6 +302,7 @@ export class Executor implements AsyncDisposable {
       this.#validator.destroy(),
       this.#isolation.destroy(),
     ]);
+    this.#interleaver.rejectWhere(() => true, closed());
     this.#dispatcher.rejectWhere(() => true, closed());
   }
 
@@ -281,9 +312,9 @@ export class Executor implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#memory.close();
-    await this.#dispatcher.drain(DRAIN_MS);
+    await this.#interleaver.drain(DRAIN_MS);
     await Promise.all([this.#validator.destroy(), this.#isolation.destroy()]);
-    if (this.#dispatcher.size === 0) await this.#supervisor.close();
+    if (this.#interleaver.size === 0) await this.#supervisor.close();
     await this.destroy();
   }
 

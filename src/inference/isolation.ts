@@ -5,7 +5,7 @@
  */
 import { IDunnoError } from "../lib/errors.ts";
 import { assertNever } from "../lib/types.ts";
-import { cancelled } from "./dispatcher.ts";
+import { cancelled, noRoom, resultOf } from "./dispatcher.ts";
 import { ExecutorProcess } from "./executor-process.ts";
 import { planOf, type QueryAnswer } from "./protocol.ts";
 import { LOAD_WITHIN_MS, LONE_START_WITHIN_MS } from "./supervisor.ts";
@@ -83,8 +83,8 @@ export class Isolation {
     try {
       await begin(process, request);
       const waitMs = performance.now() - askedAt;
-      const { id, inputs, timeoutMs } = request;
-      process.send(0, { kind: "run", id, model: 0, inputs });
+      const { id, inputs, tensorsTo, timeoutMs } = request;
+      process.send(0, { kind: "run", id, model: 0, inputs, tensorsTo });
       const timer = setTimeout(
         () =>
           process.kill({ kind: "query", id, why: `query ${id} timed out after ${timeoutMs} ms` }),
@@ -93,14 +93,14 @@ export class Isolation {
       const end = await Promise.race([answer.given, process.exited]);
       clearTimeout(timer);
       switch (end.kind) {
-        case "done": {
-          const { kind, outputs, timings } = end;
-          return { kind, outputs, timings: { waitMs, ...timings } };
-        }
+        case "done":
+          return resultOf(end, waitMs);
         case "damaged": {
           const { kind, hash, why } = end;
           return { kind, hash, why };
         }
+        case "unwritten":
+          throw noRoom(end.why);
         case "cancelled":
           throw cancelled(id);
         case "query":

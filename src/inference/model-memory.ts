@@ -11,7 +11,6 @@
  * At the utmost (M2) no second process is made ready beside the first: both together would hold three times the limit, which
  * is what the limit is to prevent.
  */
-import type { Dispatcher } from "./dispatcher.ts";
 import { MAX_EXCESS } from "./model-table.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -23,7 +22,10 @@ export interface ModelMemoryPorts {
     Supervisor,
     "holdsUnwanted" | "replace" | "resident" | "restart" | "whenReady"
   >;
-  readonly dispatcher: Pick<Dispatcher, "idle" | "still">;
+  /** No query, no load: the process may be replaced and nobody notices. */
+  readonly isIdle: () => boolean;
+  /** As of the dispatcher: hands nothing out meanwhile. */
+  readonly still: (act: () => Promise<void>) => Promise<void>;
 }
 
 export class ModelMemory {
@@ -42,7 +44,7 @@ export class ModelMemory {
 
   /** Perhaps the moment has come: nothing is under way, or something was forgotten. */
   nudge(): void {
-    const { dispatcher, supervisor } = this.#ports;
+    const { isIdle, supervisor } = this.#ports;
     if (
       this.#isClosed ||
       this.#isReplacing ||
@@ -50,11 +52,11 @@ export class ModelMemory {
       this.#pressing !== undefined
     )
       return;
-    if (!dispatcher.idle || !supervisor().holdsUnwanted) return;
+    if (!isIdle() || !supervisor().holdsUnwanted) return;
     this.#isReplacing = true;
     // Never rejects: the supervisor logs what goes wrong.
     void supervisor()
-      .replace(() => dispatcher.idle)
+      .replace(isIdle)
       .then((isReplaced) => {
         this.#isReplacing = false;
         if (isReplaced) return this.nudge();
@@ -83,8 +85,8 @@ export class ModelMemory {
   }
 
   async #press(): Promise<void> {
-    const { dispatcher, supervisor } = this.#ports;
-    await dispatcher.still(async () => {
+    const { still, supervisor } = this.#ports;
+    await still(async () => {
       supervisor().restart("it holds too many models");
       await supervisor().whenReady();
     });

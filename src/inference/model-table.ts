@@ -4,6 +4,7 @@
  * one that was used longest ago goes, unless queries use it.
  */
 import { IDunnoError } from "../lib/errors.ts";
+import { ioOf } from "../lib/model-io.ts";
 import { type ModelPlan, planOf } from "./protocol.ts";
 import type { LocalModel } from "./types.ts";
 
@@ -48,7 +49,7 @@ export class ModelTable {
 
   /**
    * The model's entry, loading it if it is new. It is then the one used last.
-   * @throws IDunnoError BUSY when too many are in use
+   * @throws IDunnoError BUSY when too many are in use, BAD_MODEL when its manifest contradicts itself
    */
   entry(model: LocalModel): ModelEntry {
     const fingerprint = fingerprintOf(model);
@@ -106,20 +107,5 @@ export class ModelTable {
 }
 
 function fingerprintOf({ sha256, path, manifest }: LocalModel): string {
-  const { input, output, preprocessing, topK } = manifest;
-  return JSON.stringify([
-    sha256,
-    path,
-    [input.name, input.layout, input.height, input.width, input.type],
-    [output.name, output.classes, output.activation],
-    [
-      preprocessing.resize,
-      preprocessing.channelOrder,
-      preprocessing.scale,
-      preprocessing.mean,
-      preprocessing.std,
-      preprocessing.shortSide,
-    ],
-    topK,
-  ]);
+  return JSON.stringify([sha256, path, ioOf(manifest)]);
 }

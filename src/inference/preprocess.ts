@@ -2,7 +2,7 @@
  * Packs decoded pixels into a batch's tensor, as the manifest says. A channel has only 256 values, so the
  * float32 arithmetic is done once per value and model, and packing is a table look-up.
  */
-import type { ModelManifest } from "../lib/model-manifest.ts";
+import type { ImageTensor, Preprocessing } from "../lib/model-manifest.ts";
 
 /** Decoded pixels, at most as large as the network's input. */
 export interface Pixels {
@@ -22,21 +22,25 @@ export function batchOf(type: "uint8" | undefined, shape: readonly number[]): Ba
 }
 
 /** Channels of the input tensor. */
-export function channelsOf({
-  channelOrder,
-}: Pick<ModelManifest["preprocessing"], "channelOrder">): 1 | 3 {
+export function channelsOf({ channelOrder }: Pick<Preprocessing, "channelOrder">): 1 | 3 {
   return channelOrder === "grey" ? 1 : 3;
 }
 
 export class Packer {
-  readonly #input: ModelManifest["input"];
+  readonly #input: ImageTensor;
   readonly #isGrey: boolean;
   /** Per place in the tensor: which of red, green, blue goes there, and what its byte becomes. */
   readonly #channels: readonly { readonly from: number; readonly table: Batch }[];
   /** Values of one image in the tensor. */
   readonly imageValues: number;
 
-  constructor({ input, preprocessing }: Pick<ModelManifest, "input" | "preprocessing">) {
+  constructor({
+    input,
+    preprocessing,
+  }: {
+    readonly input: ImageTensor;
+    readonly preprocessing: Preprocessing;
+  }) {
     this.#input = input;
     const channels = channelsOf(preprocessing);
     this.imageValues = channels * input.height * input.width;

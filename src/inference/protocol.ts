@@ -2,16 +2,21 @@
  * The messages between the daemon and a thread of the executor. The child's main thread only routes them,
  * by slot. Image bytes never cross: paths do.
  */
-import type { ModelManifest } from "../lib/model-manifest.ts";
-import type { ImageHints, Network } from "../lib/network.ts";
+import { type ModelIo, ioOf } from "../lib/model-io.ts";
+import type { InputHints, Network } from "../lib/network.ts";
 import type { ChunkHash } from "../lib/types.ts";
-import type { InputFile, InputOutput, LocalModel, QueryTimings } from "./types.ts";
+import type {
+  InputFile,
+  InputOutput,
+  LocalModel,
+  QueryTimings,
+  TensorsTo,
+  WrittenTensors,
+} from "./types.ts";
 
 /** What a thread must know of a model: the manifest without what is for people (labels can be a megabyte). */
-export interface ModelPlan extends Pick<
-  ModelManifest,
-  "name" | "input" | "output" | "preprocessing" | "topK"
-> {
+export interface ModelPlan extends ModelIo {
+  readonly name: string;
   /** The executor's number for this plan. */
   readonly key: number;
   readonly sha256: string;
@@ -19,20 +24,20 @@ export interface ModelPlan extends Pick<
 }
 
 /** A network of which nothing is known yet. */
-export interface NetworkFile extends ImageHints {
+export interface NetworkFile extends InputHints {
   /** For people. */
   readonly name: string;
   readonly sha256: string;
   readonly path: string;
 }
 
+/** @throws IDunnoError BAD_MODEL when the manifest contradicts itself */
 export function planOf({ sha256, path, manifest }: LocalModel, key: number): ModelPlan {
-  const { name, input, output, preprocessing, topK } = manifest;
-  return { key, sha256, path, name, input, output, preprocessing, topK };
+  return { key, sha256, path, name: manifest.name, ...ioOf(manifest) };
 }
 
-/** Times the thread knows; waiting is the daemon's to measure. */
-export type ThreadTimings = Omit<QueryTimings, "waitMs">;
+/** Times the thread knows; what lies between queries is the daemon's to measure. */
+export type ThreadTimings = Omit<QueryTimings, "waitMs" | "spanMs">;
 
 export type ToThread =
   | { readonly kind: "load"; readonly plan: ModelPlan }
@@ -42,6 +47,7 @@ export type ToThread =
       readonly id: string;
       readonly model: number;
       readonly inputs: readonly InputFile[];
+      readonly tensorsTo?: TensorsTo | undefined;
     }
   /** Stop after the micro-batch in hand. */
   | { readonly kind: "cancel"; readonly id: string }
@@ -65,6 +71,7 @@ export type FromThread =
       readonly id: string;
       readonly outputs: readonly InputOutput[];
       readonly timings: ThreadTimings;
+      readonly tensors?: WrittenTensors;
     }
   | {
       readonly kind: "damaged";
@@ -73,6 +80,8 @@ export type FromThread =
       readonly why: string;
     }
   | { readonly kind: "failed"; readonly id: string; readonly why: string }
+  /** Its arrays could not be kept: the machine's fault, not the query's. */
+  | { readonly kind: "unwritten"; readonly id: string; readonly why: string }
   | { readonly kind: "cancelled"; readonly id: string }
   | { readonly kind: "recalled"; readonly id: string }
   /** The thread stands still, holding what it holds. */

@@ -93,18 +93,33 @@ export class Slots<T extends Slotted> {
     }
   }
 
-  /** Gives waiting requests to threads: an express one to the spare, the others to idle ones first, then one ahead to each. */
+  /** Gives waiting requests to threads: to idle ones first, a newcomer to the spare, then one ahead to each. */
   assign(): readonly Placed<T>[] {
-    const placed: Placed<T>[] = this.#assignExpress();
-    for (let depth = 1; depth <= HELD_PER_SLOT; depth += 1)
-      for (const [slot, held] of this.#ordinary.entries()) {
-        const item = held.length < depth ? this.#waiting.shift() : undefined;
-        if (item === undefined) continue;
-        held.push(item);
-        placed.push({ slot, item });
-      }
+    const hasSpare = this.#held.length > this.#count;
+    const placed = [...this.#assignUpTo(1, !hasSpare), ...this.#assignExpress()];
+    // One that the spare thread has no room for.
+    placed.push(...this.#assignUpTo(1, true));
+    for (let depth = 2; depth <= HELD_PER_SLOT; depth += 1)
+      placed.push(...this.#assignUpTo(depth, !hasSpare));
     // A core is free anyway.
     if (this.#ordinary.some((held) => held.length === 0)) this.#yield = undefined;
+    return placed;
+  }
+
+  /**
+   * So many to each slot. A newcomer is not held ahead: what runs there may take long, and the spare thread be idle before.
+   * An idle slot has it only while the spare thread has another.
+   */
+  #assignUpTo(depth: number, newcomersToo: boolean): Placed<T>[] {
+    const placed: Placed<T>[] = [];
+    for (const [slot, held] of this.#ordinary.entries()) {
+      if (held.length >= depth) continue;
+      const at = this.#waiting.findIndex(({ express }) => newcomersToo || !express);
+      const [item] = at < 0 ? [] : this.#waiting.splice(at, 1);
+      if (item === undefined) break;
+      held.push(item);
+      placed.push({ slot, item });
+    }
     return placed;
   }
 
@@ -119,11 +134,13 @@ export class Slots<T extends Slotted> {
     if (this.#yield?.by === by) this.#yield = undefined;
   }
 
-  /** The spare thread takes one express request at a time, and only when no other thread could begin it at once. */
+  /**
+   * The spare thread takes one express request at a time, also while a slot is idle: that may be so for a moment only, between
+   * two pieces, and a newcomer's first query would hold the slot to its end.
+   */
   #assignExpress(): Placed<T>[] {
     const spare = this.#held[this.#count];
     if (spare === undefined || spare.length > 0) return [];
-    if (this.#ordinary.some((held) => held.length === 0)) return [];
     const at = this.#waiting.findIndex(({ express }) => express);
     const [item] = at < 0 ? [] : this.#waiting.splice(at, 1);
     if (item === undefined) return [];

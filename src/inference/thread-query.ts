@@ -4,24 +4,28 @@
  * query's first inputs are decoded during the last of this one, it overlaps between queries too.
  */
 import type { ChunkHash } from "../lib/types.ts";
-import { type DecodedImage, decodeImage, MAX_IMAGE_BYTES, type Target } from "./image.ts";
+import type { Feeder, Prepared } from "./feeder.ts";
+import { MAX_IMAGE_BYTES } from "./image.ts";
 import { readInput } from "./input-file.ts";
 import { text } from "./onnx.ts";
-import type { InputFile } from "./types.ts";
+import type { ToThread } from "./protocol.ts";
+import type { InputFile, TensorsTo } from "./types.ts";
 
 export type ReadyInput =
-  | DecodedImage
+  | Prepared
   | { readonly kind: "damaged"; readonly hash: ChunkHash; readonly why: string }
-  /** The machine's fault, not the image's. */
+  /** The machine's fault, not the input's. */
   | { readonly kind: "failed"; readonly why: string };
 
 export class ThreadQuery {
   readonly id: string;
   readonly model: number;
   readonly inputs: readonly InputFile[];
+  /** Where its arrays go, if the model gives arrays. */
+  readonly tensorsTo: TensorsTo | undefined;
   /** Set by a cancel; seen between micro-batches. */
   cancelled = false;
-  readonly #target: Target;
+  readonly #feeder: Pick<Feeder, "prepare">;
   readonly #ready: Promise<ReadyInput>[] = [];
   #taken = 0;
 
@@ -30,13 +34,15 @@ export class ThreadQuery {
       id,
       model,
       inputs,
-    }: { readonly id: string; readonly model: number; readonly inputs: readonly InputFile[] },
-    target: Target,
+      tensorsTo,
+    }: Pick<Extract<ToThread, { readonly kind: "run" }>, "id" | "model" | "inputs" | "tensorsTo">,
+    feeder: Pick<Feeder, "prepare">,
   ) {
     this.id = id;
     this.model = model;
     this.inputs = inputs;
-    this.#target = target;
+    this.tensorsTo = tensorsTo;
+    this.#feeder = feeder;
   }
 
   /** Inputs decoded or being decoded that nobody has taken yet. */
@@ -52,7 +58,7 @@ export class ThreadQuery {
   decodeNext(): void {
     const input = this.inputs[this.#ready.length];
     if (input === undefined) return;
-    this.#ready.push(prepare(input, this.#target));
+    this.#ready.push(prepare(input, this.#feeder));
   }
 
   /** The next input in order, or undefined after the last. {@link decodeNext} must have been called for it. */
@@ -73,13 +79,13 @@ export function decodeAhead(queries: readonly ThreadQuery[], limit: number): voi
 }
 
 /** Never rejects: what goes wrong is a value, since it may be awaited much later. */
-async function prepare(input: InputFile, target: Target): Promise<ReadyInput> {
+async function prepare(input: InputFile, feeder: Pick<Feeder, "prepare">): Promise<ReadyInput> {
   if (input.parts.reduce((sum, part) => sum + part.bytes, 0) > MAX_IMAGE_BYTES)
     return { kind: "error", code: "too_large" };
   const read = readInput(input);
   if (read.kind === "damaged") return read;
   try {
-    return await decodeImage(read.bytes, target);
+    return await feeder.prepare(read.bytes);
   } catch (error) {
     return { kind: "failed", why: `decoding failed: ${text(error)}` };
   }

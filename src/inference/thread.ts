@@ -1,23 +1,24 @@
 /**
- * A slot's worker thread: loads models, and runs queries one after the other in the order in which they came.
- * It holds the query it runs and those sent ahead of time, whose images it decodes meanwhile. Asked to yield, it
- * stands still before its next micro-batch, keeping all it has, and does one at least before it stands again.
+ * A slot's worker thread: loads models, and runs queries with them, in the order that slot-thread.ts gives. While it runs one
+ * it decodes the images of those sent ahead of time.
  */
 import { cpus } from "node:os";
 import { BroadcastChannel, parentPort } from "node:worker_threads";
-import { assert, assertNever } from "../lib/types.ts";
+import { assert } from "../lib/types.ts";
+import { systemClock } from "./clock.ts";
 import { type FoundFor, keepFinding, readFinding } from "./findings.ts";
-import type { Target } from "./image.ts";
+import { feederOf } from "./feeder.ts";
 import { checkPreprocessing } from "./model-signature.ts";
 import { inspectNetwork, OnnxModel, onnxruntimeVersion, text } from "./onnx.ts";
-import { channelsOf, Packer } from "./preprocess.ts";
+import { channelsOf } from "./preprocess.ts";
 import type { FromThread, ModelPlan, NetworkFile, ToThread } from "./protocol.ts";
-import { runQuery, ThreadModel } from "./query-runner.ts";
+import { type QueryEnd, runQuery, type RunnerPorts, ThreadModel } from "./query-runner.ts";
+import { SlotThread } from "./slot-thread.ts";
 import { decodeAhead, ThreadQuery } from "./thread-query.ts";
 
 /** Two micro-batches, so that one is ready when the other is done, and for small ones what the pool can take. */
 const MIN_AHEAD = 4;
-/** Decoded pixels held per thread; matters only for networks with huge inputs. */
+/** Decoded pixels and arrays held per thread; matters only for networks with huge inputs. */
 const MAX_AHEAD_BYTES = 64 * 1024 * 1024;
 
 /** What a thread tells the others of its process. */
@@ -26,22 +27,23 @@ interface Found {
   readonly microBatch: number;
 }
 
-class SlotThread {
+class ModelThread {
   readonly #send: (message: FromThread) => void;
   readonly #tell: (found: Found) => void;
   readonly #models = new Map<number, ThreadModel>();
-  /** The first is the one that runs. */
-  readonly #queries: ThreadQuery[] = [];
-  #busy = false;
-  /** Whom it is to stand still for. */
-  #yieldTo: number | undefined;
-  /** Ends the standing still. */
-  #goOn: () => void = () => undefined;
+  readonly #queue: SlotThread<ThreadQuery>;
 
   /** @param tell reaches the other threads of the process */
   constructor(send: (message: FromThread) => void, tell: (found: Found) => void) {
     this.#send = send;
     this.#tell = tell;
+    this.#queue = new SlotThread({
+      clock: systemClock,
+      send,
+      open: (message) => this.#open(message),
+      run: (query, ports) => this.#run(query, ports),
+      refill: (queries) => this.#refill(queries),
+    });
   }
 
   /** Handles everything but `close`. */
@@ -55,50 +57,18 @@ class SlotThread {
         // Never rejects: what goes wrong is answered.
         void this.#inspect(message.file);
         return;
-      case "run": {
-        const model = this.#models.get(message.model);
-        if (model === undefined) {
-          // Unloaded between the request and its turn, in a process that never had it.
-          this.#send({ kind: "failed", id: message.id, why: "its model is not loaded" });
-          return;
-        }
-        this.#queries.push(new ThreadQuery(message, targetOf(model.plan)));
-        this.#refill();
-        // Never rejects: what goes wrong is answered.
-        if (!this.#busy) void this.#work();
-        return;
-      }
-      case "cancel":
-        for (const query of this.#queries) if (query.id === message.id) query.cancelled = true;
-        if (this.#queries[0]?.cancelled === true) this.#goOn();
-        return;
-      case "yield":
-        this.#yieldTo = message.by;
-        return;
-      case "resume":
-        if (this.#yieldTo !== message.by) return;
-        this.#yieldTo = undefined;
-        this.#goOn();
-        return;
-      case "recall": {
-        const at = this.#queries.findIndex(({ id }) => id === message.id);
-        if (at < 1) return; // It has begun, or is done: its answer is on its way.
-        this.#queries.splice(at, 1);
-        this.#send({ kind: "recalled", id: message.id });
-        return;
-      }
       default:
-        assertNever(message, "message to a thread");
+        this.#queue.receive(message);
     }
   }
 
   async #load(plan: ModelPlan): Promise<void> {
     try {
       // Also of a network that is open already for another plan.
-      checkPreprocessing(plan);
+      if (plan.input.kind === "image") checkPreprocessing(plan.input);
       const identity = networkOf(plan);
       const known = [...this.#models.values()].find((model) => networkOf(model.plan) === identity);
-      const onnx = known?.onnx ?? (await OnnxModel.open(plan, new Packer(plan).shape(1)));
+      const onnx = known?.onnx ?? (await OnnxModel.open(plan, feederOf(plan).room(1)));
       const model = new ThreadModel(plan, onnx);
       this.#models.set(plan.key, model);
       this.#useFindings(model);
@@ -139,44 +109,25 @@ class SlotThread {
     }
   }
 
-  async #work(): Promise<void> {
-    this.#busy = true;
-    for (let query = this.#queries[0]; query !== undefined; query = this.#queries[0]) {
-      const message = await this.#run(query);
-      this.#queries.shift();
-      this.#send(message);
-    }
-    this.#busy = false;
+  #open(message: Extract<ToThread, { readonly kind: "run" }>): ThreadQuery | undefined {
+    const model = this.#models.get(message.model);
+    return model === undefined ? undefined : new ThreadQuery(message, model.feeder);
   }
 
-  async #run(query: ThreadQuery): Promise<FromThread> {
-    const { id } = query;
+  async #run(query: ThreadQuery, ports: Omit<RunnerPorts, "clock">): Promise<QueryEnd> {
     try {
-      const end = await runQuery(query, this.#model(query.model), {
-        boundary: () => this.#boundary(query),
-        refill: () => this.#refill(),
-        onProgress: (inputsDone) => this.#send({ kind: "progress", id, inputsDone }),
-      });
-      return { ...end, id };
+      return await runQuery(query, this.#model(query.model), { ...ports, clock: systemClock });
     } catch (error) {
-      return { kind: "failed", id, why: text(error) };
+      return { kind: "failed", why: text(error) };
     }
   }
 
-  /** Before each micro-batch. */
-  async #boundary(query: ThreadQuery): Promise<void> {
-    const by = this.#yieldTo;
-    if (by === undefined || query.cancelled) return;
-    this.#send({ kind: "yielded", by });
-    await new Promise<void>((resolve) => (this.#goOn = resolve));
-  }
-
-  #refill(): void {
-    const [running] = this.#queries;
+  #refill(queries: readonly ThreadQuery[]): void {
+    const [running] = queries;
     if (running === undefined) return;
-    const { micro, packer } = this.#model(running.model);
-    const fitting = Math.floor(MAX_AHEAD_BYTES / packer.imageValues);
-    decodeAhead(this.#queries, Math.max(1, Math.min(fitting, Math.max(MIN_AHEAD, 2 * micro.size))));
+    const { micro, feeder } = this.#model(running.model);
+    const fitting = Math.floor(MAX_AHEAD_BYTES / feeder.readyBytes);
+    decodeAhead(queries, Math.max(1, Math.min(fitting, Math.max(MIN_AHEAD, 2 * micro.size))));
   }
 
   #model(key: number): ThreadModel {
@@ -187,14 +138,10 @@ class SlotThread {
 }
 
 /** Plans that differ only in how they normalise, or in `topK`, share one network. */
-function networkOf({ sha256, input, output, preprocessing }: ModelPlan): string {
-  return JSON.stringify([sha256, input, output, channelsOf(preprocessing)]);
-}
-
-function targetOf({ input, preprocessing }: ModelPlan): Target {
-  const { width, height } = input;
-  const { resize, shortSide } = preprocessing;
-  return { width, height, resize, shortSide };
+function networkOf({ sha256, input, output }: ModelPlan): string {
+  const fed = input.kind === "image" ? [input.input, channelsOf(input.preprocessing)] : input;
+  const { topK: _, ...read } = { topK: undefined, ...output };
+  return JSON.stringify([sha256, fed, read]);
 }
 
 const port = parentPort;
@@ -202,7 +149,7 @@ assert(port !== null, "thread.ts runs in a worker thread");
 /** What the system calls this machine's CPU; unlike ones in one machine count as the first. */
 const cpu = cpus()[0]?.model ?? "unknown";
 const others = new BroadcastChannel("micro-batches");
-const slot = new SlotThread(
+const slot = new ModelThread(
   (message) => port.postMessage(message),
   (found) => others.postMessage(found),
 );

@@ -3,11 +3,20 @@
  * stands while the thread stands still for a newcomer.
  */
 import type { IDunnoError } from "../lib/errors.ts";
+import type { Timer } from "../lib/runtime.ts";
+import type { Clock } from "./clock.ts";
 import type { ModelPlan } from "./protocol.ts";
 import type { QueryRequest, QueryResult } from "./types.ts";
 
 /** What `setTimeout` can hold; longer would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export interface TicketOptions {
+  /** Of arrival. */
+  readonly order: number;
+  /** Called as inputs are done, never with a smaller number than before. Default: nobody asks. */
+  readonly onProgress?: (inputsDone: number) => void;
+}
 
 export class Ticket {
   /** The order of arrival. */
@@ -19,27 +28,34 @@ export class Ticket {
   readonly job: string;
   /** Settles as `run()` does. */
   readonly answer: Promise<QueryResult>;
-  /** Set once the model is loaded. */
-  plan: ModelPlan | undefined;
+  readonly plan: ModelPlan;
   cancelled = false;
   /** It has been asked back from a thread that had not begun it. */
   recalled = false;
   readonly #onProgress: (inputsDone: number) => void;
-  readonly #askedAt = performance.now();
+  readonly #clock: Clock;
+  readonly #askedAt: number;
   #startedAt: number | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Pick<Timer, "cancel"> | undefined;
   #inputsDone = 0;
   #graceMs = 0;
-  /** What the clock shows and what it does then, while it runs or stands. */
-  #clock: { readonly endsAt: number; readonly onExpired: () => number | undefined } | undefined;
+  /** When its time is up and what happens then, while its clock runs or stands. */
+  #limit: { readonly endsAt: number; readonly onExpired: () => number | undefined } | undefined;
   /** What was left when it was stopped. */
   #leftMs: number | undefined;
   resolve: (result: QueryResult) => void = () => undefined;
   reject: (error: IDunnoError) => void = () => undefined;
 
-  constructor(order: number, request: QueryRequest, onProgress: (inputsDone: number) => void) {
+  constructor(
+    { request, plan }: { readonly request: QueryRequest; readonly plan: ModelPlan },
+    { order, onProgress = () => undefined }: TicketOptions,
+    clock: Clock,
+  ) {
     this.order = order;
     this.request = request;
+    this.plan = plan;
+    this.#clock = clock;
+    this.#askedAt = clock.now();
     this.express = request.express ?? false;
     [this.job = request.id] = request.id.split("/", 1);
     this.#onProgress = onProgress;
@@ -55,7 +71,7 @@ export class Ticket {
 
   /** From the call until a thread began it, the last time it was begun. */
   get waitMs(): number {
-    return (this.#startedAt ?? performance.now()) - this.#askedAt;
+    return (this.#startedAt ?? this.#clock.now()) - this.#askedAt;
   }
 
   /**
@@ -63,7 +79,7 @@ export class Ticket {
    * @param onExpired called when its time is up; may return how many ms more it is to have
    */
   start(onExpired: () => number | undefined): void {
-    this.#startedAt = performance.now();
+    this.#startedAt = this.#clock.now();
     this.recalled = false;
     this.#arm(this.request.timeoutMs, onExpired);
   }
@@ -71,28 +87,28 @@ export class Ticket {
   /** Gives back what of the last `ms` its thread may have spent on something else, such as loading a model. */
   grant(ms: number): void {
     if (this.#startedAt !== undefined)
-      this.#graceMs += Math.min(ms, performance.now() - this.#startedAt);
+      this.#graceMs += Math.min(ms, this.#clock.now() - this.#startedAt);
   }
 
   /** Its thread stands still. Repeating it changes nothing. */
   pause(): void {
-    if (this.#clock === undefined || this.#leftMs !== undefined) return;
-    this.#leftMs = Math.max(0, this.#clock.endsAt - performance.now());
-    clearTimeout(this.#timer);
+    if (this.#limit === undefined || this.#leftMs !== undefined) return;
+    this.#leftMs = Math.max(0, this.#limit.endsAt - this.#clock.now());
+    this.#timer?.cancel();
     this.#timer = undefined;
   }
 
   /** Its thread goes on, with the time that was left. Repeating it changes nothing. */
   resume(): void {
-    if (this.#clock === undefined || this.#leftMs === undefined) return;
-    this.#arm(this.#leftMs, this.#clock.onExpired);
+    if (this.#limit === undefined || this.#leftMs === undefined) return;
+    this.#arm(this.#leftMs, this.#limit.onExpired);
   }
 
   /** No thread runs it any more. */
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#timer = undefined;
-    this.#clock = undefined;
+    this.#limit = undefined;
     this.#leftMs = undefined;
     this.#startedAt = undefined;
     this.recalled = false;
@@ -115,9 +131,9 @@ export class Ticket {
     };
     // If this process was stopped or busy, the answer may lie unread: one turn of the loop reads it first.
     const waitMs = Math.min(ms, MAX_TIMER_MS);
-    const timer = setTimeout(() => setImmediate(expire), waitMs);
+    const timer = this.#clock.after(waitMs, () => this.#clock.soon(expire));
     this.#timer = timer;
     this.#leftMs = undefined;
-    this.#clock = { endsAt: performance.now() + waitMs, onExpired };
+    this.#limit = { endsAt: this.#clock.now() + waitMs, onExpired };
   }
 }

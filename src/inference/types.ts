@@ -22,11 +22,19 @@ export interface ChunkFile {
   readonly bytes: number;
 }
 
-/** One image file: the concatenation of its parts. */
+/** One image or array file: the concatenation of its parts. */
 export interface InputFile {
   readonly parts: readonly ChunkFile[];
   /** Of the whole file. */
   readonly bytes: number;
+}
+
+/** Where the arrays go that a query gives: too large for a message. */
+export interface TensorsTo {
+  /** Absolute path of the `.npz` file, whose folder is there. */
+  readonly path: string;
+  /** For each input of the query, its number in the job. */
+  readonly numbers: readonly number[];
 }
 
 /** A batch of inputs for one model: the unit that is assigned, timed and committed. */
@@ -42,6 +50,10 @@ export interface QueryRequest {
    * stands still until its first micro-batch is done. Default: no.
    */
   readonly express?: boolean;
+  /** Of its job beside others on this node. Default: 1. */
+  readonly weight?: number;
+  /** A must for a model that gives arrays; otherwise of no effect. */
+  readonly tensorsTo?: TensorsTo | undefined;
 }
 
 /**
@@ -49,11 +61,26 @@ export interface QueryRequest {
  * - `unreadable`: of a known image format, but broken, cut short or empty
  * - `unsupported`: not JPEG, PNG, WebP, GIF, TIFF or AVIF
  * - `too_large`: more bytes or pixels than the limits in image.ts
- * - `wrong_output`: the network answered with a value that is no finite number, or out of range
+ * - `not_an_array`: not a `.npy` or `.npz` file, or a broken one
+ * - `unsupported_array`: big-endian, column by column, records, encrypted, or of a type that no network takes
+ * - `wrong_type`, `wrong_shape`: an array, but not as the manifest has it
+ * - `missing_array`: a `.npz` file without an array of the name of one of the network's inputs
+ * - `wrong_output`: the network answered with another size than its manifest says, or where classes are asked for with a value
+ *   that is no finite number, or out of range
  * - `killed_executor`, `timed_out`: written by the scheduler, when the input alone did that; never by the executor
  */
 export type InputErrorCode =
-  "unreadable" | "too_large" | "unsupported" | "wrong_output" | "killed_executor" | "timed_out";
+  | "unreadable"
+  | "too_large"
+  | "unsupported"
+  | "not_an_array"
+  | "unsupported_array"
+  | "wrong_type"
+  | "wrong_shape"
+  | "missing_array"
+  | "wrong_output"
+  | "killed_executor"
+  | "timed_out";
 
 /** A class and its score, rounded to 6 decimals, as an integer of millionths. */
 export type ClassScore = readonly [classIndex: number, scoreMicros: number];
@@ -64,7 +91,16 @@ export type InputOutput =
       /** The manifest's `topK` best, by score descending, ties by class index ascending. */
       readonly top: readonly ClassScore[];
     }
+  /** The next row of the file that the query's arrays are in. */
+  | { readonly kind: "row" }
   | { readonly kind: "error"; readonly code: InputErrorCode };
+
+/** A `.npz` file with a query's arrays: one for each of the model's outputs, its rows being those inputs that have one. */
+export interface WrittenTensors {
+  /** Absolute. */
+  readonly path: string;
+  readonly bytes: number;
+}
 
 /** Where a query's time went. */
 export interface QueryTimings {
@@ -76,6 +112,8 @@ export interface QueryTimings {
   readonly inferMs: number;
   /** From the thread's start to its last result, without what it stood still for a newcomer: the slot time it cost. */
   readonly totalMs: number;
+  /** From the first thread's start to the last result: longer than {@link totalMs} where queries of other jobs took turns with it. */
+  readonly spanMs: number;
 }
 
 export type QueryResult =
@@ -84,6 +122,8 @@ export type QueryResult =
       /** One per input, in order. */
       readonly outputs: readonly InputOutput[];
       readonly timings: QueryTimings;
+      /** Of a model that gives arrays, when at least one input has them. Whoever asked deletes the file. */
+      readonly tensors?: WrittenTensors;
     }
   /** A part is missing or does not hash to its name: fetch it again, then ask again. */
   | { readonly kind: "damaged"; readonly hash: ChunkHash; readonly why: string };

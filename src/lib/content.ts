@@ -19,11 +19,15 @@ export interface Pin {
   readonly chunks: readonly ChunkRef[];
 }
 
-/** A file whose chunks are durable on their replicas, ready to become visible. */
-export interface FileUpload {
-  readonly path: string;
+/** Content whose chunks are durable on their replicas. */
+export interface UploadedContent {
   readonly bytes: number;
   readonly chunks: readonly UploadedChunk[];
+}
+
+/** A file whose chunks are durable on their replicas, ready to become visible. */
+export interface FileUpload extends UploadedContent {
+  readonly path: string;
   /** Refused with CONFLICT unless the newest version is this (0: the file must not exist). */
   readonly ifVersion: number | undefined;
 }

@@ -59,6 +59,33 @@ export interface AddModel {
   readonly file: { readonly path: string; readonly version: FileVersion };
 }
 
+/** Takes versions of a name away, all of them unless one is named (models.ts). */
+export interface RemoveModel {
+  readonly kind: "remove-model";
+  readonly name: string;
+  readonly version?: number | undefined;
+  /** The file in SDFS stays. */
+  readonly keepFile?: true | undefined;
+}
+
+/** A model is to be loaded on every node before it is used, or is not to be (models.ts). */
+export interface PreloadModel {
+  readonly kind: "preload-model";
+  /** Of a model, or an alias. */
+  readonly name: string;
+  readonly version?: number | undefined;
+  readonly wanted: boolean;
+}
+
+/** Gives a model another name; without a model, the name is taken back (models.ts). */
+export interface SetAlias {
+  readonly kind: "set-alias";
+  readonly alias: string;
+  readonly model?: string | undefined;
+  /** undefined: whichever is the newest. */
+  readonly version?: number | undefined;
+}
+
 /** Makes versions visible, all or none. Refused as a whole when one has too few copies or rests on a collected chunk. */
 export interface CommitFiles {
   readonly kind: "commit-files";
@@ -178,7 +205,10 @@ export type Operation =
   | MoveFiles
   | SetQuota
   | CountQuota
-  | WeighStore;
+  | WeighStore
+  | SetAlias
+  | RemoveModel
+  | PreloadModel;
 
 /** A log entry's content: an operation, stamped with log time by the leader that proposed it. */
 export interface Command {
@@ -201,7 +231,7 @@ export interface MemberRecord extends Omit<RegisterMember, "kind"> {
   readonly since: LogTime;
 }
 
-/** `model/<name>` Hot. */
+/** `model/<name>`, the newest version of a name; `olderModel/<name>@<version, 9 digits>`, the others. Hot. */
 export interface ModelRecord {
   readonly name: string;
   /** From 1; grows when other content is added under the same name. */
@@ -209,6 +239,21 @@ export interface ModelRecord {
   readonly manifest: ModelManifest;
   readonly file: Pin;
   readonly addedAt: LogTime;
+  /** What was asked last about loading it before it is used; absent: nothing. */
+  readonly preload?: Preload | undefined;
+}
+
+export interface Preload {
+  readonly at: LogTime;
+  /** true: whatever stands for it; false: not at all; absent: while a name stands for it. */
+  readonly wanted?: boolean | undefined;
+}
+
+/** `alias/<name>` Hot. */
+export interface AliasRecord {
+  readonly model: string;
+  /** undefined: whichever is the newest. */
+  readonly version?: number | undefined;
 }
 
 /** `setting/<name>` Hot. */

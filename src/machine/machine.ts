@@ -12,10 +12,17 @@
 import { type JobId, LogTime, type NodeId, type QueryNumber, type StoreId } from "../lib/types.ts";
 import { type Outcome, refuse } from "../lib/outcome.ts";
 import type { Stamp } from "../lib/rows.ts";
-import { queries, queryId } from "../scheduler/rows.ts";
-import type { JobRecord, QueryRecord } from "../scheduler/types.ts";
+import { hasEnded, queries, queryId } from "../scheduler/rows.ts";
+import type { JobProgress, JobRecord, QueryRecord } from "../scheduler/types.ts";
 import type { QuotaRecord, StoreRecord } from "../sdfs/catalog/types.ts";
-import type { Command, MemberRecord, ModelRecord, Operation, SettingRecord } from "./commands.ts";
+import type {
+  AliasRecord,
+  Command,
+  MemberRecord,
+  ModelRecord,
+  Operation,
+  SettingRecord,
+} from "./commands.ts";
 import { KeyOrder, answerOf, forgetOldKeys, isUndecided, remember, requestHash } from "./keys.ts";
 import { perform } from "./perform.ts";
 import { HotRows, isHot, meta } from "./tables.ts";
@@ -37,6 +44,8 @@ export class Machine {
   #keys = new KeyOrder();
   #memberChanges = 0;
   #chunkLosses = 0;
+  #modelChanges = 0;
+  #jobEnds = 0;
 
   constructor(ports: { readonly cold: ColdTables }) {
     this.#cold = ports.cold;
@@ -58,6 +67,8 @@ export class Machine {
     this.#hot.clear();
     this.#keys = new KeyOrder();
     this.#memberChanges += 1;
+    this.#modelChanges += 1;
+    this.#jobEnds += 1;
     for (const [key, value] of rows) this.loadRow(key, value);
   }
 
@@ -94,7 +105,21 @@ export class Machine {
     return this.#chunkLosses;
   }
 
+  /** Grows whenever models or aliases change. Of this process, not replicated. */
+  get modelChanges(): number {
+    return this.#modelChanges;
+  }
+
+  /** Grows whenever a job ends, and now and then besides. Of this process, not replicated. */
+  get jobEnds(): number {
+    return this.#jobEnds;
+  }
+
+  /** The newest version of each name. */
   readonly models: ReadonlyMap<string, ModelRecord> = this.#view("model");
+  /** All other versions (models.ts). */
+  readonly olderModels: ReadonlyMap<string, ModelRecord> = this.#view("olderModel");
+  readonly aliases: ReadonlyMap<string, AliasRecord> = this.#view("alias");
   readonly settings: ReadonlyMap<string, SettingRecord> = this.#view("setting");
   /** By their prefixes, percent-encoded. */
   readonly quotas: ReadonlyMap<string, QuotaRecord> = this.#view("quota");
@@ -150,6 +175,9 @@ export class Machine {
       if (!isHot(key)) continue;
       this.#hot.set(key, value);
       if (key.startsWith("member/")) this.#memberChanges += 1;
+      if (isOfModels(key)) this.#modelChanges += 1;
+      if (key.startsWith("progress/") && hasEnded((value as JobProgress).status))
+        this.#jobEnds += 1;
       if (!key.startsWith("key/")) continue;
       if (value === undefined) this.#keys.forgotten();
       else this.#keys.added(key.slice("key/".length), false);
@@ -163,6 +191,10 @@ export class Machine {
   #view<Id extends string, Row>(group: string): ReadonlyMap<Id, Row> {
     return this.#hot.group(group) as ReadonlyMap<Id, Row>;
   }
+}
+
+function isOfModels(key: string): boolean {
+  return ["model/", "olderModel/", "alias/"].some((table) => key.startsWith(table));
 }
 
 /** M2: what a refused operation wrote is dropped, and what one wrote that failed by a fault of ours. */

@@ -136,9 +136,16 @@ export function removeMember(rows: Rows, { node }: RemoveMember): Outcome {
 
 /** Copies a put must have now: a node just gone may be back before its copy is missed, so it counts for a while. */
 export function requiredCopies(rows: Rows, now: LogTime): number {
-  const counted = members
-    .list(rows)
-    .filter(([, each]) => takesMore(each) || isRecentlyDown(each, now)).length;
+  return copiesRequired(
+    members.list(rows).map(([, each]) => each),
+    now,
+  );
+}
+
+/** The same of these members. */
+export function copiesRequired(all: Iterable<MemberRecord>, now: LogTime): number {
+  let counted = 0;
+  for (const each of all) if (takesMore(each) || isRecentlyDown(each, now)) counted += 1;
   return Math.max(1, Math.min(replicationFactor, counted));
 }
 

@@ -24,7 +24,7 @@ import { stores } from "../sdfs/catalog/rows.ts";
 import type { CollectVersions, ForgetDrops, Operation } from "./commands.ts";
 import { requiredCopies } from "./members.ts";
 import { restorableMs, versionsKeptNow } from "./settings.ts";
-import { members, meta, models, takesMore } from "./tables.ts";
+import { members, meta, models, olderModels, takesMore } from "./tables.ts";
 
 type FileOperation = Extract<
   Operation,
@@ -123,7 +123,7 @@ function collect(rows: Rows, { ids }: CollectVersions, stamp: Stamp): Outcome {
       limit: versionsPerCollect,
     });
   const jobs = unfinishedJobs(rows);
-  const pins: Pin[] = models.list(rows).map(([, { file }]) => file);
+  const pins: Pin[] = [...models.list(rows), ...olderModels.list(rows)].map(([, { file }]) => file);
   for (const { model, manifest } of jobs) pins.push(model.file, manifest);
   const floor = collectVersions(rows, ids, {
     ...stamp,

@@ -19,6 +19,8 @@ const Address = Type.String({ maxLength: 262 });
 const Path = Type.String();
 /** Of a removed version: log index and number. */
 const RemovedId = Type.String({ pattern: "^[0-9]{12}/[0-9]{4}$" });
+/** As in {@link ModelManifest}; becomes part of a key. */
+const ModelName = Type.String({ pattern: "^[a-z0-9][a-z0-9._-]{0,63}$" });
 /** Becomes part of a key; which names there are, apply says. */
 const Setting = Type.String({ pattern: "^[a-z][a-z0-9._-]{0,64}$" });
 
@@ -39,6 +41,8 @@ const Completion = Type.Object(
     elapsedMs: Count,
     outputs: Type.Array(Type.Union([Type.Array(Type.Integer()), Type.String({ maxLength: 64 })])),
     failed: Type.Optional(Type.Union([Type.Literal("killed"), Type.Literal("hung")])),
+    spanMs: Type.Optional(Count),
+    tensors: Type.Optional(Type.Object({ bytes: Count, chunks: Type.Array(Chunk) }, closed)),
   },
   closed,
 );
@@ -130,6 +134,21 @@ export const operationSchemas: { readonly [K in Operation["kind"]]: TSchema } = 
     files: Count,
   }),
   "weigh-store": operation("weigh-store", { store: Id, room: Count }),
+  "set-alias": operation("set-alias", {
+    alias: ModelName,
+    model: Type.Optional(ModelName),
+    version: Type.Optional(Count),
+  }),
+  "remove-model": operation("remove-model", {
+    name: ModelName,
+    version: Type.Optional(Count),
+    keepFile: Type.Optional(Type.Literal(true)),
+  }),
+  "preload-model": operation("preload-model", {
+    name: ModelName,
+    version: Type.Optional(Count),
+    wanted: Type.Boolean(),
+  }),
 };
 
 /** What surrounds an operation; which schema that one has is told by its kind. */

@@ -5,10 +5,22 @@
 import { Table } from "../lib/rows.ts";
 import { joinJob } from "../scheduler/rows.ts";
 import type { JobFixed, JobProgress, JobRecord } from "../scheduler/types.ts";
-import type { KeyRecord, MemberRecord, ModelRecord, SettingRecord } from "./commands.ts";
+import type {
+  AliasRecord,
+  KeyRecord,
+  MemberRecord,
+  ModelRecord,
+  SettingRecord,
+} from "./commands.ts";
 
 export const members = new Table<MemberRecord>("member");
+/** By name: the newest version. */
 export const models = new Table<ModelRecord>("model");
+/** All others (models.ts). */
+export const olderModels = new Table<ModelRecord>("olderModel");
+/** Cold; by name: the last version that was given, of which a removal left nothing. */
+export const lastModels = new Table<number>("lastModel");
+export const aliases = new Table<AliasRecord>("alias");
 export const keys = new Table<KeyRecord>("key");
 export const settings = new Table<SettingRecord>("setting");
 
@@ -31,6 +43,8 @@ export const meta = {
 export const hotTables: ReadonlySet<string> = new Set([
   "member",
   "model",
+  "olderModel",
+  "alias",
   "job",
   "progress",
   "query",

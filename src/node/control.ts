@@ -2,6 +2,7 @@
  * What nodes ask of each other on the control and bulk lanes: a union on `kind`, checked where it arrives. Chunk bytes
  * and encoded commands travel as the frame's body.
  */
+import { ModelNodeView } from "../lib/api/models.ts";
 import { parser, type Static, Type } from "../lib/schema.ts";
 import { batchChunks } from "./bulk.ts";
 import { SnapshotRequest } from "./snapshots/snapshot-chunk.ts";
@@ -32,6 +33,22 @@ export const AssignRequest = Type.Object(
 );
 export type AssignRequest = Static<typeof AssignRequest>;
 
+/** The chunks of a file of arrays: lib/tensors.ts bounds it. A chunk is put on 4 stores. */
+const Uploaded = Type.Array(
+  Type.Object(
+    {
+      hash: Hash,
+      bytes: Count,
+      replicas: Type.Array(
+        Type.Object({ store: Type.String({ maxLength: 64 }), index: Count }, closed),
+        { maxItems: 16 },
+      ),
+    },
+    closed,
+  ),
+  { maxItems: 32 },
+);
+
 /** A worker hands in results; answered when they are committed. */
 export const CompleteRequest = Type.Object(
   {
@@ -44,8 +61,12 @@ export const CompleteRequest = Type.Object(
           attempt: Count,
           node: Type.String({ maxLength: 64 }),
           elapsedMs: Count,
-          outputs: Type.Array(Type.Union([Type.Array(Count), Type.String({ maxLength: 64 })])),
+          outputs: Type.Array(
+            Type.Union([Type.Array(Type.Integer()), Type.String({ maxLength: 64 })]),
+          ),
           failed: Type.Optional(Type.Union([Type.Literal("killed"), Type.Literal("hung")])),
+          spanMs: Type.Optional(Count),
+          tensors: Type.Optional(Type.Object({ bytes: Count, chunks: Uploaded }, closed)),
         },
         closed,
       ),
@@ -55,6 +76,22 @@ export const CompleteRequest = Type.Object(
   closed,
 );
 export type CompleteRequest = Static<typeof CompleteRequest>;
+
+/** What a node has of each of these models. */
+export const ModelStatesRequest = Type.Object(
+  {
+    kind: Type.Literal("modelStates"),
+    /** The log index that the one who is asked must have applied. */
+    index: Count,
+    models: Type.Array(
+      Type.Object({ name: Type.String({ maxLength: 64 }), version: Count }, closed),
+      // More than there can be: 1,000 versions.
+      { maxItems: 2_000 },
+    ),
+  },
+  closed,
+);
+export type ModelStatesRequest = Static<typeof ModelStatesRequest>;
 
 const requests = {
   /** Body: an encoded command, stamped anew by the leader. Answer: its outcome. */
@@ -70,6 +107,8 @@ const requests = {
   whoLeads: Type.Object({ kind: Type.Literal("whoLeads") }, closed),
   assign: AssignRequest,
   complete: CompleteRequest,
+  /** Answer: what keeps back the queries of a job that the asked node has in hand. */
+  delay: Type.Object({ kind: Type.Literal("delay"), job: Type.String({ maxLength: 32 }) }, closed),
   /** Make a chunk local and durable, from one of these nodes. Answer: the applied index then. */
   copyChunk: Type.Object(
     { kind: Type.Literal("copyChunk"), hash: Hash, from: Type.Array(Type.String()) },
@@ -93,6 +132,8 @@ const requests = {
   hasChunk: Type.Object({ kind: Type.Literal("hasChunk"), hash: Hash }, closed),
   /** The next rows of a snapshot of the state. Answer: which, and how far (snapshot-chunk.ts); body: the rows. */
   snapshotChunk: SnapshotRequest,
+  /** Answer: the state of each. */
+  modelStates: ModelStatesRequest,
 } as const;
 
 export type ControlRequest = {
@@ -123,7 +164,15 @@ export const parseLeader = parser(
   Type.Object({ leader: Type.Optional(Type.String({ maxLength: 64 })) }, closed),
   "answer",
 );
+export const parseDelay = parser(
+  Type.Object({ why: Type.Optional(Type.String({ maxLength: 1_024 })) }, closed),
+  "answer",
+);
 export const parseFound = parser(Type.Object({ found: Type.Boolean() }, closed), "answer");
+export const parseModelStates = parser(
+  Type.Object({ states: Type.Array(Type.Omit(ModelNodeView, ["node"])) }, closed),
+  "answer",
+);
 export const parseOutcome = parser(
   Type.Union([
     Type.Object({ kind: Type.Literal("ok"), value: Type.Object({ kind: Type.String() }) }),

@@ -3,7 +3,7 @@
  * executor's threads before a query needs them.
  */
 import { createHash } from "node:crypto";
-import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { hasCode, IDunnoError } from "../lib/errors.ts";
 import type { Pin } from "../lib/content.ts";
@@ -24,8 +24,16 @@ export class Models {
   readonly #directory: string;
   readonly #files: Files;
   readonly #executor: Inference;
-  /** What is being fetched or loaded. */
-  readonly #underWay = new Map<string, Promise<LocalModel>>();
+  /** What is being fetched or loaded. By manifest, since two may use one file; rows never change, so it is the same object. */
+  readonly #underWay = new Map<ModelManifest, Promise<LocalModel>>();
+
+  /** How many need a file as it is, though no model may name it yet. By SHA-256. */
+  readonly #holds = new Map<string, number>();
+  /** Being deleted. By SHA-256. */
+  readonly #dropping = new Map<string, Promise<void>>();
+
+  /** What has been loaded here; the executor may have let it go since. */
+  readonly #loaded = new WeakSet<ModelManifest>();
 
   constructor(directory: string, ports: { readonly files: Files; readonly executor: Inference }) {
     this.#directory = directory;
@@ -41,7 +49,9 @@ export class Models {
 
   /** Where the file lies on this machine, of which no more than its hash need be known. */
   async path(network: WantedNetwork, signal: AbortSignal): Promise<string> {
-    const path = join(this.#directory, `${network.manifest.sha256}.onnx`);
+    const path = this.#pathOf(network);
+    // Its failure is told to whoever asked for the deletion.
+    await this.#dropping.get(network.manifest.sha256)?.catch(() => undefined);
     const found = await stat(path).catch(() => undefined);
     if (found?.size !== network.file.bytes) await this.#fetch(network, path, signal);
     return path;
@@ -49,29 +59,96 @@ export class Models {
 
   /** Fetched and loaded in every thread; again, if the executor has let it go or the file has gone. */
   async ready(model: WantedModel, signal: AbortSignal): Promise<LocalModel> {
-    // Two manifests may use one file, so both count.
-    const key = createHash("sha256").update(JSON.stringify(model.manifest)).digest("hex");
-    const known = this.#underWay.get(key);
+    const known = this.#underWay.get(model.manifest);
     if (known !== undefined) return known;
     const loading = this.#load(model, signal);
-    this.#underWay.set(key, loading);
+    this.#underWay.set(model.manifest, loading);
     try {
       return await loading;
     } finally {
-      this.#underWay.delete(key);
+      this.#underWay.delete(model.manifest);
     }
   }
 
+  /** Keeps the file of this hash, fetched or to be fetched, from {@link drop}. */
+  hold(sha256: string): Disposable {
+    this.#holds.set(sha256, (this.#holds.get(sha256) ?? 0) + 1);
+    return {
+      [Symbol.dispose]: () => {
+        const left = (this.#holds.get(sha256) ?? 0) - 1;
+        if (left > 0) this.#holds.set(sha256, left);
+        else this.#holds.delete(sha256);
+      },
+    };
+  }
+
+  /** SHA-256 of each file here, fetched in whole or in part. */
+  async stored(): Promise<string[]> {
+    const names = await readdir(this.#directory).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return [];
+      throw error;
+    });
+    return [...new Set(names.flatMap((name) => /^[0-9a-f]{64}(?=\.)/.exec(name) ?? []))];
+  }
+
+  /**
+   * Lets a model go: out of the executor at its next idle moment, and its files from this machine. Not one that somebody
+   * holds, fetches or loads.
+   * @returns whether it went
+   */
+  async drop(sha256: string): Promise<boolean> {
+    if (this.#holds.has(sha256) || !this.release(sha256)) return false;
+    // From here on, until it is done, whoever wants the file waits and then fetches it.
+    const dropping = this.#delete(sha256);
+    this.#dropping.set(sha256, dropping);
+    try {
+      await dropping;
+    } finally {
+      this.#dropping.delete(sha256);
+    }
+    return true;
+  }
+
+  /** Lets a model go out of the executor at its next idle moment. @returns whether it went; not while it is loaded */
+  release(sha256: string): boolean {
+    if (this.#isUnderWay(sha256)) return false;
+    if (this.#executor.isLoaded(sha256)) this.#executor.unload(sha256);
+    return true;
+  }
+
+  #isUnderWay(sha256: string): boolean {
+    return [...this.#underWay.keys()].some((manifest) => manifest.sha256 === sha256);
+  }
+
+  /** Findings about it and what is left of broken fetches go with it. */
+  async #delete(sha256: string): Promise<void> {
+    const names = await readdir(this.#directory);
+    for (const name of names.filter((each) => each.startsWith(`${sha256}.`)))
+      await rm(join(this.#directory, name), { force: true });
+  }
+
   async #load(model: WantedModel, signal: AbortSignal): Promise<LocalModel> {
-    const local = await this.local(model, signal);
+    const { manifest } = model;
+    const { sha256 } = manifest;
+    // Every query asks: what is loaded needs no look at the disk.
+    const local =
+      this.#loaded.has(manifest) && this.#executor.isLoaded(sha256)
+        ? { sha256, path: this.#pathOf(model), manifest }
+        : await this.local(model, signal);
     try {
       await this.#executor.load(local);
+      this.#loaded.add(manifest);
     } catch (error) {
+      this.#loaded.delete(manifest);
       // A power cut may have spoilt the file, which is not synced: the next try fetches it anew.
       if (hasCode(error, "BAD_MODEL")) await rm(local.path, { force: true });
       throw error;
     }
     return local;
+  }
+
+  #pathOf({ manifest }: WantedNetwork): string {
+    return join(this.#directory, `${manifest.sha256}.onnx`);
   }
 
   /** @throws IDunnoError BAD_MODEL when the bytes do not hash to what the manifest says */

@@ -17,6 +17,7 @@ import { Dispatcher } from "./dispatcher.ts";
 import { Finisher } from "./finisher.ts";
 import { Members } from "./members.ts";
 import { ModelPreloader } from "./model-preloader.ts";
+import { ModelSweeper } from "./model-sweeper.ts";
 import { PeerRequests } from "./peer-requests.ts";
 import { QuotaCounter } from "./quota-counter.ts";
 import { Repairer } from "./repairer.ts";
@@ -49,6 +50,7 @@ export class Node {
   readonly #trimmer: Trimmer;
   readonly #scrubber: Scrubber;
   readonly #preloader: ModelPreloader;
+  readonly #modelSweeper: ModelSweeper;
   readonly #voters: Voters;
   readonly #requests: PeerRequests;
   readonly #closing = sharedAbort();
@@ -71,7 +73,9 @@ export class Node {
         this.#sweeper.applied(mutations);
         this.services.room.applied(mutations);
       },
+      modelState: (model) => this.#preloader.stateOf(model),
       isRegistered: () => this.#members?.isRegistered === true,
+      delayOf: (job) => this.#worker.delayOf(job),
       upkeep: () => ({
         scrub: this.#scrubber.progress,
         repair: this.#leads ? this.#repairer.progress : undefined,
@@ -118,6 +122,7 @@ export class Node {
       votersAtFirst: parts.votersAtFirst,
     });
     this.#preloader = new ModelPreloader(shared);
+    this.#modelSweeper = new ModelSweeper(shared);
     this.#requests = new PeerRequests(this.#closing.signal, {
       services: this.services,
       worker: this.#worker,
@@ -202,6 +207,7 @@ export class Node {
     this.#worker.onApplied();
     this.#followMembers();
     this.#preloader.nudge();
+    this.#modelSweeper.nudge();
     if (!this.services.driver.isReadyLeader) return;
     if (!this.#leads) {
       this.#leads = true;
@@ -314,6 +320,7 @@ export class Node {
       this.#scrubber.close(),
       this.services.room.close(),
       this.#preloader.close(),
+      this.#modelSweeper.close(),
     ]);
     // First the write under way, which may be installing what the next line would close.
     await this.services.driver.stop();

@@ -1,5 +1,5 @@
 /** What peers ask of this node on the control and bulk lanes, and what it answers. */
-import { chunkBuffers } from "../lib/content.ts";
+import { chunkBuffers, type UploadedContent } from "../lib/content.ts";
 import { IDunnoError } from "../lib/errors.ts";
 import { Attempt, ChunkHash, JobId, NodeId, QueryNumber } from "../lib/types.ts";
 import type { Reply } from "../net/peers.ts";
@@ -8,6 +8,7 @@ import type { StoredChunk } from "../sdfs/chunks/chunk-store.ts";
 import { type CompleteRequest, parseRequest } from "./control.ts";
 import { deadline } from "./deadline.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { statesHere } from "./model-states.ts";
 import type { Services } from "./services.ts";
 import type { Worker } from "./worker.ts";
 
@@ -54,6 +55,10 @@ export class PeerRequests {
       case "complete":
         await dispatcher.complete(completionsOf(request));
         return { head: {}, body: nothing };
+      case "delay": {
+        const why = worker.delayOf(JobId(request.job));
+        return { head: why === undefined ? {} : { why }, body: nothing };
+      }
       case "copyChunk": {
         using limit = deadline(services.runtime, "copying a chunk", copyMs, this.#closing);
         const from = request.from.map(NodeId);
@@ -75,6 +80,11 @@ export class PeerRequests {
         const head = { found: index !== undefined, store: chunkStore.id, index: index ?? 0 };
         return { head, body: nothing };
       }
+      case "modelStates":
+        return {
+          head: { states: await statesHere(request, services, this.#closing) },
+          body: nothing,
+        };
       case "snapshotChunk":
         return services.snapshots.chunk(request);
       case "getChunk": {
@@ -100,14 +110,21 @@ function splitBody(
   throw new IDunnoError("MALFORMED", { path: "request putChunks", expected });
 }
 
+type CompletionBody = CompleteRequest["completions"][number];
+
 function completionsOf({ completions }: CompleteRequest): Completion[] {
-  return completions.map(({ job, query, attempt, node, elapsedMs, outputs, failed }) => ({
+  return completions.map(({ job, query, attempt, node, elapsedMs, outputs, tensors, ...rest }) => ({
     job: JobId(job),
     query: QueryNumber(query),
     attempt: Attempt(attempt),
     node: NodeId(node),
     elapsedMs,
     outputs,
-    failed,
+    ...rest,
+    tensors: tensors === undefined ? undefined : uploaded(tensors),
   }));
+}
+
+function uploaded({ bytes, chunks }: NonNullable<CompletionBody["tensors"]>): UploadedContent {
+  return { bytes, chunks: chunks.map((chunk) => ({ ...chunk, hash: ChunkHash(chunk.hash) })) };
 }

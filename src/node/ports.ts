@@ -49,7 +49,10 @@ export type Inference = Pick<
   | "validate"
 >;
 
-export type LocalModels = Pick<Models, "local" | "path" | "ready">;
+export type LocalModels = Pick<
+  Models,
+  "drop" | "hold" | "local" | "path" | "ready" | "release" | "stored"
+>;
 
 /** Nanoseconds by which turns of the event loop were late. */
 export type LoopDelay = Pick<IntervalHistogram, "max" | "percentile">;

@@ -2,6 +2,7 @@
  * What is read from the node's parts whenever metrics are asked for, in Prometheus' words: base units, one row for each
  * combination of labels. Nothing here is counted or kept.
  */
+import { preloaded } from "../machine/models.ts";
 import type { Services } from "./services.ts";
 
 export interface Sample {
@@ -121,10 +122,10 @@ const processReadings: readonly Reading[] = [
   },
   {
     name: "idunno_models",
-    help: "models of the cluster, by whether they are loaded in this node's threads",
+    help: "models that every node is to keep loaded, by whether this node's threads have them",
     labels: ["state"],
     read: ({ executor, machine }) => {
-      const all = [...machine.models.values()];
+      const all = preloaded(machine);
       const loaded = all.filter(({ manifest }) => executor.isLoaded(manifest.sha256)).length;
       return by("state", { loaded, notLoaded: all.length - loaded });
     },

@@ -4,9 +4,10 @@
  */
 import type { Runtime } from "../lib/runtime.ts";
 import type { JobId } from "../lib/types.ts";
-import { resultLine } from "../scheduler/results.ts";
-import { queryId } from "../scheduler/rows.ts";
-import type { JobRecord, PackedOutput, ResultRow } from "../scheduler/types.ts";
+import type { ManifestInput } from "../scheduler/manifest.ts";
+import { resultLine, tensorsLine, tensorsPath } from "../scheduler/results.ts";
+import { resultsOf } from "../scheduler/failure.ts";
+import type { JobRecord, ResultRow } from "../scheduler/types.ts";
 import { nextTurn } from "./deadline.ts";
 import type { Inputs } from "./inputs.ts";
 import type { StateStore } from "./stores/state-store.ts";
@@ -39,21 +40,20 @@ export class ResultReader {
 
   /** What there is now behind what was read, up to the first gap. */
   async *read(job: JobRecord, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const { labels } = job.model.manifest;
     let lines: string[] = [];
     let size = 0;
     for await (const [key, value] of this.#ports.state.rows(this.#prefix, this.#after)) {
       const row = value as ResultRow;
       // Halves of a query that was split come again under their own numbers.
       if (row.from < this.#next) continue;
-      const outputs = row.from > this.#next ? undefined : this.#outputs(job.id, row);
-      if (outputs === undefined) break;
+      const parts = row.from > this.#next ? undefined : this.#parts(job.id, row);
+      if (parts === undefined) break;
       const inputs = await this.#ports.inputs.range(job.manifest, row, signal);
-      for (const [i, output] of outputs.entries()) {
-        const line = `${resultLine(inputs[i]?.path ?? "", output, labels)}\n`;
-        lines.push(line);
-        size += line.length;
-      }
+      for (const part of parts)
+        for (const line of linesOf(job, part, inputs.slice(part.from - row.from))) {
+          lines.push(line);
+          size += line.length;
+        }
       this.#after = key;
       this.#next = row.from + row.count;
       if (size < blockBytes) continue;
@@ -65,16 +65,32 @@ export class ResultReader {
     if (lines.length > 0) yield Buffer.from(lines.join(""));
   }
 
-  /** The outputs of a query, or of the halves that it was split into; undefined when one of them has none yet. */
-  #outputs(job: JobId, row: ResultRow): readonly PackedOutput[] | undefined {
-    if (row.into === undefined) return row.outputs;
-    const all: PackedOutput[] = [];
-    for (const half of row.into) {
-      const found = this.#ports.state.get(`result/${queryId(job, half)}`) as ResultRow | undefined;
-      const outputs = found === undefined ? undefined : this.#outputs(job, found);
-      if (outputs === undefined) return undefined;
-      all.push(...outputs);
+  /** A query's row, or those of the halves that it was split into; undefined when one of them has none yet. */
+  #parts(job: JobId, row: ResultRow): readonly ResultRow[] | undefined {
+    const all: ResultRow[] = [];
+    for (const found of resultsOf(job, row, (key) => this.#ports.state.get(key))) {
+      if (found === undefined) return undefined;
+      all.push(found);
     }
     return all;
+  }
+}
+
+/** The lines of a query's inputs. Rows of arrays are counted over those inputs that have one. */
+function* linesOf(
+  { id, model: { manifest } }: JobRecord,
+  { from, outputs }: ResultRow,
+  inputs: readonly Pick<ManifestInput, "path">[],
+): Generator<string> {
+  const file = manifest.outputs === undefined ? undefined : tensorsPath(id, from);
+  let row = 0;
+  for (const [i, output] of outputs.entries()) {
+    const path = inputs[i]?.path ?? "";
+    if (file === undefined || typeof output === "string")
+      yield `${resultLine(path, output, manifest.labels)}\n`;
+    else {
+      yield `${tensorsLine(path, file, row)}\n`;
+      row += 1;
+    }
   }
 }

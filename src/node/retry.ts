@@ -7,9 +7,11 @@ import type { RetryJobBody } from "../lib/api/jobs.ts";
 import { hasCode, IDunnoError } from "../lib/errors.ts";
 import { JobId } from "../lib/types.ts";
 import { type ManifestInput, segmentInputs } from "../scheduler/manifest.ts";
-import { hasEnded, queryId } from "../scheduler/rows.ts";
+import { resultsOf } from "../scheduler/failure.ts";
+import { hasEnded } from "../scheduler/rows.ts";
 import type { JobRecord, ResultRow } from "../scheduler/types.ts";
 import { nextTurn } from "./deadline.ts";
+import { modelNamed } from "./model-names.ts";
 import type { Services } from "./services.ts";
 import { storeManifest } from "./submission.ts";
 
@@ -47,13 +49,14 @@ export async function retryJob(
   if (first.done === true) throw conflict(id, "every input of it has a result: nothing to retry");
   const pieces = inputs.segments(withFirst(first.value, list));
   const manifest = await storeManifest(pieces, services, signal);
-  const { model = job.model.name, name = job.name, batchSize = job.batchSize } = body;
+  const model = body.model === undefined ? job.model : modelNamed(body.model);
+  const { name = job.name, batchSize = job.batchSize } = body;
   const { weight = job.weight, maxErrors = job.maxErrors, priority = job.priority } = body;
   const value = await coordination.decide(
     {
       kind: "submit-job",
       name,
-      model,
+      model: model.name,
       manifest: { path: manifest.path, version: manifest.version },
       catalogIndex,
       totalInputs: counted.inputs,
@@ -62,7 +65,7 @@ export async function retryJob(
       maxErrors,
       priority,
       retryOf: job.id,
-      modelVersion: body.model === undefined ? job.model.version : undefined,
+      modelVersion: model.version,
     },
     { key, signal },
   );
@@ -141,7 +144,9 @@ async function* unfinishedRows(
 ): AsyncGenerator<Range> {
   let next = 0;
   for await (const [, value] of state.rows(`result/${id}/`, "")) {
-    for (const { from, count, outputs } of leaves(id, value as ResultRow, state)) {
+    for (const found of resultsOf(id, value as ResultRow, (key) => state.get(key))) {
+      if (found === undefined) continue;
+      const { from, count, outputs } = found;
       // Halves of a query that was split come again under their own numbers.
       if (from < next) continue;
       if (from > next) yield { from: next, count: from - next };
@@ -152,15 +157,6 @@ async function* unfinishedRows(
     }
   }
   if (next < totalInputs) yield { from: next, count: totalInputs - next };
-}
-
-/** A row, or in input order those of the halves that its query was split into and that have results. */
-function* leaves(job: JobId, row: ResultRow, state: Services["state"]): Generator<ResultRow> {
-  if (row.into === undefined) yield row;
-  for (const half of row.into ?? []) {
-    const found = state.get(`result/${queryId(job, half)}`) as ResultRow | undefined;
-    if (found !== undefined) yield* leaves(job, found, state);
-  }
 }
 
 const newline = 10;

@@ -1,8 +1,10 @@
 /** What a running node consists of, as its interfaces see it. Made by main.ts, closed by it in reverse order. */
+import type { ModelRecord } from "../machine/commands.ts";
+import { join } from "node:path";
 import type { Machine } from "../machine/machine.ts";
 import type { Raft } from "../raft/core.ts";
 import type { Runtime } from "../lib/runtime.ts";
-import type { NodeId } from "../lib/types.ts";
+import type { JobId, NodeId } from "../lib/types.ts";
 import { encodeMessage } from "../net/raft-codec.ts";
 import { Applier, type ApplierPorts } from "./applier.ts";
 import { ChunkService } from "./chunk-service.ts";
@@ -18,6 +20,7 @@ import { Metrics } from "./metrics.ts";
 import { type DriverPorts, RaftDriver } from "./raft-driver.ts";
 import { firstVoters } from "./opening.ts";
 import type { CachedChunks, Chunks, Inference, LocalModels, LoopDelay, Peers } from "./ports.ts";
+import type { ModelState } from "./model-preloader.ts";
 import type { CompactionLimits } from "./snapshots/compactor.ts";
 import { SnapshotExchange } from "./snapshots/snapshot-exchange.ts";
 import type { RepairProgress } from "./repairer.ts";
@@ -28,6 +31,7 @@ import type { Identity } from "./stores/identity.ts";
 import type { LogStore } from "./stores/log-store.ts";
 import type { StateStore } from "./stores/state-store.ts";
 import { StoreRoom } from "./store-room.ts";
+import { TensorFiles } from "./tensor-files.ts";
 
 export interface Upkeep {
   readonly scrub: ScrubProgress;
@@ -56,13 +60,21 @@ export interface Services {
   readonly chunks: ChunkService;
   readonly files: Files;
   readonly inputs: Inputs;
+  /** What queries have given as arrays, on its way into the store. */
+  readonly tensorFiles: TensorFiles;
   readonly models: LocalModels;
+  /** What became here of a model that is to be loaded. */
+  readonly modelState: (model: ModelRecord) => ModelState;
   readonly executor: Inference;
   readonly peers: Peers;
   readonly metrics: Metrics;
   readonly loopDelay: LoopDelay;
   /** What it does for its files by itself. */
   readonly upkeep: () => Upkeep;
+  /** This node's name. */
+  readonly self: NodeId;
+  /** What keeps the queries of a job back that this node has in hand (worker.ts). */
+  readonly delayOf: (job: JobId) => string | undefined;
   /** Whether this node knows a leader, is registered and has applied what was committed when it came. */
   readonly isReady: () => boolean;
 }
@@ -159,7 +171,8 @@ function makeConsensus(
 export function makeServices(
   identity: NodeIdentity,
   parts: NodeParts,
-  hooks: ConsensusHooks & Pick<Services, "upkeep"> & { readonly isRegistered: () => boolean },
+  hooks: ConsensusHooks &
+    Pick<Services, "upkeep" | "modelState" | "delayOf"> & { readonly isRegistered: () => boolean },
 ): Services {
   const { raft, state, machine, logClock, runtime, peers, log } = parts;
   const { self } = identity;
@@ -193,6 +206,9 @@ export function makeServices(
   });
   const files = new Files({ machine, state, chunks, coordination, runtime });
   const inputs = new Inputs({ files, chunks });
+  const arrays = join(identity.directory, "arrays");
+  const disk = parts.disk.files;
+  const tensorFiles = new TensorFiles(arrays, { ...parts, disk, chunks, files });
   const models = parts.makeModels(files);
   return {
     ...parts,
@@ -207,8 +223,12 @@ export function makeServices(
     chunks,
     files,
     inputs,
+    tensorFiles,
     models,
     upkeep: hooks.upkeep,
+    modelState: hooks.modelState,
+    self,
+    delayOf: hooks.delayOf,
     isReady: () => coordination.leader !== undefined && hooks.isRegistered(),
   };
 }

@@ -5,10 +5,13 @@
 import type { SubmitJobBody } from "../lib/api/jobs.ts";
 import { IDunnoError } from "../lib/errors.ts";
 import type { Pin } from "../lib/content.ts";
+import type { ModelManifest } from "../lib/model-manifest.ts";
 import { fileOutcomes } from "../lib/outcome.ts";
+import { rowsPerQuery } from "../lib/tensors.ts";
 import type { JobId } from "../lib/types.ts";
 import { JobId as jobId } from "../lib/types.ts";
 import { contentDigest } from "./content.ts";
+import { modelIn, modelNamed } from "./model-names.ts";
 import type { Services } from "./services.ts";
 
 /** Inputs per query when the user does not say: some 300 ms of a large network, 40 ms of a small one. */
@@ -25,32 +28,37 @@ export async function submitJob(
   await coordination.linearize(signal);
   // Before the names are resolved, so that collection past it cannot have taken any of them.
   const catalogIndex = applier.appliedIndex;
-  if (!machine.models.has(body.model))
-    throw new IDunnoError("NOT_FOUND", {
-      kind: "model",
-      name: body.model,
-      remedy: "see 'idunno model ls', or add it with 'idunno model add'",
-    });
+  const model = modelNamed(body.model);
+  // Before the inputs, which may be many. Apply decides.
+  const { manifest: network } = modelIn(machine, model);
   const resolved = await inputs.resolve(body.inputs);
   const manifest = await storeManifest(inputs.pieces(resolved), services, signal);
   const value = await coordination.decide(
     {
       kind: "submit-job",
       name: body.name ?? `${body.model} over ${body.inputs.join(" ").slice(0, 80)}`,
-      model: body.model,
+      model: model.name,
       manifest: { path: manifest.path, version: manifest.version },
       catalogIndex,
       totalInputs: resolved.length,
-      batchSize: body.batchSize ?? defaultBatchSize,
+      batchSize: body.batchSize ?? usualBatchSize(network),
       weight: body.weight ?? 1,
       maxErrors: body.maxErrors,
       priority: body.priority,
+      modelVersion: model.version,
     },
     { key, signal },
   );
   if (value.kind !== "job")
     throw new IDunnoError("INTERNAL", { message: "a submission did not answer with a job" });
   return jobId(value.job);
+}
+
+/** Less where each input gives much. */
+function usualBatchSize({ outputs }: ModelManifest): number {
+  return outputs === undefined
+    ? defaultBatchSize
+    : Math.min(defaultBatchSize, rowsPerQuery(outputs));
 }
 
 /** The list of inputs as a file; found again when an equal one is there already. */

@@ -7,14 +7,18 @@
  *  W2 finished results are kept until a leader acknowledged them, or their job has ended;
  *  W3 results depend on the input, the model and its manifest only: errors come from a fixed table.
  */
-import { chunkBytes } from "../lib/content.ts";
 import { asIDunnoError, hasCode, IDunnoError } from "../lib/errors.ts";
 import type { AssignedQuery } from "../lib/outcome.ts";
 import type { Runtime } from "../lib/runtime.ts";
 import { assert, Attempt, JobId, type NodeId, QueryNumber } from "../lib/types.ts";
-import type { InputFile, InputOutput, LocalModel, QueryRequest } from "../inference/types.ts";
+import type {
+  InputFile,
+  InputOutput,
+  LocalModel,
+  QueryRequest,
+  WrittenTensors,
+} from "../inference/types.ts";
 import type { Machine } from "../machine/machine.ts";
-import type { ManifestInput } from "../scheduler/manifest.ts";
 import { hasEnded } from "../scheduler/rows.ts";
 import { queryTimeoutMs } from "../scheduler/timeouts.ts";
 import type { Completion, JobRecord, PackedOutput, QueryFailure } from "../scheduler/types.ts";
@@ -22,18 +26,42 @@ import type { Applier } from "./applier.ts";
 import type { ChunkService } from "./chunk-service.ts";
 import { pause, sharedAbort } from "./deadline.ts";
 import type { Inputs } from "./inputs.ts";
+import { LocalInputs } from "./local-inputs.ts";
 import type { Logger } from "./log.ts";
 import type { Inference, LocalModels } from "./ports.ts";
+import type { TensorFiles } from "./tensor-files.ts";
 
 /** Queries in hand: the scheduler gives a slot 64 at most; a machine may have 128 slots. */
 const queriesInHand = 64 * 128;
-/** Queries per slot whose inputs are made local ahead of their turn. */
+/** Queries of a job per slot whose inputs are made local ahead of their turn: no job waits for another's. */
 const preparedPerSlot = 4;
 /** Pause before trying again what could not be done now, such as fetching from a dead replica, in ms; it doubles. */
 const retryPauseMs = 100;
 const retryPauseMaxMs = 5_000;
+/** Characters of why a query is kept back that are told. */
+const delayText = 512;
 
-type QueryEnd = Pick<Completion, "outputs" | "elapsedMs" | "failed">;
+type QueryEnd = Pick<Completion, "outputs" | "elapsedMs" | "failed" | "spanMs" | "tensors">;
+
+interface Work {
+  readonly model: LocalModel;
+  readonly files: readonly InputFile[];
+  /** Of each file, its input's number in the job. */
+  readonly numbers: readonly number[];
+  readonly timeoutMs: number;
+  readonly weight: number;
+  readonly suspected: boolean;
+}
+
+interface Inferred extends Pick<QueryEnd, "elapsedMs" | "spanMs" | "tensors"> {
+  readonly outputs: readonly InputOutput[];
+}
+
+interface Asked {
+  readonly inferred: Inferred;
+  /** Arrays that are on this machine. */
+  readonly written: WrittenTensors | undefined;
+}
 
 export interface WorkerPorts {
   readonly self: NodeId;
@@ -44,6 +72,7 @@ export interface WorkerPorts {
   readonly models: LocalModels;
   readonly inputs: Inputs;
   readonly chunks: ChunkService;
+  readonly tensorFiles: TensorFiles;
   /** Takes a finished query over; see {@link Results}. */
   readonly finished: (completion: Completion) => void;
   readonly runtime: Runtime;
@@ -54,8 +83,14 @@ export class Worker {
   readonly #ports: WorkerPorts;
   readonly #closing = sharedAbort();
   readonly #inHand = new Map<string, AssignedQuery>();
-  readonly #queue: AssignedQuery[] = [];
-  #preparing = 0;
+  /** By job, as they came. */
+  readonly #queue = new Map<string, AssignedQuery[]>();
+  /** Those of them that are prepared or run: the others are looked at when their turn comes, or are done. */
+  readonly #underWay = new Set<AssignedQuery>();
+  /** Of those, why the last attempt at them came to nothing. */
+  readonly #delays = new Map<AssignedQuery, string>();
+  /** How many of each job are prepared or run, but those under suspicion. */
+  readonly #prepared = new Map<string, number>();
 
   constructor(ports: WorkerPorts) {
     this.#ports = ports;
@@ -69,7 +104,9 @@ export class Worker {
       if (this.#inHand.size >= queriesInHand)
         throw new IDunnoError("BUSY", { what: "the worker's queue", limit: queriesInHand });
       this.#inHand.set(id, query);
-      this.#queue.push(query);
+      const others = this.#queue.get(query.job);
+      if (others === undefined) this.#queue.set(query.job, [query]);
+      else others.push(query);
     }
     this.#pump();
   }
@@ -81,31 +118,50 @@ export class Worker {
 
   /** The state moved on: queries that nobody waits for any more stop after their micro-batch. */
   onApplied(): void {
-    for (const [id, query] of this.#inHand)
-      if (this.#isOver(query)) this.#ports.executor.cancel(id);
+    for (const query of this.#underWay)
+      if (this.#isOver(query)) this.#ports.executor.cancel(idOf(query));
+  }
+
+  /** What keeps the job's queries back here, for people to read; undefined when nothing does. */
+  delayOf(job: JobId): string | undefined {
+    for (const [query, why] of this.#delays) if (query.job === job) return why;
+    const isHere = [...this.#underWay].some((query) => query.job === job);
+    return isHere && this.#ports.executor.pid === undefined
+      ? "its executor is starting"
+      : undefined;
   }
 
   #pump(): void {
-    const { executor } = this.#ports;
-    while (this.#preparing < executor.slots * preparedPerSlot && !this.#closing.signal.aborted) {
-      const query = this.#queue.shift();
-      if (query === undefined) return;
-      this.#preparing += 1;
-      let hasPlace = true;
-      const leave = (): void => {
-        if (!hasPlace) return;
-        hasPlace = false;
-        this.#preparing -= 1;
-        this.#pump();
-      };
-      void this.#process(query, leave).finally(leave);
+    const places = this.#ports.executor.slots * preparedPerSlot;
+    for (const [job, queries] of this.#queue) {
+      while (this.#preparing(job) < places && !this.#closing.signal.aborted) {
+        const query = queries.shift();
+        if (query === undefined) break;
+        this.#prepared.set(job, this.#preparing(job) + 1);
+        let hasPlace = true;
+        const leave = (): void => {
+          if (!hasPlace) return;
+          hasPlace = false;
+          const left = this.#preparing(job) - 1;
+          if (left > 0) this.#prepared.set(job, left);
+          else this.#prepared.delete(job);
+          this.#pump();
+        };
+        void this.#process(query, leave).finally(leave);
+      }
+      if (queries.length === 0) this.#queue.delete(job);
     }
+  }
+
+  #preparing(job: string): number {
+    return this.#prepared.get(job) ?? 0;
   }
 
   /** @param leave gives up its place among those that are prepared or run */
   async #process(query: AssignedQuery, leave: () => void): Promise<void> {
     const { log, finished, self } = this.#ports;
     const { signal } = this.#closing;
+    this.#underWay.add(query);
     try {
       const job = await this.#jobOf(query, signal);
       const result = job === undefined ? undefined : await this.#run(query, job, { leave, signal });
@@ -123,6 +179,9 @@ export class Worker {
     } catch (error) {
       // Only closing ends a query without a result: then the next boot registers and the leader hands it out again.
       if (!signal.aborted) log.error("query-lost", { id: idOf(query), error: String(error) });
+    } finally {
+      this.#underWay.delete(query);
+      this.#delays.delete(query);
     }
   }
 
@@ -173,6 +232,7 @@ export class Worker {
           continue;
         }
         const { code, message } = asIDunnoError(error);
+        this.#delays.set(query, `${code}: ${message}`.slice(0, delayText));
         this.#ports.log.warn("query-delayed", { id: idOf(query), code, message });
         await pause(this.#ports.runtime, pauseMs, signal);
       }
@@ -197,16 +257,18 @@ export class Worker {
       tooLarge ? "too_large" : parts.some((hash) => chunks.isLost(hash)) ? "missing" : undefined,
     );
     const readable = list.filter((_, i) => unreadable[i] === undefined);
-    using leases = new Leases();
-    const files = await Promise.all(
-      readable.map(async (input) => this.#makeLocal(input, leases, signal)),
-    );
-    const timeoutMs = queryTimeoutMs(this.#newest(job), files.length);
-    const work = { model, files, timeoutMs, suspected };
-    const { outputs, elapsedMs } = await this.#infer(query, work, signal);
+    using local = new LocalInputs(chunks);
+    const files = await Promise.all(readable.map(async (input) => local.add(input, signal)));
+    // While the inputs came, the executor did not know of it yet and could not be told.
+    if (this.#isOver(query)) throw new IDunnoError("CLOSED", { what: `query ${idOf(query)}` });
+    const numbers = list.flatMap((_, i) => (unreadable[i] === undefined ? [query.from + i] : []));
+    const newest = this.#newest(job);
+    const timeoutMs = queryTimeoutMs(newest, files.length);
+    const work = { model, files, numbers, timeoutMs, weight: newest.weight, suspected };
+    const { outputs, ...rest } = await this.#infer(query, work, signal);
     let next = 0;
     return {
-      elapsedMs,
+      ...rest,
       outputs: unreadable.map((code) => {
         if (code !== undefined) return code;
         const output = outputs[next];
@@ -222,17 +284,32 @@ export class Worker {
     return this.#ports.machine.jobs.get(job.id) ?? job;
   }
 
-  async #infer(
+  /** As {@link #ask}; what it gives as arrays is in SDFS then, and no more on this machine. */
+  async #infer(query: AssignedQuery, work: Work, signal: AbortSignal): Promise<Inferred> {
+    if (work.model.manifest.outputs === undefined)
+      return (await this.#ask(query, work, undefined, signal)).inferred;
+    const { tensorFiles } = this.#ports;
+    const path = await tensorFiles.place(idOf(query));
+    try {
+      const { inferred, written } = await this.#ask(query, work, path, signal);
+      if (written === undefined) return inferred;
+      const isWanted = (): boolean => !this.#isOver(query);
+      return { ...inferred, tensors: await tensorFiles.upload(written, isWanted, signal) };
+    } finally {
+      await tensorFiles.remove(path);
+    }
+  }
+
+  async #ask(
     query: AssignedQuery,
-    work: {
-      readonly model: LocalModel;
-      readonly files: readonly InputFile[];
-      readonly timeoutMs: number;
-      readonly suspected: boolean;
-    },
+    work: Work,
+    tensorsPath: string | undefined,
     signal: AbortSignal,
-  ): Promise<{ readonly outputs: readonly InputOutput[]; readonly elapsedMs: number }> {
-    if (work.files.length === 0) return { outputs: [], elapsedMs: 0 };
+  ): Promise<Asked> {
+    this.#delays.delete(query);
+    if (work.files.length === 0)
+      return { inferred: { outputs: [], elapsedMs: 0 }, written: undefined };
+    const { numbers } = work;
     const request: QueryRequest = {
       id: idOf(query),
       model: work.model,
@@ -240,49 +317,26 @@ export class Worker {
       timeoutMs: work.timeoutMs,
       // A job begins at once, however long the queries of others are.
       express: query.query === 0,
+      weight: work.weight,
+      tensorsTo: tensorsPath === undefined ? undefined : { path: tensorsPath, numbers },
     };
     const { executor } = this.#ports;
     const result = await (work.suspected
       ? executor.runAlone(request, { signal })
       : executor.run(request, { signal }));
-    if (result.kind === "done")
-      return { outputs: result.outputs, elapsedMs: Math.round(result.timings.totalMs) };
+    if (result.kind === "done") {
+      const { outputs, timings, tensors: written } = result;
+      const elapsedMs = Math.round(timings.totalMs);
+      const spanMs = Math.round(timings.spanMs);
+      const inferred = spanMs > elapsedMs ? { outputs, elapsedMs, spanMs } : { outputs, elapsedMs };
+      return { inferred, written };
+    }
     await this.#ports.chunks.discard(result.hash);
     throw new IDunnoError("CHUNK_UNAVAILABLE", { hash: result.hash, tried: [this.#ports.self] });
   }
 
-  async #makeLocal(input: ManifestInput, leases: Leases, signal: AbortSignal): Promise<InputFile> {
-    const parts = await Promise.all(
-      input.chunks.map(async (hash, i) => {
-        const lease = await this.#ports.chunks.acquire(hash, signal);
-        leases.add(lease);
-        return { hash, path: lease.path, bytes: partBytes(input, i) };
-      }),
-    );
-    return { parts, bytes: input.bytes };
-  }
-
   close(): void {
     this.#closing.abort(new IDunnoError("CLOSED", { what: "the worker" }));
-  }
-}
-
-/** All chunks but the last of a file have the full size. */
-function partBytes(input: ManifestInput, i: number): number {
-  const last = input.chunks.length - 1;
-  return i < last ? chunkBytes : input.bytes - chunkBytes * last;
-}
-
-/** Chunk leases of one attempt, let go together. */
-class Leases implements Disposable {
-  readonly #held: { readonly release: () => void }[] = [];
-
-  add(lease: { readonly release: () => void }): void {
-    this.#held.push(lease);
-  }
-
-  [Symbol.dispose](): void {
-    for (const lease of this.#held.splice(0)) lease.release();
   }
 }
 
@@ -291,7 +345,14 @@ function idOf({ job, query, attempt }: Pick<AssignedQuery, "job" | "query" | "at
 }
 
 function packOutput(output: InputOutput): PackedOutput {
-  return output.kind === "error" ? output.code : output.top.flat();
+  switch (output.kind) {
+    case "error":
+      return output.code;
+    case "row":
+      return [];
+    case "classes":
+      return output.top.flat();
+  }
 }
 
 /** What a query did to the executor, if that is what went wrong. */

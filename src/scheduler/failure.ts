@@ -10,10 +10,10 @@
  *    (inference/isolation.ts), or was a time-out of several inputs, which only makes suspects of their halves.
  */
 import type { Rows } from "../lib/rows.ts";
-import { assert, Attempt, type NodeId, QueryNumber } from "../lib/types.ts";
+import { assert, Attempt, type JobId, type NodeId, QueryNumber } from "../lib/types.ts";
 import type { InputErrorCode } from "./results.ts";
 import { queries, queryId, results } from "./rows.ts";
-import type { JobRecord, QueryFailure, QueryRecord } from "./types.ts";
+import type { JobRecord, QueryFailure, QueryRecord, ResultRow } from "./types.ts";
 
 /** Failures of one input after which it is given up in any case: who may work changes while it is tried. */
 const failuresAtMost = 4;
@@ -51,6 +51,26 @@ export function split(rows: Rows, job: JobRecord, query: QueryRecord): JobRecord
   open(left, { from, count: first });
   open(right, { from: from + first, count: count - first });
   return { ...job, nextQuery: QueryNumber(job.nextQuery + 2), openQueries: job.openQueries + 1 };
+}
+
+/**
+ * The results of a query in input order: its own row, or those of the halves that it was split into; undefined in the place of
+ * one that has none yet.
+ */
+export function* resultsOf(
+  job: JobId,
+  row: ResultRow,
+  rowOf: (key: string) => unknown,
+): Generator<ResultRow | undefined> {
+  if (row.into === undefined) {
+    yield row;
+    return;
+  }
+  for (const half of row.into) {
+    const found = rowOf(results.key(queryId(job, half))) as ResultRow | undefined;
+    if (found === undefined) yield undefined;
+    else yield* resultsOf(job, found, rowOf);
+  }
 }
 
 /** T3. @param workers nodes that may be given work now */

@@ -5,6 +5,7 @@
 import type { Pin } from "../lib/content.ts";
 import { type Outcome, done, ok, refuse } from "../lib/outcome.ts";
 import type { Rows, Stamp } from "../lib/rows.ts";
+import { bytesOfRow, rowsPerQuery } from "../lib/tensors.ts";
 import { JobId, QueryNumber } from "../lib/types.ts";
 import { priorities } from "./classes.ts";
 import {
@@ -51,7 +52,7 @@ export function submitJob(
   stamp: Stamp,
   pins: { readonly model: ModelPin; readonly manifest: Pin },
 ): Outcome {
-  const wrong = checkLimits(command) ?? checkRoom(rows);
+  const wrong = checkLimits(command) ?? checkRows(pins.model, command) ?? checkRoom(rows);
   if (wrong !== undefined) return wrong;
   const id = JobId(`j${stamp.index}`);
   const { priority = 0 } = command;
@@ -107,7 +108,7 @@ export function setJob(rows: Rows, command: SetJob): Outcome {
   const { batchSize = job.batchSize, weight = job.weight } = command;
   const before = job.priority ?? 0;
   const { priority = before } = command;
-  const wrong = checkPace({ batchSize, weight, priority });
+  const wrong = checkPace({ batchSize, weight, priority }) ?? checkRows(job.model, { batchSize });
   if (wrong !== undefined) return wrong;
   // Each class has a virtual time of its own: progress in one says nothing in another.
   const progress = priority === before ? job.progress : fairStart(rows, priority);
@@ -211,6 +212,16 @@ function checkPace(pace: {
       `a whole number, ${priorities.least} to ${priorities.most}`,
     );
   return undefined;
+}
+
+/** What a query gives must keep to its limit: so may its inputs, where each gives much. */
+function checkRows(
+  { manifest: { outputs } }: ModelPin,
+  { batchSize }: { readonly batchSize: number },
+): Outcome | undefined {
+  if (outputs === undefined || batchSize <= rowsPerQuery(outputs)) return undefined;
+  const why = `it is ${batchSize}, and each input of this model gives ${bytesOfRow(outputs)} bytes`;
+  return invalid("the batch size", why, `1 to ${rowsPerQuery(outputs)}`);
 }
 
 function checkRoom(rows: Rows): Outcome | undefined {

@@ -3,11 +3,15 @@
  * behind in queries per weight; so query rates are equal by construction, for any number of jobs and any ratio of
  * their costs. A plan is a proposal only: apply checks every assignment again.
  *
- * F1 Inside a class of priority, a new query goes to the running job with inputs left whose progress is least, each one
- *    counted before the next is chosen; of equals, to the one submitted first. Queries that lost their nodes go first,
- *    whatever their class: they are counted already.
- * F2 A node gets work only while it has fewer than 2 queries per slot, or fewer than 64 and less than 250 ms per slot.
- * F3 Of the nodes with room the one with the least predicted time per slot is served first.
+ * F1 Inside a class of priority, a new query goes to the running job with inputs left whose progress is least, of those that
+ *    a node has room for, each one counted before the next is chosen; of equals, to the one submitted first. Queries that
+ *    lost their nodes go first, whatever their class: they are counted already.
+ * F2 A node has room for any job's query while it has fewer than 2 queries per slot, or fewer than 64 and less than 250 ms
+ *    per slot. While it has fewer than 4 per slot it also has room for a job of which it has fewer than one per slot: on a
+ *    node jobs take turns (inference/interleaver.ts), so that each has its share at any time and not only in the end.
+ *    It has no such room while a job of another class, whose turn came before, waits for room.
+ * F3 Of the nodes with room those come first that have fewer than one query of the job per slot, then the one with the least
+ *    predicted time per slot.
  * F4 Queries that lost their nodes do not wait for room: they go at once to the nodes with the least to do, up to 64 per
  *    slot, since somebody has been waiting for them already.
  * F5 A job that has had nothing yet gets its first query at once, room or not: the spare thread of its node begins it
@@ -19,11 +23,15 @@
  *    {@link ageingMs} since it last got a query; of equals the one that has waited longer (scheduler/classes.ts).
  * F9 Nobody starves: once a job that is the furthest behind of its class has waited one period for each class between its
  *    own and the highest, and one more, no job of another class gets more than one query before it.
+ * F10 While, as a plan begins, a job that has passed its probation (scheduler/probation.ts) has inputs left, those on probation have a quarter of the
+ *    slots in queries, or one, all together; the first query of each apart. F1, F8 and F9 are about the others.
+ * F11 Suspects run beside the slots: they count for no node's room, and go to the node with the fewest of them.
  */
 import { Heap } from "../lib/heap.ts";
 import { quantile } from "../lib/histogram.ts";
 import type { JobId, LogTime, NodeId, QueryNumber } from "../lib/types.ts";
 import { type Competitor, competitorOf, isFurtherBehind, Standings } from "./classes.ts";
+import { isOnProbation, probationQueries } from "./probation.ts";
 import { advanced, hasEnded, nextCount } from "./rows.ts";
 import type { Assign, JobRecord, QueryRecord } from "./types.ts";
 
@@ -49,6 +57,8 @@ export interface PlanInput {
 export const aheadMs = 250;
 /** One running and one that waits: the next is there when the slot asks. */
 export const leastPerSlot = 2;
+/** Jobs that take turns on a slot: more would hold more models, inputs and queries there than a death should throw back. */
+export const turnsPerSlot = 4;
 /** Beyond this a node's death would throw back too much, and no model is so fast that 250 ms need more. */
 export const mostPerSlot = 64;
 /** Jobs begun by one plan: each takes a place for a moment that others have waited for. */
@@ -62,7 +72,13 @@ const learnFrom = 5;
 interface Load extends NodeCapacity {
   queries: number;
   ms: number;
+  readonly byJob: Map<JobId, number>;
+  /** F11. */
+  suspects: number;
 }
+
+/** What is bounded per node, each by itself. */
+type Held = "queries" | "suspects";
 
 /** A job as the plan goes on: what apply will make of it. */
 interface Standing extends Competitor {
@@ -72,19 +88,28 @@ interface Standing extends Competitor {
   cursor: number;
   progress: number;
   servedAt: LogTime;
+  readonly onProbation: boolean;
+}
+
+/** F10: what the jobs on probation have in hand, and what they may have. */
+interface Probation {
+  queries: number;
+  readonly most: number;
 }
 
 /** Plans what to hand out now. Deterministic; costs the open queries plus a logarithm per assignment. */
 export function planAssignments(input: PlanInput): readonly Assign[] {
   const loads = new Map<NodeId, Load>();
   for (const node of input.nodes)
-    if (node.slots > 0) loads.set(node.node, { ...node, queries: 0, ms: 0 });
+    if (node.slots > 0)
+      loads.set(node.node, { ...node, queries: 0, ms: 0, byJob: new Map(), suspects: 0 });
   const standings = new Standings<Standing>(input.now);
   const unattended: QueryRecord[] = [];
   const late: QueryRecord[] = [];
   const unfinished = [...input.jobs].filter((job) => !hasEnded(job.status));
+  const turnMs = turnMsOf(unfinished);
   for (const job of unfinished.toSorted((a, b) => (isServedBefore(a, b) ? -1 : 1))) {
-    const lateFrom = input.now - lateMs(job);
+    const lateFrom = input.now - lateMs(job, turnMs);
     for (const query of input.openQueries(job.id)) {
       if (query.attempts.length === 0 && job.status.kind === "running") unattended.push(query);
       else countAttempts(loads, query, input.predictedMs);
@@ -94,28 +119,45 @@ export function planAssignments(input: PlanInput): readonly Assign[] {
   }
   const all = [...loads.values()];
   const assigns = handOutLost(all, unattended, input.predictedMs);
-  const offer: Offer = { standings, now: input.now, predictedMs: input.predictedMs };
+  const probation = probationOf(unfinished, all);
+  const offer: Offer = { standings, probation, now: input.now, predictedMs: input.predictedMs };
   handOut(assigns, all, offer);
   handOutFirst(assigns, all, offer);
   handOutLate(assigns, all, { late, predictedMs: input.predictedMs });
   return assigns;
 }
 
-/** F4. */
+/** F10. */
+function probationOf(jobs: readonly JobRecord[], loads: readonly Load[]): Probation {
+  const isShared = jobs.some(
+    (job) => job.status.kind === "running" && nextCount(job) > 0 && !isOnProbation(job),
+  );
+  const slots = loads.reduce((sum, load) => sum + load.slots, 0);
+  const queries = jobs.reduce((sum, job) => sum + (isOnProbation(job) ? job.openQueries : 0), 0);
+  return { queries, most: isShared ? probationQueries(slots) : Infinity };
+}
+
+/** F4, and F11: suspects first, since others may be waiting for what is found out about them. */
 function handOutLost(
   loads: readonly Load[],
   unattended: readonly QueryRecord[],
   predictedMs: PlanInput["predictedMs"],
 ): Assign[] {
-  const idlest = new Heap(isIdler);
-  for (const load of loads) if (load.queries < mostPerSlot * load.slots) idlest.push(load);
   const assigns: Assign[] = [];
-  for (const { job, query, count, blamed } of unattended) {
-    const load = assigns.length < assignsPerPlan ? popUnblamed(idlest, blamed ?? []) : undefined;
-    if (load === undefined) break;
-    assigns.push(give(load, { job, query, count }, predictedMs));
-    if (load.queries < mostPerSlot * load.slots) idlest.push(load);
-  }
+  const handOutTo = (idlest: Heap<Load>, queries: readonly QueryRecord[], held: Held): void => {
+    for (const load of loads) if (load[held] < mostPerSlot * load.slots) idlest.push(load);
+    for (const { job, query, count, blamed, suspect } of queries) {
+      const load = assigns.length < assignsPerPlan ? popUnblamed(idlest, blamed ?? []) : undefined;
+      if (load === undefined) return;
+      assigns.push(give(load, { job, query, count, suspect }, predictedMs));
+      if (load[held] < mostPerSlot * load.slots) idlest.push(load);
+    }
+  };
+  const [suspects, others] = [true, undefined].map((is) =>
+    unattended.filter(({ suspect }) => suspect === is),
+  );
+  handOutTo(new Heap(hasFewerSuspects), suspects ?? [], "suspects");
+  handOutTo(new Heap(isIdler), others ?? [], "queries");
   return assigns;
 }
 
@@ -132,13 +174,27 @@ function popUnblamed(idlest: Heap<Load>, blamed: readonly NodeId[]): Load | unde
   return load;
 }
 
-/** F7: how long a query may be under way; for ever while nothing is known, or the job has more to hand out. */
-function lateMs(job: JobRecord): number {
-  const { status, statistics, cursor, totalInputs } = job;
+/** How long a slot takes while each running job has a query done per weight: jobs take turns. */
+function turnMsOf(jobs: readonly JobRecord[]): number {
+  return jobs
+    .filter(({ status }) => status.kind === "running")
+    .reduce((sum, { weight, statistics }) => sum + weight * (p95Ms(statistics) ?? 0), 0);
+}
+
+function p95Ms({ histogram }: JobRecord["statistics"]): number | undefined {
+  return quantile(histogram, 0.95);
+}
+
+/**
+ * F7: how long a query may be under way, beside the others that take turns with it; for ever while nothing is known, or the
+ * job has more to hand out.
+ */
+function lateMs(job: JobRecord, turnMs: number): number {
+  const { status, statistics, cursor, totalInputs, weight } = job;
   if (status.kind !== "running" || cursor < totalInputs || statistics.count < learnFrom)
     return Infinity;
   // It may have waited for its slot behind others for as long as work is handed out ahead.
-  return 2 * (quantile(statistics.histogram, 0.95) ?? Infinity) + aheadMs;
+  return 2 * Math.max(p95Ms(statistics) ?? Infinity, turnMs / weight) + aheadMs;
 }
 
 /** A suspect is late because it waits until nothing else runs. */
@@ -169,33 +225,52 @@ function handOutLate(
 
 interface Offer {
   readonly standings: Standings<Standing>;
+  readonly probation: Probation;
   readonly now: LogTime;
   readonly predictedMs: PlanInput["predictedMs"];
 }
 
 /** F1 to F3. */
-function handOut(
-  assigns: Assign[],
-  loads: readonly Load[],
-  { standings, now, predictedMs }: Offer,
-): void {
-  const idlest = new Heap(isIdler);
-  for (const load of loads) if (hasRoom(load)) idlest.push(load);
-  while (assigns.length < assignsPerPlan) {
-    const load = idlest.pop();
-    const work = load === undefined ? undefined : carveNext(standings, now);
-    if (load === undefined || work === undefined) break;
-    assigns.push(give(load, work, predictedMs));
-    if (hasRoom(load)) idlest.push(load);
+function handOut(assigns: Assign[], loads: readonly Load[], offer: Offer): void {
+  const { standings, probation, predictedMs } = offer;
+  let open = loads.filter(isOpen);
+  /** Nobody has room for these. */
+  const waiting: Standing[] = [];
+  while (assigns.length < assignsPerPlan && open.length > 0) {
+    const job = standings.pop();
+    if (job === undefined) break;
+    if (isKeptBack(job, probation)) continue;
+    const mayTurn = waiting.every(({ priority }) => priority === job.priority);
+    const load = placeFor(job.id, open, mayTurn);
+    if (load === undefined) {
+      waiting.push(job);
+      continue;
+    }
+    assigns.push(give(load, carve(job, offer), predictedMs));
+    if (nextCount(job) > 0) standings.push(job);
+    if (!isOpen(load)) open = open.filter(isOpen);
   }
+  for (const job of waiting) standings.push(job);
+}
+
+/** F3. @param mayTurn whether room to take turns counts */
+function placeFor(job: JobId, open: readonly Load[], mayTurn: boolean): Load | undefined {
+  let best: Load | undefined;
+  let bestTurns = false;
+  for (const load of open) {
+    const turns = takesTurn(load, job);
+    if (!hasRoom(load) && !(mayTurn && turns && hasTurns(load))) continue;
+    const isBetter = turns === bestTurns ? best === undefined || isIdler(load, best) : turns;
+    if (!isBetter && best !== undefined) continue;
+    best = load;
+    bestTurns = turns;
+  }
+  return best;
 }
 
 /** F5: for the jobs that nobody had room for. */
-function handOutFirst(
-  assigns: Assign[],
-  loads: readonly Load[],
-  { standings, now, predictedMs }: Offer,
-): void {
+function handOutFirst(assigns: Assign[], loads: readonly Load[], offer: Offer): void {
+  const { standings, predictedMs } = offer;
   const idlest = new Heap(isIdler);
   for (const load of loads) if (load.queries < mostPerSlot * load.slots) idlest.push(load);
   let begun = 0;
@@ -204,44 +279,44 @@ function handOutFirst(
     const load = assigns.length < assignsPerPlan ? idlest.pop() : undefined;
     if (load === undefined || begun === newcomersPerPlan) return;
     begun += 1;
-    assigns.push(give(load, { ...carve(job, now), query: undefined }, predictedMs));
+    assigns.push(give(load, carve(job, offer), predictedMs));
     if (load.queries < mostPerSlot * load.slots) idlest.push(load);
   }
 }
 
+interface Handed {
+  readonly job: JobId;
+  readonly query: QueryNumber | undefined;
+  readonly count: number;
+  readonly suspect?: true | undefined;
+}
+
 function give(
   load: Load,
-  { job, query, count }: { job: JobId; query: QueryNumber | undefined; count: number },
+  { job, query, count, suspect }: Handed,
   predictedMs: PlanInput["predictedMs"],
 ): Assign {
-  load.queries += 1;
-  load.ms += predictedMs(job, load.node, count) ?? aheadMs;
+  if (suspect === true) load.suspects += 1;
+  else take(load, job, predictedMs(job, load.node, count));
   return { job, node: load.node, boot: load.boot, query };
 }
 
-/** F1 and F8, as apply will do it. */
-function carveNext(
-  standings: Standings<Standing>,
-  now: LogTime,
-):
-  | { readonly job: JobId; readonly query: QueryNumber | undefined; readonly count: number }
-  | undefined {
-  const job = standings.pop();
-  if (job === undefined) return undefined;
-  const work = carve(job, now);
-  if (nextCount(job) > 0) standings.push(job);
-  return { ...work, query: undefined };
+/** F10. */
+function isKeptBack({ onProbation, cursor }: Standing, { queries, most }: Probation): boolean {
+  return onProbation && cursor > 0 && queries >= most;
 }
 
-function carve(job: Standing, now: LogTime): { readonly job: JobId; readonly count: number } {
+/** As apply will do it. */
+function carve(job: Standing, { now, probation }: Offer): Handed {
   const count = nextCount(job);
   job.cursor += count;
   job.progress = advanced(job.progress, job.weight);
   job.servedAt = now;
-  return { job: job.id, count };
+  if (job.onProbation) probation.queries += 1;
+  return { job: job.id, query: undefined, count };
 }
 
-/** A query counts for every node that works on it; of unknown cost, as a slot's full share: so such nodes get 2 a slot. */
+/** A query counts for every node that works on it. */
 function countAttempts(
   loads: ReadonlyMap<NodeId, Load>,
   query: QueryRecord,
@@ -250,20 +325,42 @@ function countAttempts(
   for (const { node, boot } of query.attempts) {
     const load = loads.get(node);
     if (load === undefined || load.boot !== boot) continue;
-    load.queries += 1;
-    load.ms += predictedMs(query.job, node, query.count) ?? aheadMs;
+    if (query.suspect === true) load.suspects += 1;
+    else take(load, query.job, predictedMs(query.job, node, query.count));
   }
+}
+
+/** A query of unknown cost counts as a slot's full share: so such nodes get 2 a slot. */
+function take(load: Load, job: JobId, ms: number = aheadMs): void {
+  load.queries += 1;
+  load.ms += ms;
+  load.byJob.set(job, (load.byJob.get(job) ?? 0) + 1);
 }
 
 function standingOf(job: JobRecord): Standing {
   const { totalInputs, batchSize, weight, cursor } = job;
-  return { ...competitorOf(job), totalInputs, batchSize, weight, cursor };
+  const onProbation = isOnProbation(job);
+  return { ...competitorOf(job), totalInputs, batchSize, weight, cursor, onProbation };
 }
 
-/** F2. */
+/** F2: for any job. */
 function hasRoom({ queries, ms, slots }: Load): boolean {
   if (queries < leastPerSlot * slots) return true;
   return queries < mostPerSlot * slots && ms < aheadMs * slots;
+}
+
+/** F2: for some job more to take turns. */
+function hasTurns({ queries, slots }: Load): boolean {
+  return queries < turnsPerSlot * slots;
+}
+
+/** Whether a slot has nothing of this job. */
+function takesTurn({ byJob, slots }: Load, job: JobId): boolean {
+  return (byJob.get(job) ?? 0) < slots;
+}
+
+function isOpen(load: Load): boolean {
+  return hasRoom(load) || hasTurns(load);
 }
 
 /** F3; of equals the one with fewer queries, then by name. */
@@ -272,6 +369,12 @@ function isIdler(a: Load, b: Load): boolean {
   if (ms !== 0) return ms < 0;
   const queries = a.queries / a.slots - b.queries / b.slots;
   return queries === 0 ? a.node < b.node : queries < 0;
+}
+
+/** F11; of equals F3. */
+function hasFewerSuspects(a: Load, b: Load): boolean {
+  const more = a.suspects / a.slots - b.suspects / b.slots;
+  return more === 0 ? isIdler(a, b) : more < 0;
 }
 
 /** Which job's lost queries go first (F4): the higher class's, then those of the job furthest behind. */

@@ -4,6 +4,7 @@
  */
 import { type Rows, Table, padded } from "../lib/rows.ts";
 import type { JobId, NodeId, QueryNumber } from "../lib/types.ts";
+import { isOnProbation } from "./probation.ts";
 import type { JobFixed, JobProgress, JobRecord, QueryRecord, ResultRow } from "./types.ts";
 
 /** Hot. */
@@ -50,6 +51,7 @@ export function writeProgress(rows: Rows, job: JobRecord): void {
     statistics: job.statistics,
     priority: job.priority,
     servedAt: job.servedAt,
+    failures: job.failures,
   };
   progresses.put(rows, job.id, progress);
 }
@@ -67,20 +69,25 @@ export function unfinishedJobs(rows: Rows): JobFixed[] {
 }
 
 /**
- * The virtual time of a class, where a job that starts, resumes or comes from another class begins: the least progress of
- * those of the class that run and have inputs left to hand out. One that only waits for its last results competes for nothing and may be far behind.
- * Where nobody competes, it is the most progress of all that have not ended, so that nobody comes back with a debt.
+ * The virtual time of a class, where a job that starts, resumes, passes its probation or comes from another class begins: the
+ * least progress of those of the class that run and have inputs left to hand out. One that only waits for its last results
+ * competes for nothing and may be far behind; so does one on probation, unless all are. Where nobody competes, it is the
+ * most progress of all that have not ended, so that nobody comes back with a debt.
  */
 export function fairStart(rows: Rows, ofClass: number): number {
-  let least: number | undefined;
+  let competing = Infinity;
+  let running = Infinity;
   let most = 0;
-  for (const [id, { status, progress, cursor, priority = 0 }] of progresses.list(rows)) {
+  for (const [id, job] of progresses.list(rows)) {
+    const { status, progress, cursor, priority = 0 } = job;
     if (hasEnded(status) || priority !== ofClass) continue;
     most = Math.max(most, progress);
-    if (status.kind !== "running" || (least !== undefined && progress >= least)) continue;
-    if (cursor < (jobs.get(rows, id)?.totalInputs ?? 0)) least = progress; // unreachable: a job has both its rows
+    if (status.kind !== "running") continue;
+    if (cursor >= (jobs.get(rows, id)?.totalInputs ?? 0)) continue; // unreachable: a job has both its rows
+    running = Math.min(running, progress);
+    if (!isOnProbation(job)) competing = Math.min(competing, progress);
   }
-  return least ?? most;
+  return [competing, running].find(Number.isFinite) ?? most;
 }
 
 /** A job's progress after one more query was carved. Apply and the policy's simulation must agree to the last bit. */

@@ -2,12 +2,12 @@
  * Jobs and queries as they stand in the replicated state, and the commands that change them (design: one
  * command, one decision). Everything here is data: equal on every replica, in a fixed field order.
  */
-import type { ChunkRef, FileUpload, Pin, UploadedChunk } from "../lib/content.ts";
+import type { ChunkRef, FileUpload, Pin, UploadedChunk, UploadedContent } from "../lib/content.ts";
 import type { Histogram } from "../lib/histogram.ts";
 import type { ModelManifest } from "../lib/model-manifest.ts";
 import type { Attempt, FileVersion, JobId, LogTime, NodeId, QueryNumber } from "../lib/types.ts";
 
-export type { ChunkRef, FileUpload, Pin, UploadedChunk };
+export type { ChunkRef, FileUpload, Pin, UploadedChunk, UploadedContent };
 
 /** The model a job was submitted with; later changes of the model's name do not matter to it. */
 export interface ModelPin {
@@ -81,6 +81,8 @@ export interface JobProgress {
   readonly priority?: number | undefined;
   /** When it last got a query or came back from a pause: from then on it ages (scheduler/classes.ts). */
   readonly servedAt?: LogTime | undefined;
+  /** How often its queries, and halves of them, ended an executor (scheduler/failure.ts). Absent: never. */
+  readonly failures?: number | undefined;
 }
 
 /** A job as everybody reads it: both of its rows in one. */
@@ -120,7 +122,10 @@ export interface ResultRow {
   readonly into?: readonly [QueryNumber, QueryNumber];
 }
 
-/** One input's outcome, compact: the top classes as [class, millionths, class, millionths, …], or an error code. */
+/**
+ * One input's outcome, compact: the top classes as [class, millionths, class, millionths, …], or an error code. Of a model that
+ * gives arrays [] is the next row of the query's file.
+ */
 export type PackedOutput = readonly number[] | string;
 
 // --- commands -------------------------------------------------------------------------------------------------------
@@ -139,7 +144,7 @@ export interface SubmitJob {
   readonly priority?: number | undefined;
   /** The inputs are those of this job that failed or were never done. It must have ended. */
   readonly retryOf?: JobId | undefined;
-  /** With {@link retryOf}: the very model of that job, whatever the name stands for now. */
+  /** undefined: the newest. With {@link retryOf} also that of its job, when the name has it no more. */
   readonly modelVersion?: number | undefined;
 }
 
@@ -178,12 +183,16 @@ export interface Completion {
   readonly query: QueryNumber;
   readonly attempt: Attempt;
   readonly node: NodeId;
-  /** Worker time from the start of its first micro-batch to the end of its last, whole milliseconds. */
+  /** Slot time: what its micro-batches took, without those of other jobs that took turns with it; whole milliseconds. */
   readonly elapsedMs: number;
   /** One per input; none of a query that failed. */
   readonly outputs: readonly PackedOutput[];
   /** There is no result, for the query did this to the executor. */
   readonly failed?: QueryFailure | undefined;
+  /** From the start of its first micro-batch to the end of its last, where queries of other jobs took turns with it. */
+  readonly spanMs?: number | undefined;
+  /** Of a model that gives arrays: the `.npz` file with the rows of those inputs that have one. Becomes visible with the result. */
+  readonly tensors?: UploadedContent | undefined;
 }
 
 /**

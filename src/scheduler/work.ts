@@ -7,7 +7,9 @@
  * S3 openQueries counts the query rows, doneQueries the result rows of queries that were not split, doneInputs their inputs.
  * S4 A job that has ended has no open query, and nothing but pruning changes it.
  * S5 Attempt numbers of a query only grow; a node has at most one attempt of it at a time.
+ * S6 The arrays of a query are visible exactly when its result has rows of them: one command makes both, once.
  */
+import type { FileUpload } from "../lib/content.ts";
 import type { AssignedQuery, Outcome } from "../lib/outcome.ts";
 import { ok } from "../lib/outcome.ts";
 import type { Rows, Stamp } from "../lib/rows.ts";
@@ -15,6 +17,7 @@ import { Attempt, type JobId, type NodeId, QueryNumber } from "../lib/types.ts";
 import {
   advanced,
   dropOpenQueries,
+  fairStart,
   hasEnded,
   nextCount,
   queries,
@@ -24,7 +27,8 @@ import {
   writeProgress,
 } from "./rows.ts";
 import { failureCodes, isGuilty, split } from "./failure.ts";
-import { isPackedOutput } from "./results.ts";
+import { isOnProbation } from "./probation.ts";
+import { isCompletionOf, tensorsPath } from "./results.ts";
 import { withQuery } from "./statistics.ts";
 import type { Assign, Completion, JobRecord, QueryFailure, QueryRecord, Work } from "./types.ts";
 
@@ -36,10 +40,19 @@ export interface Workers {
   all(): readonly NodeId[];
 }
 
+/** What a `work` command rests on besides the scheduler's rows. */
+export interface WorkContext {
+  readonly stamp: Stamp;
+  readonly workers: Workers;
+  /** Makes a file visible; false when it cannot be, for want of copies: then nothing was written. */
+  readonly publish: (file: FileUpload) => boolean;
+}
+
 /** Applies completions, then assignments. What does not fit the state is skipped: whoever sent it looks again. */
-export function applyWork(rows: Rows, command: Work, stamp: Stamp, workers: Workers): Outcome {
+export function applyWork(rows: Rows, command: Work, context: WorkContext): Outcome {
+  const { stamp, workers } = context;
   const jobs = new TouchedJobs(rows);
-  for (const completion of command.complete) complete(rows, jobs, completion, { stamp, workers });
+  for (const completion of command.complete) complete(rows, jobs, completion, context);
   const assigned: AssignedQuery[] = [];
   for (const assign of command.assign) {
     if (!workers.mayWork(assign.node, assign.boot)) continue;
@@ -80,9 +93,9 @@ function complete(
   rows: Rows,
   jobs: TouchedJobs,
   completion: Completion,
-  context: { readonly stamp: Stamp; readonly workers: Workers },
+  context: WorkContext,
 ): void {
-  const { query: number, outputs, failed } = completion;
+  const { query: number, tensors, failed } = completion;
   const job = jobs.get(completion.job);
   if (job === undefined || hasEnded(job.status)) return;
   const id = queryId(job.id, number);
@@ -92,8 +105,16 @@ function complete(
     fail(rows, jobs, { job, query, completion, failed }, context);
     return;
   }
-  const { classes } = job.model.manifest.output;
-  if (outputs.length !== query.count || !outputs.every((o) => isPackedOutput(o, classes))) {
+  // S6. Of arrays with too few copies the query is run again: whoever sent them had made sure, so it is rare.
+  const isTaken =
+    isCompletionOf(job.model.manifest, query.count, completion) &&
+    (tensors === undefined ||
+      context.publish({
+        ...tensors,
+        path: tensorsPath(job.id, query.from),
+        ifVersion: undefined,
+      }));
+  if (!isTaken) {
     reject(rows, query, completion);
     return;
   }
@@ -117,16 +138,21 @@ function settle(
   const errors = outputs.filter((output) => typeof output === "string").length;
   queries.delete(rows, id);
   results.put(rows, id, { from: query.from, count: query.count, outputs });
-  jobs.set(
-    failedPastLimit(rows, stamp, {
-      ...job,
-      openQueries: job.openQueries - 1,
-      doneInputs: job.doneInputs + query.count,
-      errorInputs: job.errorInputs + errors,
-      doneQueries: job.doneQueries + 1,
-      statistics: withQuery(job.statistics, { elapsedMs, inputs: query.count, now: stamp.now }),
-    }),
-  );
+  const settled: JobRecord = {
+    ...job,
+    openQueries: job.openQueries - 1,
+    doneInputs: job.doneInputs + query.count,
+    errorInputs: job.errorInputs + errors,
+    doneQueries: job.doneQueries + 1,
+    statistics: withQuery(job.statistics, { elapsedMs, inputs: query.count, now: stamp.now }),
+  };
+  const passes = isOnProbation(job) && !isOnProbation(settled);
+  jobs.set(failedPastLimit(rows, stamp, passes ? competing(rows, settled) : settled));
+}
+
+/** What it was kept back while on probation is no credit, as little as a pause. */
+function competing(rows: Rows, job: JobRecord): JobRecord {
+  return { ...job, progress: Math.max(job.progress, fairStart(rows, job.priority ?? 0)) };
 }
 
 /** It ended the executor: failure.ts says what becomes of it. */
@@ -139,12 +165,13 @@ function fail(
     readonly completion: Completion;
     readonly failed: QueryFailure;
   },
-  { stamp, workers }: { readonly stamp: Stamp; readonly workers: Workers },
+  { stamp, workers }: WorkContext,
 ): void {
-  const { job, query, completion, failed } = trouble;
+  const { query, completion, failed } = trouble;
   const { node, attempt, elapsedMs } = completion;
   const attempts = query.attempts.filter((a) => a.node !== node || a.attempt !== attempt);
   if (attempts.length === query.attempts.length) return; // T1
+  const job = { ...trouble.job, failures: (trouble.job.failures ?? 0) + 1 };
   if (query.count > 1) {
     jobs.set(split(rows, job, query));
     return;
@@ -157,8 +184,10 @@ function fail(
       { job, query, completion: { outputs: [failureCodes[failed]], elapsedMs } },
       stamp,
     );
-  else
+  else {
     queries.put(rows, queryId(job.id, query.query), { ...query, attempts, suspect: true, blamed });
+    jobs.set(job);
+  }
 }
 
 /** A worker that answers nonsense counts as one that gave up: else the query would wait for it for ever. */

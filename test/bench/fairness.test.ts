@@ -7,7 +7,7 @@ import { type Ran, windowsOf } from "../../bench/fairness/windows.ts";
 /** Queries of a job one after the other on one slot: `count` of `ms` each, from `fromMs` on. */
 function lane(job: string, ms: number, count: number, fromMs = 0): Ran[] {
   return Array.from({ length: count }, (_, i) => {
-    return { job, elapsedMs: ms, seenMs: fromMs + (i + 1) * ms };
+    return { job, elapsedMs: ms, spanMs: ms, seenMs: fromMs + (i + 1) * ms };
   });
 }
 

@@ -6,8 +6,8 @@ import { type Ran, steadyRate } from "../../bench/throughput/steady.ts";
 function waves(slots: number, count: number, lengthMs: number, pauseMs = 0): Ran[] {
   return Array.from({ length: slots * count }, (_, i) => {
     const wave = Math.floor(i / slots);
-    const seenMs = 1_000 + (wave + 1) * lengthMs + wave * pauseMs;
-    return { inputs: 8, elapsedMs: lengthMs, seenMs };
+    const doneMs = 1_000 + (wave + 1) * lengthMs + wave * pauseMs;
+    return { inputs: 8, elapsedMs: lengthMs, doneMs };
   });
 }
 

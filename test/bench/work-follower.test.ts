@@ -18,10 +18,20 @@ test("a completion carries the term of the leader that proposed it", (t) => {
     { job: "j1", query: 7, node: "n2", elapsedMs: 40, outputs: [[1, 2], "unreadable"] },
   ];
   const assign = [{ job: "j2", node: "n3" }];
-  const command = { v: 1, operation: { kind: "work", complete, assign } };
+  const command = { v: 1, at: 9, operation: { kind: "work", complete, assign } };
   t.deepEqual(workOf({ kind: "command", term: 3, command }, 12.5), {
     completed: [
-      { job: "j1", query: 7, node: "n2", inputs: 2, elapsedMs: 40, term: 3, seenMs: 12.5 },
+      {
+        job: "j1",
+        query: 7,
+        node: "n2",
+        inputs: 2,
+        elapsedMs: 40,
+        spanMs: 40,
+        term: 3,
+        seenMs: 12.5,
+        atMs: 9,
+      },
     ],
     assigned: ["j2"],
     down: undefined,

@@ -140,18 +140,20 @@ test("stats are count, rates, mean, deviation and percentiles", async (t) => {
   t.regex(csv, /\n2,0\.5,1,20\.5,1\.5,20,22,22,22\n/);
 });
 
-test("results are the lines of the answer; csv has the best label", async (t) => {
+test("results are the lines of the answer; csv has the best label, and where arrays are", async (t) => {
   await using node = await FakeNode.start();
   node.cluster.jobs.set("j1", sampleJob);
   const lines = [
     '{"input":"a.jpg","top":[{"label":"cat, tabby","score":0.750000}]}',
     '{"input":"b.jpg","error":"UNREADABLE","message":"no image"}',
+    '{"input":"c.npy","tensors":{"file":"jobs/j1/tensors/0000000000.npz","row":2}}',
   ];
   node.cluster.results.set("j1", lines);
   t.is((await at(node, "job", "results", "j1")).out, `${lines.join("\n")}\n`);
   t.is(
     (await at(node, "job", "results", "j1", "-o", "csv")).out,
-    'input,label,score,error\na.jpg,"cat, tabby",0.75,\nb.jpg,,,UNREADABLE\n',
+    'input,label,score,error,file,row\na.jpg,"cat, tabby",0.75,,,\nb.jpg,,,UNREADABLE,,\n' +
+      "c.npy,,,,jobs/j1/tensors/0000000000.npz,2\n",
   );
 });
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { describeNetwork, type Given } from "../../src/cli/model/describe.ts";
 import { hasCode } from "../../src/lib/errors.ts";
-import type { ModelManifest } from "../../src/lib/model-manifest.ts";
+import type { ImageClassifier } from "../../src/lib/model-manifest.ts";
 import type { Network, NetworkOutput } from "../../src/lib/network.ts";
 import { FakeNode } from "../client/fake-node.ts";
 import { webServer } from "./web-server.ts";
@@ -35,8 +35,11 @@ function network(
   };
 }
 
-const described = (from: Network, given: Given): ModelManifest =>
-  describeNetwork({ name: "m", sha256: "0".repeat(64) }, from, given);
+const model = { name: "m", sha256: "0".repeat(64) };
+
+/** Of an image classifier, which most of them are. */
+const described = (from: Network, given: Given): ImageClassifier =>
+  describeNetwork(model, from, given) as ImageClassifier;
 
 test("a network and a preset give a manifest", (t) => {
   const manifest = described(network(), { preset: "imagenet", source: "a test" });
@@ -121,7 +124,7 @@ const both = {
 };
 
 test("one of several outputs is named, and its classes may have ones behind them", (t) => {
-  t.is(described(both, { preset: "unit", output: "b" }).output.name, "b");
+  t.is(described(both, { preset: "unit", outputs: ["b"] }).output.name, "b");
   const ones: Network = {
     ...network(),
     outputs: [{ ...network().outputs[0]!, shape: [1, 9, 1, 1] }],
@@ -144,7 +147,7 @@ for (const [what, from, given, code, why] of [
   [
     "another output",
     both,
-    { preset: "tf", output: "c" },
+    { preset: "tf", outputs: ["c"] },
     "USAGE",
     /no output c; it has a \(float32/,
   ],
@@ -248,11 +251,17 @@ test("a network is added from flags, and a manifest beside it is then not read",
     err,
     /it takes 224x224 rgb nchw float32 \(fill\), and gives 7 classes at scores \(logits/,
   );
+  t.regex(err, /n1 has it loaded\nnext: idunno job submit/);
   t.like(node.cluster.models.get("mine")?.manifest, {
     sha256: sha256("weights"),
     topK: 2,
     labels: ["a", "b", "c", "d", "e", "f", "g g"],
   });
+  node.cluster.looks = [[{ node: "n1", state: "failed", why: "no memory" }]];
+  const failed = await add("net.onnx", ...flags);
+  t.is(failed.code, 1);
+  t.regex(failed.err, /n1 cannot load it: no memory/);
+  t.is((await add("net.onnx", ...flags, "--no-wait")).code, 0);
   t.regex(
     (await add("net.onnx", "--manifest", "net.json", "--output-name", "x")).err,
     /all that --output-name would/,

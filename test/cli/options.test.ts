@@ -8,6 +8,7 @@ import {
   integer,
   jobIds,
   label,
+  modelNamed,
   nodeList,
   priority,
   weight,
@@ -91,4 +92,10 @@ test("sizes, times and rates read well at every magnitude", (t) => {
   t.is(humanLogTime(Date.UTC(2024, 0, 2, 3, 4, 5)), "2024-01-02T03:04:05Z");
   t.deepEqual([0.05, 99.94, 1234.5].map(humanRate), ["0.1/s", "99.9/s", "1235/s"]);
   t.deepEqual([plural(1, "file"), plural(2, "file")], ["1 file", "2 files"]);
+});
+
+test("a model is a name, or a name and a version", (t) => {
+  for (const text of ["m", "mobilenet_v2.1-b", "m@1", "m@999999999"]) t.is(modelNamed(text), text);
+  for (const text of ["", "M", "m@", "m@0", "m@01", "m@-1", "m@1@2", "@1", "m@1234567890", "a b"])
+    t.throws(() => modelNamed(text), { message: /NAME@3/ }, text);
 });

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { Network } from "../../src/lib/network.ts";
 import type { MemberView, ModelView, StatusView } from "../../src/lib/api/cluster.ts";
 import type { FileView, LogEntryView, QuotaView } from "../../src/lib/api/files.ts";
+import type { ModelNodeView } from "../../src/lib/api/models.ts";
 import type { JobView } from "../../src/lib/api/jobs.ts";
 
 const sha256 = (data: Buffer): Buffer => createHash("sha256").update(data).digest();
@@ -31,6 +32,10 @@ export interface StoredFile {
 export class FakeCluster {
   readonly files = new Map<string, StoredFile[]>();
   readonly jobs = new Map<string, JobView>();
+  /** What each stands for, as it was written. */
+  readonly aliases = new Map<string, string>();
+  /** What nodes answer about models, one look after the other; the last one stays. */
+  looks: ModelNodeView[][] = [[{ node: "n1", state: "loaded" }]];
   readonly models = new Map<string, ModelView>();
   /** What every network says of itself. */
   network: Network = { inputs: [], outputs: [] };

@@ -6,10 +6,10 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { BulkHeader } from "../../src/lib/api/bulk.ts";
-import type { ModelView } from "../../src/lib/api/cluster.ts";
 import type { RetryJobBody, SetJobBody, SubmitJobBody } from "../../src/lib/api/jobs.ts";
 import { type ErrorCode, type ErrorDetails, IDunnoError } from "../../src/lib/errors.ts";
 import { chunksOf, FakeCluster, sampleJob, sampleStatus, type StoredFile } from "./fake-cluster.ts";
+import { aliases, models } from "./fake-models.ts";
 import { list, moveFiles, pageRows, quotas, usage } from "./fake-namespace.ts";
 
 export type Fault =
@@ -138,7 +138,9 @@ export class FakeNode implements AsyncDisposable {
       case "members":
         return cluster.members;
       case "models":
-        return this.#models(asked, name);
+        return models(cluster, asked, name);
+      case "aliases":
+        return aliases(cluster, asked, name);
       case "inspect":
         return cluster.network;
       case "settings":
@@ -175,24 +177,6 @@ export class FakeNode implements AsyncDisposable {
       default:
         throw new IDunnoError("NOT_FOUND", { kind: "route", name: asked.path, remedy: "none" });
     }
-  }
-
-  #models({ method, key, body }: Asked, name: string): unknown {
-    const { models } = this.cluster;
-    if (method === "POST")
-      return this.cluster.once(key, () => {
-        const { manifest, file } = JSON.parse(body.toString()) as ModelView;
-        const view = {
-          name: manifest.name,
-          version: 1,
-          manifest,
-          addedAtMs: 1,
-          file: { ...file, bytes: 1 },
-        };
-        models.set(view.name, view);
-        return view;
-      });
-    return name === "" ? [...models.values()] : models.get(name);
   }
 
   #settings({ method, key, body, query }: Asked, name: string): unknown {

@@ -13,6 +13,7 @@ import type {
 import { hasCode } from "../../src/lib/errors.ts";
 import { crops, Folder, photo, plain } from "./input-files.ts";
 import { encodeModel, SIDE, writeModel } from "./onnx-models.ts";
+import { until } from "./until.ts";
 
 const folder = await Folder.make();
 
@@ -140,25 +141,24 @@ test("a cancelled query rejects with CLOSED, whether it waits, is read ahead or 
   let begun: () => void = () => undefined;
   const running = new Promise<void>((resolve) => (begun = resolve));
   const abort = new AbortController();
-  const ids = ["runs", "ahead", "waits"];
+  const ids = ["j1/0/1", "j1/1/1", "j1/2/1"];
   const ends = ids.map((id) =>
     t.throwsAsync(
       executor.run(
         { id, model, inputs: many, timeoutMs: noLimitMs },
-        { onProgress: begun, ...(id === "runs" ? { signal: abort.signal } : {}) },
+        { onProgress: begun, ...(id === ids[0] ? { signal: abort.signal } : {}) },
       ),
     ),
   );
   await running;
-  t.is(executor.running, 1);
   t.is(executor.queued, 2);
-  executor.cancel("ahead");
-  executor.cancel("waits");
+  executor.cancel("j1/1/1");
+  executor.cancel("j1/2/1");
   executor.cancel("unknown");
   abort.abort();
   for (const error of await Promise.all(ends)) t.true(hasCode(error, "CLOSED"));
   t.is(executor.running + executor.queued, 0);
-  const after = await executor.run({ id: "runs", model, inputs, timeoutMs: noLimitMs });
+  const after = await executor.run({ id: "j1/0/1", model, inputs, timeoutMs: noLimitMs });
   t.is(outputs(after).length, inputs.length);
 });
 
@@ -176,7 +176,7 @@ test("the queue has a limit, and an id is under way once", async (t) => {
 test("an idle thread takes over what a busy one holds ahead", async (t) => {
   await using executor = await Executor.start({ slots: 2 });
   await executor.load(model);
-  const long = Array.from({ length: 20_000 }, () => inputs[0]!);
+  const long = Array.from({ length: 2_000 }, () => inputs[0]!);
   const abort = new AbortController();
   // One thread is busy for long and holds `c` ahead; the other is soon idle.
   const busy = t.throwsAsync(
@@ -186,7 +186,7 @@ test("an idle thread takes over what a busy one holds ahead", async (t) => {
     executor.run({ id, model, inputs, timeoutMs: noLimitMs }),
   );
   for (const result of await Promise.all(short)) t.is(result.kind, "done");
-  t.is(executor.running, 1, "the long one goes on");
+  await until(() => executor.running > 0);
   abort.abort();
   t.true(hasCode(await busy, "CLOSED"));
 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import test from "ava";
 import { Executor } from "../../src/inference/executor.ts";
 import { hasCode } from "../../src/lib/errors.ts";
-import type { ImageHints, Network } from "../../src/lib/network.ts";
+import type { InputHints, Network } from "../../src/lib/network.ts";
 import { Folder } from "./input-files.ts";
 import { CLASSES, encodeModel, SIDE } from "./onnx-models.ts";
 
@@ -18,7 +18,7 @@ test.after.always(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-async function inspect(bytes: Uint8Array, hints: ImageHints = {}): Promise<Network> {
+async function inspect(bytes: Uint8Array, hints: InputHints = {}): Promise<Network> {
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   const path = join(folder.path, sha256);
   await writeFile(path, bytes);

@@ -45,6 +45,16 @@ test("one that hangs is killed for its time-out, and the executor does not notic
   t.is(executor.pid, pid);
 });
 
+if (process.arch === "x64")
+  test("one that ends its process is told from one that hangs", async (t) => {
+    await using executor = await Executor.start({ slots: 1 });
+    const aborting = await writeModel(folder.path, encodeModel({ behaviour: "aborts-on-white" }));
+    const alone = { ...request("killer", [black, white]), model: aborting };
+    const failure = await errorOf(executor.runAlone(alone));
+    t.true(hasCode(failure, "EXECUTOR_FAILED") && failure.details.during === "query");
+    t.regex(String(failure), /SIGFPE/);
+  });
+
 test("suspects run one after the other; those that are cancelled end, whether they wait or run", async (t) => {
   await using executor = await Executor.start({ slots: 1 });
   const stuck = errorOf(executor.runAlone(request("stuck", [white])));

@@ -6,6 +6,7 @@ import type { LocalModel, QueryResult } from "../../src/inference/types.ts";
 import { hasCode } from "../../src/lib/errors.ts";
 import { Folder, plain } from "./input-files.ts";
 import { encodeModel, writeModel } from "./onnx-models.ts";
+import { until } from "./until.ts";
 
 const folder = await Folder.make();
 const models = await Promise.all(
@@ -19,10 +20,6 @@ test.after.always(() => folder[Symbol.asyncDispose]());
 
 const run = (executor: Executor, id: string, model: LocalModel): Promise<QueryResult> =>
   executor.run({ id, model, inputs: [grey], timeoutMs: 600_000 });
-
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
 
 const loadedOf = (executor: Executor): readonly LocalModel[] =>
   models.filter(({ sha256 }) => executor.isLoaded(sha256));
@@ -58,9 +55,9 @@ test("a busy process is not replaced until it holds twice the limit, and then lo
   for (const model of [b, c, d]) await executor.load(model);
   t.is(executor.pid, pid);
   t.deepEqual(loadedOf(executor), [a, d], "what runs stays, with the newest");
-  const fifth = executor.load(e).then(() => isOver);
+  const fifth = executor.load(e).then(() => [isOver, executor.pid !== pid]);
   const waiting = run(executor, "waits", d);
-  t.true(await fifth, "a fifth model waits for what runs");
+  t.deepEqual(await fifth, [false, true], "a fifth model waits for the pieces that run");
   const result = await end;
   t.true(result.kind === "done" && result.outputs.length === many.length);
   t.is((await waiting).kind, "done");

@@ -7,7 +7,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import proto from "onnx-proto";
 import type { LocalModel } from "../../src/inference/types.ts";
-import type { ModelManifest } from "../../src/lib/model-manifest.ts";
+import type { ImageClassifier, ModelManifest } from "../../src/lib/model-manifest.ts";
 import { Random } from "../../src/lib/random.ts";
 
 const { AttributeProto, ModelProto, TensorProto } = proto.onnx;
@@ -17,21 +17,24 @@ type Tensor = proto.onnx.ITensorProto;
 export const SIDE = 16;
 export const CLASSES = 7;
 
-/** What a network does on an image with a white pixel: nothing special, loop for ever, or divide by 0. */
-export type Behaviour = "plain" | "hangs-on-white" | "infinite-on-white";
+/**
+ * What a network does on an image with a white pixel: nothing special, loop for ever, divide by 0, or divide the least
+ * whole number by -1, which ends the process where processors trap it (x86: SIGFPE).
+ */
+export type Behaviour = "plain" | "hangs-on-white" | "infinite-on-white" | "aborts-on-white";
 
-const int = (name: string, i: number): proto.onnx.IAttributeProto => ({
+export const int = (name: string, i: number): proto.onnx.IAttributeProto => ({
   name,
   i,
   type: AttributeProto.AttributeType.INT,
 });
 
-function floats(name: string, dims: readonly number[], values: Float32Array): Tensor {
+export function floats(name: string, dims: readonly number[], values: Float32Array): Tensor {
   const rawData = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   return { name, dims: [...dims], dataType: TensorProto.DataType.FLOAT, rawData };
 }
 
-function value(
+export function value(
   name: string,
   shape: readonly (number | string)[],
   elemType: number = TensorProto.DataType.FLOAT,
@@ -45,7 +48,7 @@ function weights(seed: number, count: number): Float32Array {
   return Float32Array.from({ length: count }, () => random.between(-1000, 1000) / 4000);
 }
 
-/** For each image whether its brightest value is above 0.99: a white pixel. [N, 1] */
+/** For each image whether its brightest value is that of a white pixel. [N, 1] */
 const isWhite: readonly Node[] = [
   {
     opType: "ReduceMax",
@@ -63,6 +66,15 @@ const behaviours: Readonly<Record<Behaviour, readonly Node[]>> = {
     { opType: "Not", input: ["white"], output: ["dark"] },
     { opType: "Cast", input: ["dark"], output: ["divisor"], attribute: [int("to", 1)] },
     { opType: "Div", input: ["logits", "divisor"], output: ["scores"] },
+  ],
+  "aborts-on-white": [
+    ...isWhite,
+    // -1 where there is white, or else 0; and so 0, or that which the quotient by -1 cannot be.
+    { opType: "Cast", input: ["white"], output: ["one"], attribute: [int("to", 7)] },
+    { opType: "Mul", input: ["one", "least"], output: ["dividend"] },
+    { opType: "Div", input: ["dividend", "minusOne"], output: ["quotient"] },
+    { opType: "Cast", input: ["quotient"], output: ["zero"], attribute: [int("to", 1)] },
+    { opType: "Add", input: ["logits", "zero"], output: ["scores"] },
   ],
   "hangs-on-white": [
     ...isWhite,
@@ -101,6 +113,8 @@ const behaviours: Readonly<Record<Behaviour, readonly Node[]>> = {
 
 export function encodeModel({
   behaviour = "plain",
+  whiteFrom = 0.99,
+  trips = 2n ** 50n,
   seed = 1,
   batch = "N",
   image = [3, SIDE, SIDE],
@@ -109,6 +123,10 @@ export function encodeModel({
   hasLogits = false,
 }: {
   readonly behaviour?: Behaviour;
+  /** A brighter value than this is white; 0 is black, 1 is the brightest. */
+  readonly whiteFrom?: number;
+  /** How often a network that hangs goes round: for ever, unless given. */
+  readonly trips?: bigint;
   readonly seed?: number;
   readonly batch?: string | number;
   /** Sizes of one image; names are sizes left free, which must multiply to the same. */
@@ -134,12 +152,24 @@ export function encodeModel({
       initializer: [
         floats("w", [pixels, CLASSES], weights(seed, pixels * CLASSES)),
         floats("b", [CLASSES], weights(seed + 1, CLASSES)),
-        floats("threshold", [], Float32Array.of(0.99)),
+        floats("threshold", [], Float32Array.of(whiteFrom)),
         {
           name: "huge",
           dims: [],
           dataType: TensorProto.DataType.INT64,
-          rawData: new Uint8Array(BigInt64Array.of(2n ** 50n).buffer),
+          rawData: new Uint8Array(BigInt64Array.of(trips).buffer),
+        },
+        {
+          name: "least",
+          dims: [],
+          dataType: TensorProto.DataType.INT64,
+          rawData: new Uint8Array(BigInt64Array.of(-(2n ** 63n)).buffer),
+        },
+        {
+          name: "minusOne",
+          dims: [],
+          dataType: TensorProto.DataType.INT64,
+          rawData: new Uint8Array(BigInt64Array.of(-1n).buffer),
         },
         {
           name: "behind",
@@ -161,7 +191,10 @@ export function encodeModel({
   }).finish();
 }
 
-export function manifestOf(bytes: Uint8Array, change: Partial<ModelManifest> = {}): ModelManifest {
+export function manifestOf(
+  bytes: Uint8Array,
+  change: Partial<ModelManifest> = {},
+): ImageClassifier {
   return {
     format: 1,
     name: "tiny",
@@ -187,7 +220,7 @@ export async function writeModel(
   folder: string,
   bytes: Uint8Array,
   change: Partial<ModelManifest> = {},
-): Promise<LocalModel> {
+): Promise<LocalModel & { readonly manifest: ImageClassifier }> {
   const manifest = manifestOf(bytes, change);
   const path = join(folder, `${manifest.sha256}.onnx`);
   await writeFile(path, bytes);

@@ -1,8 +1,8 @@
 import test from "ava";
 import { Packer } from "../../src/inference/preprocess.ts";
-import type { ModelManifest } from "../../src/lib/model-manifest.ts";
+import type { ImageClassifier } from "../../src/lib/model-manifest.ts";
 
-type Plan = Pick<ModelManifest, "input" | "preprocessing">;
+type Plan = Pick<ImageClassifier, "input" | "preprocessing">;
 
 function plan(input: Partial<Plan["input"]> = {}, how: Partial<Plan["preprocessing"]> = {}): Plan {
   return {

@@ -7,12 +7,25 @@ export const runs = (base: number): number => base * Number(process.env["IDUNNO_
 
 /** The property holds for `base` random cases; repeat a failure with `IDUNNO_SEED`. */
 export function holds<Ts>(t: ExecutionContext, property: fc.IProperty<Ts>, base = 100): void {
+  judge(t, fc.check(property, parameters(base)));
+}
+
+/** {@link holds} for what takes turns of the event loop. */
+export async function holdsAsync<Ts>(
+  t: ExecutionContext,
+  property: fc.IAsyncProperty<Ts>,
+  base = 100,
+): Promise<void> {
+  judge(t, await fc.check(property, parameters(base)));
+}
+
+function parameters(base: number): { numRuns: number; seed?: number } {
   const seed = process.env["IDUNNO_SEED"];
   const numRuns = runs(base);
-  const details = fc.check(
-    property,
-    seed === undefined ? { numRuns } : { numRuns, seed: Number(seed) },
-  );
+  return seed === undefined ? { numRuns } : { numRuns, seed: Number(seed) };
+}
+
+function judge<Ts>(t: ExecutionContext, details: fc.RunDetails<Ts>): void {
   if (details.failed) {
     t.log(fc.defaultReportMessage(details));
     t.log(details.errorInstance);

@@ -1,7 +1,7 @@
 /** Replicas that persist as a node does, and the smallest commands that make sense. */
 import { pack, unpack } from "../../src/lib/msgpack.ts";
-import type { ModelManifest } from "../../src/lib/model-manifest.ts";
-import type { UploadedChunk } from "../../src/lib/content.ts";
+import type { ImageClassifier, ModelManifest } from "../../src/lib/model-manifest.ts";
+import type { UploadedChunk, UploadedContent } from "../../src/lib/content.ts";
 import {
   Attempt,
   ChunkHash,
@@ -118,7 +118,7 @@ export function upload(
   return { kind: "commit-files", files: [{ path, bytes, chunks, ifVersion }] };
 }
 
-export const manifest: ModelManifest = {
+export const manifest: ImageClassifier = {
   format: 1,
   name: "tiny",
   sha256: "ab".repeat(32),
@@ -134,6 +134,18 @@ export const manifest: ModelManifest = {
   labels: ["a", "b", "c", "d", "e"],
   topK: 2,
   source: "made up",
+};
+
+/** The same network, whose answer is kept as arrays: 40 bytes for each input. */
+export const arrayManifest: ModelManifest = {
+  format: 1,
+  name: "arrays",
+  sha256: manifest.sha256,
+  input: manifest.input,
+  preprocessing: manifest.preprocessing,
+  labels: [],
+  source: "made up",
+  outputs: [{ name: "out", type: "float32", shape: [2, 5] }],
 };
 
 /** A cluster of `nodes` nodes with a model and an input list, ready for jobs. */
@@ -181,7 +193,12 @@ export function completion(
   job: JobId,
   query: number,
   outputs: readonly PackedOutput[],
-  more: { readonly attempt?: number; readonly node?: number; readonly elapsedMs?: number } = {},
+  more: {
+    readonly attempt?: number;
+    readonly node?: number;
+    readonly elapsedMs?: number;
+    readonly tensors?: UploadedContent;
+  } = {},
 ): Completion {
   return {
     job,
@@ -190,6 +207,7 @@ export function completion(
     node: nodeName(more.node ?? 1),
     elapsedMs: more.elapsedMs ?? 20,
     outputs,
+    ...(more.tensors === undefined ? {} : { tensors: more.tensors }),
   };
 }
 

@@ -1,7 +1,8 @@
 /** The numbered invariants of work.ts (S), commit.ts (C), quotas.ts (Q) and machine.ts (M), checked against the rows of a replica. */
 import { deepStrictEqual, ok } from "node:assert/strict";
 import type { Pin } from "../../src/lib/content.ts";
-import type { MemberRecord, ModelRecord } from "../../src/machine/commands.ts";
+import type { JobId } from "../../src/lib/types.ts";
+import type { AliasRecord, MemberRecord, ModelRecord } from "../../src/machine/commands.ts";
 import type { JobFixed, JobProgress, QueryRecord, ResultRow } from "../../src/scheduler/types.ts";
 import type {
   Amount,
@@ -31,7 +32,7 @@ export function checkInvariants(
     checkJob(replica, job, members);
     checkPins(replica, job);
   }
-  for (const [, { file }] of rowsOf<ModelRecord>(replica, "model")) checkPin(replica, file);
+  checkModels(replica);
   checkChunks(replica);
   checkFiles(replica, history.versionsKept);
   for (const [, quota] of rowsOf<QuotaRecord>(replica, "quota")) checkQuota(replica, quota);
@@ -90,6 +91,12 @@ function checkJob(
     );
   }
   ok(progress.statistics.count === progress.doneQueries, "S3 statistics");
+  if (progress.prunedQueries === 0 && fixed.model.manifest.outputs !== undefined)
+    checkArrays(
+      replica,
+      id,
+      done.map(([, row]) => row),
+    );
   ok(running || open.length === 0, "S4");
   ok(running === !("endedAt" in progress), "S4 endedAt");
   for (const [, query] of open) {
@@ -101,6 +108,20 @@ function checkJob(
       ok(member?.state === "up" && member.boot === a.boot, "attempts are of nodes that are up");
     }
   }
+}
+
+/** S6, where nobody has removed one. */
+function checkArrays(replica: ReplicaRows, job: JobId, done: readonly ResultRow[]): void {
+  const visible = rowsOf<FileRecord>(replica, "file").filter(([key]) =>
+    key.startsWith(`file/jobs/${job}/tensors/`),
+  );
+  for (const [, { last }] of visible) ok(last === 1, "S6 once");
+  const wanted = done.filter(({ outputs }) => outputs.some((each) => typeof each !== "string"));
+  deepStrictEqual(
+    new Set(visible.map(([, { path }]) => path)),
+    new Set(wanted.map(({ from }) => `jobs/${job}/tensors/${String(from).padStart(10, "0")}.npz`)),
+    "S6",
+  );
 }
 
 /** T2: the halves of a query that was split cover what it covered. */
@@ -126,6 +147,27 @@ function checkPins(replica: ReplicaRows, { id, model, manifest }: JobFixed): voi
   if (status.kind !== "running" && status.kind !== "paused") return;
   checkPin(replica, model.file);
   checkPin(replica, manifest);
+}
+
+/** The invariants of machine/models.ts. */
+function checkModels(replica: ReplicaRows): void {
+  const newest = rowsOf<ModelRecord>(replica, "model");
+  const older = rowsOf<ModelRecord>(replica, "olderModel");
+  for (const [, { file }] of [...newest, ...older]) checkPin(replica, file); // V3
+  for (const [key, model] of newest) deepStrictEqual(key, `model/${model.name}`);
+  for (const [key, { model, version }] of rowsOf<AliasRecord>(replica, "alias")) {
+    ok(replica.row(key.replace("alias/", "model/")) === undefined, "V4");
+    const last = replica.row(`model/${model}`) as ModelRecord | undefined;
+    const named = `olderModel/${model}@${String(version).padStart(9, "0")}`;
+    const isNewest = version === undefined || version === last?.version;
+    ok(last !== undefined && (isNewest || replica.row(named) !== undefined), "V5");
+    ok(replica.row(`alias/${model}`) === undefined, "V5 one hop");
+  }
+  for (const [key, { name, version }] of older) {
+    deepStrictEqual(key, `olderModel/${name}@${String(version).padStart(9, "0")}`);
+    const last = replica.row(`model/${name}`) as ModelRecord | undefined;
+    ok(last !== undefined && version < last.version, "V1 the newest is the newest");
+  }
 }
 
 function checkPin(replica: ReplicaRows, { path, chunks }: Pin): void {

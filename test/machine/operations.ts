@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { Attempt, FileVersion, JobId, LogTime, QueryNumber, StoreId } from "../../src/lib/types.ts";
 import type { Command, Operation } from "../../src/machine/commands.ts";
-import { hashOf, manifest, nodeName } from "./fixtures.ts";
+import { tensorTypes } from "../../src/lib/tensors.ts";
+import { arrayManifest, hashOf, manifest, nodeName } from "./fixtures.ts";
 
 const count = fc.oneof(fc.nat(100), fc.maxSafeNat());
 const text = fc.string({ maxLength: 12 });
@@ -11,20 +12,29 @@ const node = fc.nat(99).map(nodeName);
 const store = id.map(StoreId);
 const job = count.map((n) => JobId(`j${n}`));
 const hash = fc.nat().map(hashOf);
+const modelName = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,63}$/);
 const query = count.map(QueryNumber);
 const version = count.map(FileVersion);
 const optional = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: undefined });
 const few = <T>(of: fc.Arbitrary<T>) => fc.array(of, { maxLength: 3 });
 const fileAt = fc.record({ path: text, version });
-const upload = fc.record({
-  path: text,
+const content = {
   bytes: count,
   chunks: few(
     fc.record({ hash, bytes: count, replicas: few(fc.record({ store: id, index: count })) }),
   ),
-  ifVersion: optional(count),
-});
+};
+const upload = fc.record({ path: text, ...content, ifVersion: optional(count) });
 const output = fc.oneof(few(fc.integer()), fc.constantFrom("unreadable", "missing"));
+const arrays = fc.array(
+  fc.record({
+    name: fc.string({ minLength: 1, maxLength: 12 }),
+    type: fc.constantFrom(...tensorTypes),
+    shape: few(fc.integer({ min: 1, max: 9 })),
+  }),
+  { minLength: 1, maxLength: 3 },
+);
+const { input: _, preprocessing: __, ...arraysOnly } = arrayManifest;
 const kind = <K extends Operation["kind"]>(name: K) => fc.constant(name);
 
 /** By kind, so that none is forgotten. */
@@ -51,10 +61,12 @@ export const operations: {
   "remove-member": fc.record({ kind: kind("remove-member"), node }),
   "add-model": fc.record({
     kind: kind("add-model"),
-    manifest: fc.record({ topK: fc.integer({ min: 1, max: 100 }), labels: few(text) }).map((m) => ({
-      ...manifest,
-      ...m,
-    })),
+    manifest: fc.oneof(
+      fc
+        .record({ topK: fc.integer({ min: 1, max: 100 }), labels: few(text) })
+        .map((m) => ({ ...manifest, ...m })),
+      fc.record({ inputs: arrays, outputs: arrays }).map((m) => ({ ...arraysOnly, ...m })),
+    ),
     file: fileAt,
   }),
   "submit-job": fc.record({
@@ -94,6 +106,7 @@ export const operations: {
         elapsedMs: count,
         outputs: few(output),
         failed: optional(fc.constantFrom("killed" as const, "hung" as const)),
+        tensors: optional(fc.record(content)),
       }),
     ),
     assign: few(fc.record({ job, node, boot: id, query: optional(query) })),
@@ -146,6 +159,24 @@ export const operations: {
     made: count,
     bytes: count,
     files: count,
+  }),
+  "set-alias": fc.record({
+    kind: kind("set-alias"),
+    alias: modelName,
+    model: optional(modelName),
+    version: optional(count),
+  }),
+  "remove-model": fc.record({
+    kind: kind("remove-model"),
+    name: modelName,
+    version: optional(count),
+    keepFile: optional(fc.constant(true as const)),
+  }),
+  "preload-model": fc.record({
+    kind: kind("preload-model"),
+    name: modelName,
+    version: optional(count),
+    wanted: fc.boolean(),
   }),
   "weigh-store": fc.record({ kind: kind("weigh-store"), store, room: count }),
 };

@@ -234,6 +234,7 @@ function operationOf(replica: Replica, step: Step): Operation {
       });
     case 4:
       if (a % 4 > 0) return jobOperation(replica, rest) ?? submission();
+      if (b % 3 > 0) return modelOperation(rest);
       return {
         kind: "add-model",
         manifest: { ...manifest, topK: 1 + (b % 3) },
@@ -242,6 +243,16 @@ function operationOf(replica: Replica, step: Step): Operation {
     default:
       return someWork(replica, step);
   }
+}
+
+/** On what `add-model` made. */
+function modelOperation([, , , c, d]: Step): Operation {
+  const version = d % 4 === 0 ? undefined : d % 4;
+  const alias = `other${d % 3}`;
+  if (c % 4 === 0) return { kind: "preload-model", name: "tiny", version, wanted: d % 2 === 0 };
+  if (c % 3 === 0) return { kind: "remove-model", name: "tiny", version };
+  const model = c % 5 === 0 ? undefined : c % 5 === 1 ? "other0" : "tiny";
+  return { kind: "set-alias", alias: c % 7 === 0 ? "tiny" : alias, model, version };
 }
 
 const n = fc.nat(255);
@@ -269,7 +280,7 @@ function agreement(kinds: Set<string>): fc.IProperty<[Step[]]> {
     const bytesOf = ({ rows }: Replica) => new Map(Array.from(rows, ([k, v]) => [k, toHex(v)]));
     deepStrictEqual(bytesOf(restless), bytesOf(steady));
     const reloaded = steady.restarted().machine;
-    for (const view of ["members", "models", "stores", "jobs"] as const)
+    for (const view of ["members", "models", "olderModels", "aliases", "stores", "jobs"] as const)
       deepStrictEqual(reloaded[view], steady.machine[view]);
   });
 }
@@ -285,6 +296,9 @@ test("and histories get somewhere: each kind of command succeeds in some (fixed 
   const collecting = ["collect-versions", "collect-chunks", "drop-chunks", "forget-drops"];
   wanted.push(
     ...collecting,
+    "set-alias",
+    "remove-model",
+    "preload-model",
     "release-chunks",
     "restore-file",
     "move-files",

@@ -22,6 +22,8 @@ function services(leads: boolean): Services {
       ]),
       jobs: new Map([["j1", { status: { kind: "paused" } }]]),
       models: new Map(["a", "b", "c"].map((sha256) => [sha256, { manifest: { sha256 } }])),
+      olderModels: new Map(),
+      aliases: new Map(),
     },
     peers: { connected: 1 },
     executor: { slots: 4, running: 3, queued: 2, isLoaded: (sha256: string) => sha256 !== "c" },

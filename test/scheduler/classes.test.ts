@@ -5,7 +5,7 @@ import type { JobId } from "../../src/lib/types.ts";
 import { ageingMs } from "../../src/scheduler/classes.ts";
 import { holds } from "../lib/property.ts";
 import { type Replica, cluster, completion, outputs, submit, work } from "../machine/fixtures.ts";
-import { capacity, carryOut, plan, simulate } from "./planning.ts";
+import { begun, capacity, carryOut, plan, simulate } from "./planning.ts";
 
 const node = capacity(1, 1);
 const endless = { totalInputs: 1_000_000, batchSize: 1 };
@@ -99,6 +99,7 @@ test("inside a class weights hold, whether it is served first or only now and th
   const top = submit(replica, endless);
   const one = submit(replica, { ...endless, priority: -1 });
   const three = submit(replica, { ...endless, priority: -1, weight: 3 });
+  begun(replica, top, one, three);
   const counts = countsOf(turns(replica, 2_000, ageingMs / 10));
   t.true((counts.get(top) ?? 0) > 1_500);
   const [small = 0, large = 0] = [counts.get(one), counts.get(three)];

@@ -37,7 +37,20 @@ export function carryOut(replica: Replica, assigns: readonly Assign[]): readonly
   return value.assigned;
 }
 
-/** A cluster in virtual time: each slot takes its node's oldest query, runs it for its job's cost and reports. */
+/** Has each job's first query done on node 1: it has passed its probation (F10). */
+export function begun(replica: Replica, ...jobs: readonly JobId[]): void {
+  for (const job of jobs) {
+    const [{ query, count } = { query: 0, count: 0 }] = carryOut(replica, [
+      { job, node: nodeName(1), boot: "boot1", query: undefined },
+    ]);
+    replica.must(work([completion(job, query, outputs(count))], []));
+  }
+}
+
+/**
+ * A cluster in virtual time: each slot takes the oldest query of the job that its node has run least, runs it for its
+ * job's cost and reports. So do nodes (inference/interleaver.ts), in smaller pieces.
+ */
 export function simulate(
   replica: Replica,
   costs: ReadonlyMap<JobId, number>,
@@ -49,6 +62,16 @@ export function simulate(
   );
   const running: { endMs: number; node: string; job: JobId; query: number; count: number }[] = [];
   const done: { job: JobId; atMs: number }[] = [];
+  const ran = new Map<string, number>();
+  const take = (node: string) => {
+    const queries = waiting.get(node) ?? [];
+    const runOf = (job: JobId): number => ran.get(`${node}/${job}`) ?? 0;
+    const least = Math.min(...queries.map(({ job }) => runOf(job)));
+    const at = queries.findIndex(({ job }) => runOf(job) === least);
+    const [next] = at < 0 ? [] : queries.splice(at, 1);
+    if (next !== undefined) ran.set(`${node}/${next.job}`, least + 1);
+    return next;
+  };
   const start = (nowMs: number) => {
     for (const a of carryOut(
       replica,
@@ -57,7 +80,7 @@ export function simulate(
       waiting.get(a.node)?.push({ job: a.job as JobId, query: a.query, count: a.count });
     for (const { node, slots: size } of nodes)
       while (running.filter((r) => r.node === node).length < size) {
-        const next = waiting.get(node)?.shift();
+        const next = take(node);
         if (next === undefined) break;
         running.push({ ...next, node, endMs: nowMs + (costs.get(next.job) ?? 0) });
       }

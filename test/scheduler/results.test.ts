@@ -32,7 +32,14 @@ test("a line of an error has its text from the fixed table", (t) => {
     '{"input":"x","error":"of_tomorrow","message":"unknown error"}',
   );
   const codes = ["unreadable", "too_large", "unsupported", "wrong_output", "killed_executor"];
-  t.deepEqual(Object.keys(inputErrors), [...codes, "timed_out", "missing"]);
+  const ofArrays = [
+    "not_an_array",
+    "unsupported_array",
+    "wrong_type",
+    "wrong_shape",
+    "missing_array",
+  ];
+  t.deepEqual(Object.keys(inputErrors), [...codes, "timed_out", "missing", ...ofArrays]);
 });
 
 test("a line rewritten by a JSON tool is the same line, and the score the same number", (t) => {

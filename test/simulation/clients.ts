@@ -5,16 +5,15 @@
  *  U1 what was acknowledged is there: a file's newest version has the bytes that were put, in as many copies as said;
  *  U2 an answer never says that something went wrong inside (INTERNAL, MALFORMED).
  */
-import { asIDunnoError, type IDunnoError } from "../../src/lib/errors.ts";
+import { asIDunnoError } from "../../src/lib/errors.ts";
 import { Random } from "../../src/lib/random.ts";
-import { JobId, NodeId } from "../../src/lib/types.ts";
+import { NodeId } from "../../src/lib/types.ts";
 import type { Services } from "../../src/node/services.ts";
-import { submitJob } from "../../src/node/submission.ts";
-import { hasEnded } from "../../src/scheduler/rows.ts";
 import type { FileInput, FileOutput, RegisterInput, RegisterOutput } from "./history/models.ts";
 import type { Operation } from "./history/operation.ts";
+import { inputsFolder, JobRequests, modelNames } from "./job-requests.ts";
 import type { Step } from "./plan.ts";
-import { bytesOf, refusals, retried, textOf } from "./requests.ts";
+import { bytesOf, type Outcome, refusals, retried, textOf } from "./requests.ts";
 import type { World } from "./world.ts";
 
 type Request = Extract<Step, { kind: "operation" }>;
@@ -27,19 +26,6 @@ const pauseMs = 50;
 /** Few, so that clients meet. */
 const settingNames = ["x-a", "x-b", "x-c"] as const;
 const filePaths = ["docs/a", "docs/b", "docs/c", "docs/d"] as const;
-export const modelNames = ["small", "large"] as const;
-/** Inputs of a query, and what that is changed to while a job runs. */
-const firstBatchSizes = [1, 2, 3, 8] as const;
-const laterBatchSizes = [1, 2, 5, 16] as const;
-export const batchSizes: readonly number[] = [...firstBatchSizes, ...laterBatchSizes];
-export const inputsFolder = "inputs/";
-
-/** What a request came to. `unknown`: it may have been carried out, or may yet be. */
-type Outcome<T> =
-  | { readonly kind: "done"; readonly value: T }
-  | { readonly kind: "refused"; readonly error: IDunnoError }
-  | { readonly kind: "unknown" };
-
 export class Clients {
   readonly settings: Operation<RegisterInput, RegisterOutput>[] = [];
   readonly files: Operation<FileInput, FileOutput>[] = [];
@@ -48,11 +34,17 @@ export class Clients {
   /** Acknowledged versions: path@version → what it holds. */
   readonly acknowledged = new Map<string, string>();
   readonly #world: World;
+  readonly #jobs: JobRequests;
   #underWay = 0;
   #made = 0;
 
   constructor(world: World) {
     this.#world = world;
+    this.#jobs = new JobRequests({
+      product: world.product,
+      newName: () => `job ${(this.#made += 1)}`,
+      decide: async (random, work) => this.#decide(random, work),
+    });
   }
 
   get underWay(): number {
@@ -83,12 +75,14 @@ export class Clients {
       case "read":
         return this.#read(client, random);
       case "submit":
-        return this.#submit(random);
+        return this.#jobs.submit(random);
+      case "retryJob":
+        return this.#jobs.retry(random);
       case "setJob":
       case "pauseJob":
       case "resumeJob":
       case "cancelJob":
-        return this.#steer(what, random);
+        return this.#jobs.steer(what, random);
     }
   }
 
@@ -240,49 +234,6 @@ export class Clients {
       readable += 1;
     }
     return readable;
-  }
-
-  // --- jobs ---------------------------------------------------------------------------------------------------------
-
-  async #submit(random: Random): Promise<void> {
-    const name = `job ${(this.#made += 1)}`;
-    const model = random.pick(modelNames) ?? "small";
-    const body = {
-      name,
-      model,
-      inputs: [inputsFolder],
-      batchSize: random.pick(firstBatchSizes) ?? 2,
-      weight: random.pick([1, 1, 1, 3]) ?? 1,
-      priority: random.pick([0, 0, 0, -1, 2]) ?? 0,
-    };
-    const outcome = await this.#decide(random, async (services, key, signal) =>
-      submitJob(body, { key, signal }, services),
-    );
-    if (outcome.kind === "refused" && outcome.error.code !== "NOT_FOUND") throw outcome.error;
-  }
-
-  async #steer(what: "setJob" | "pauseJob" | "resumeJob" | "cancelJob", random: Random) {
-    const running = [...this.#world.product.machine.jobs.values()].filter(
-      ({ status }) => !hasEnded(status),
-    );
-    const job = random.pick(running)?.id ?? JobId("j1");
-    const operation =
-      what === "setJob"
-        ? ({
-            kind: "set-job",
-            job,
-            batchSize: random.pick(laterBatchSizes),
-            weight: random.pick([undefined, 1, 2]),
-            priority: random.pick([undefined, undefined, 0, 1]),
-          } as const)
-        : ({
-            kind: "steer-job",
-            job,
-            to: what === "pauseJob" ? "paused" : what === "resumeJob" ? "running" : "cancelled",
-          } as const);
-    await this.#decide(random, async ({ coordination }, key, signal) =>
-      coordination.decide(operation, { key, signal }),
-    );
   }
 
   /** Something that only one who looks after the cluster does. */

@@ -19,9 +19,12 @@ import { type OpenedStores, openStores } from "../../src/node/stores/open-stores
 import { greet } from "../../src/net/handshake.ts";
 import type { Raft } from "../../src/raft/core.ts";
 import type { RaftLimits, RaftTimings } from "../../src/raft/types.ts";
+import type { PreemptionCounts } from "./checks/preemption.ts";
 import { ChunkDisk, SimulatedCache, SimulatedChunks } from "./chunks.ts";
 import { SimulatedDisk } from "./disk/simulated-disk.ts";
-import { type ExecutorFaults, calmExecutor, SimulatedExecutor } from "./executor.ts";
+import type { ExecutorFaults } from "./inference/child.ts";
+import { calmExecutor, SimulatedExecutor } from "./inference/executor.ts";
+import { localModels } from "./inference/models.ts";
 import type { Network } from "./network/network.ts";
 import { SimulatedPeers } from "./network/peers.ts";
 import { type Clock, SimulatedProcess } from "./process.ts";
@@ -84,6 +87,8 @@ export class SimulatedMachine {
   readonly chunks: ChunkDisk;
   readonly knobs: MachineKnobs;
   executorFaults: ExecutorFaults = calmExecutor;
+  /** Of all its executors. */
+  readonly preemptions: PreemptionCounts = { newcomers: 0, yields: 0, stands: 0, lost: 0 };
   process: SimulatedProcess | undefined;
   running: RunningNode | undefined;
   /** Restarts so far. */
@@ -278,14 +283,16 @@ export class SimulatedMachine {
 
   #executor(process: SimulatedProcess, cache: SimulatedCache): SimulatedExecutor {
     return new SimulatedExecutor(this.knobs.slots, {
+      time: this.#time,
       process,
       random: this.#random.fork(),
       faults: () => this.executorFaults,
+      counts: this.preemptions,
       isWhole: (path, hash) =>
         path.startsWith("cache/")
           ? cache.contents.has(hash)
           : this.chunks.durable.get(hash)?.isDamaged === false,
-      costMs: ({ sha256 }) => this.knobs.costMs(sha256),
+      costMs: (modelSha256) => this.knobs.costMs(modelSha256),
     });
   }
 
@@ -302,26 +309,4 @@ export class SimulatedMachine {
       flush: () => undefined,
     };
   }
-}
-
-/** A model is ready when the executor has it: its file is of no matter to the oracle. */
-function localModels(
-  executor: SimulatedExecutor,
-): ReturnType<ConstructorParameters<typeof Node>[1]["makeModels"]> {
-  const local = async ({
-    manifest,
-  }: Parameters<ReturnType<ConstructorParameters<typeof Node>[1]["makeModels"]>["local"]>[0]) => ({
-    sha256: manifest.sha256,
-    path: `models/${manifest.sha256}.onnx`,
-    manifest,
-  });
-  return {
-    local,
-    path: async ({ manifest }) => `models/${manifest.sha256}.onnx`,
-    ready: async (model) => {
-      const found = await local(model);
-      await executor.load(found);
-      return found;
-    },
-  };
 }

@@ -1,5 +1,11 @@
 /** What simulated clients put and read, and how they take an error. */
-import type { ErrorCode } from "../../src/lib/errors.ts";
+import type { ErrorCode, IDunnoError } from "../../src/lib/errors.ts";
+
+/** What a request came to. `unknown`: it may have been carried out, or may yet be. */
+export type Outcome<T> =
+  | { readonly kind: "done"; readonly value: T }
+  | { readonly kind: "refused"; readonly error: IDunnoError }
+  | { readonly kind: "unknown" };
 
 /** Nothing was decided, or the key guards it: asked again. */
 export const retried: ReadonlySet<ErrorCode> = new Set([

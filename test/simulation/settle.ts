@@ -14,7 +14,8 @@ import { place } from "../../src/sdfs/catalog/placement.ts";
 import { type ChunkRecord, replicationFactor } from "../../src/sdfs/catalog/types.ts";
 import { emptyStatistics } from "../../src/scheduler/statistics.ts";
 import { queryTimeoutMs } from "../../src/scheduler/timeouts.ts";
-import { batchSizes, type Clients } from "./clients.ts";
+import type { Clients } from "./clients.ts";
+import { batchSizes } from "./job-requests.ts";
 import type { Nemesis } from "./nemesis/nemesis.ts";
 import type { World } from "./world.ts";
 

@@ -6,8 +6,11 @@ import type { ModelManifest } from "../../src/lib/model-manifest.ts";
 import { Random } from "../../src/lib/random.ts";
 import { FileVersion } from "../../src/lib/types.ts";
 import { manifest } from "../machine/fixtures.ts";
-import { Clients, inputsFolder, modelNames } from "./clients.ts";
+import { Clients } from "./clients.ts";
+import { inputsFolder, modelNames } from "./job-requests.ts";
 import { checkHistories } from "./checks/histories.ts";
+import { classes } from "./inference/oracle.ts";
+import type { PreemptionCounts } from "./checks/preemption.ts";
 import { Nemesis } from "./nemesis/nemesis.ts";
 import { calmNetwork } from "./network/faults.ts";
 import { makePlan, type Plan } from "./plan.ts";
@@ -33,6 +36,10 @@ export interface Report {
   readonly jobsDone: number;
   readonly fairHandOuts: number;
   readonly largestGap: number;
+  readonly preemptions: PreemptionCounts;
+  /** Queries that two nodes worked on at a time, and jobs that retried others. */
+  readonly speculations: number;
+  readonly retries: number;
   readonly traceHash: number;
 }
 
@@ -105,7 +112,21 @@ export async function simulatePlan(
     jobsDone: world.product.finished.length,
     fairHandOuts: world.product.fairTime.judged,
     largestGap: world.product.fairTime.largestGap,
+    preemptions: preemptionsOf(world),
+    speculations: world.product.speculation.times,
+    retries: world.product.retries.size,
     traceHash: (world.trace.hash ^ world.time.hash) >>> 0,
+  };
+}
+
+function preemptionsOf({ machines }: World): PreemptionCounts {
+  const sum = (of: keyof PreemptionCounts): number =>
+    [...machines.values()].reduce((total, { preemptions }) => total + preemptions[of], 0);
+  return {
+    newcomers: sum("newcomers"),
+    yields: sum("yields"),
+    stands: sum("stands"),
+    lost: sum("lost"),
   };
 }
 
@@ -145,7 +166,8 @@ async function fill(clients: Clients, random: Random, { inputs, undeleteS }: Pla
 /** The first digit of the hash says what an input costs (plan.ts). */
 function manifestOf(name: string): ModelManifest {
   const sha256 = (name === "small" ? "a" : "b").padEnd(64, "0");
-  return { ...manifest, name, sha256, output: { ...manifest.output, classes: 10 } };
+  const output = { ...manifest.output, classes, activation: "none" } as const;
+  return { ...manifest, name, sha256, output, topK: 1 };
 }
 
 async function mustStore(

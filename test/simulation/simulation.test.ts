@@ -24,8 +24,14 @@ function keeps(kind: "fixed" | "fresh", first: number): void {
   test.serial(`${kind} seeds ${first} to ${last} keep every promise`, async (t) => {
     t.timeout(300_000);
     for (let seed = first; seed <= last; seed += 1) {
-      const { committed, events } = await simulate(seed);
-      t.true(committed > 0 && events > 0);
+      try {
+        const { committed, events } = await simulate(seed);
+        t.true(committed > 0 && events > 0);
+      } catch (error) {
+        // AVA's TAP reporter ends the whole run over an error whose stack is not its own.
+        if (!(error instanceof Violation)) throw error;
+        t.fail(error.message);
+      }
     }
   });
 }

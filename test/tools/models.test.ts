@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import proto from "onnx-proto";
 import test from "ava";
-import { ModelManifest } from "../../src/lib/model-manifest.ts";
+import { type ImageClassifier, ModelManifest } from "../../src/lib/model-manifest.ts";
 import { parser } from "../../src/lib/schema.ts";
 import { makeModel, makeModels, manifestText, type ReadyModel } from "../../tools/models/models.ts";
 import { OnnxSession } from "../../tools/models/onnx-session.ts";
@@ -32,10 +32,8 @@ test("there are the four models, each with its manifest and nothing else", async
 
 for (const { manifest, manifestFile, onnxFile } of models)
   test(`${manifest.name} does what its manifest says`, async (t) => {
-    const read = parser(
-      ModelManifest,
-      manifestFile,
-    )(JSON.parse(await readFile(manifestFile, "utf8")));
+    const parse = parser(ModelManifest, manifestFile);
+    const read = parse(JSON.parse(await readFile(manifestFile, "utf8"))) as ImageClassifier;
     t.deepEqual(read, manifest);
     t.true(read.labels.length === 0 || read.labels.length === read.output.classes);
     t.true(read.topK <= read.output.classes);

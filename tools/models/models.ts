@@ -6,12 +6,12 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { IDunnoError } from "../../src/lib/errors.ts";
-import type { ModelManifest } from "../../src/lib/model-manifest.ts";
+import type { ImageClassifier, ModelManifest } from "../../src/lib/model-manifest.ts";
 import { type Recipe, recipes } from "./recipes.ts";
 
 /** A model that lies ready. */
 export interface ReadyModel {
-  readonly manifest: ModelManifest;
+  readonly manifest: ImageClassifier;
   readonly onnxFile: string;
   readonly manifestFile: string;
   readonly bytes: number;

@@ -4,7 +4,11 @@
  * a change of the converter, of a package or of the platform's arithmetic cannot go unnoticed.
  */
 import { readFile } from "node:fs/promises";
-import { ModelManifest, type Preprocessing } from "../../src/lib/model-manifest.ts";
+import {
+  type ImageClassifier,
+  ModelManifest,
+  type Preprocessing,
+} from "../../src/lib/model-manifest.ts";
 import { parser } from "../../src/lib/schema.ts";
 import { convert, tensorNames } from "./convert.ts";
 import { readKeras } from "./keras.ts";
@@ -13,12 +17,14 @@ import { packageFile } from "./package-file.ts";
 import { resnet50 } from "./resnet50.ts";
 
 export interface Recipe {
-  readonly manifest: ModelManifest;
+  readonly manifest: ImageClassifier;
   /** The bytes of the .onnx file, before they are checked against the manifest's SHA-256. */
   readonly make: () => Promise<Uint8Array>;
 }
 
-const checked = parser(ModelManifest, "manifest");
+const parse = parser(ModelManifest, "manifest");
+/** All of them take images and give classes. */
+const checked = (manifest: ImageClassifier): ImageClassifier => parse(manifest) as ImageClassifier;
 
 /** Any number; another one makes another network. */
 const resnetSeed = 50;
@@ -108,7 +114,7 @@ function fromNsfwjs({ name, sha256, size, network }: NsfwjsRecipe): Recipe {
     input: { name: tensorNames.input, layout: "nchw", height: size, width: size },
     output: { name: tensorNames.probabilities, classes: nsfwjsLabels.length, activation: "none" },
     preprocessing: unitRange,
-    labels: nsfwjsLabels,
+    labels: [...nsfwjsLabels],
     topK: nsfwjsLabels.length,
     source: `${network} of nsfwjs 4.3.0 (MIT), trained by its authors, dequantised and converted to ONNX`,
   });

@@ -32,6 +32,7 @@ export const jobColumns: readonly Column<JobView>[] = [
 export const jobDetails: readonly Column<JobView>[] = [
   ...jobColumns,
   { name: "why", value: ({ why }) => why },
+  { name: "waiting for", value: ({ waitingFor }) => waitingFor },
   { name: "model version", value: ({ modelVersion }) => modelVersion },
   { name: "retry of", value: ({ retryOf }) => retryOf },
   { name: "batch size", value: ({ batchSize }) => batchSize },

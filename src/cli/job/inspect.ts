@@ -36,7 +36,7 @@ export function addInspectCommands(group: Command, open: Open): void {
   group
     .command("stats")
     .argument("<id>", "the job", jobId)
-    .description("queries done, their rate over the last 10 s, and their processing times")
+    .description("queries done, their rate over the last 10 s, and the slot time that each took")
     .action(async (id: string, _options: object, command: Command) => {
       const session = open(command);
       const { statistics } = await session.client.job(id, { signal: session.signal });
@@ -85,7 +85,8 @@ Examples:
       const session = open(command);
       const { client, print, signal } = session;
       if (options.follow === true) await session.learnNodes();
-      if (print.format === "csv") await print.csvLine(["input", "label", "score", "error"]);
+      if (print.format === "csv")
+        await print.csvLine(["input", "label", "score", "error", "file", "row"]);
       for await (const line of client.resultLines(id, {
         follow: options.follow ?? false,
         signal,
@@ -97,7 +98,8 @@ Examples:
         const result = parseResultLine(line);
         const best = "top" in result ? result.top[0] : undefined;
         const error = "error" in result ? result.error : undefined;
-        await print.csvLine([result.input, best?.label, best?.score, error]);
+        const { file, row } = "tensors" in result ? result.tensors : {};
+        await print.csvLine([result.input, best?.label, best?.score, error, file, row]);
       }
     });
 }

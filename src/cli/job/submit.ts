@@ -1,7 +1,7 @@
 /** `idunno job submit`, `watch` and `wait`. */
 import type { Command } from "commander";
 import type { JobView, RetryJobBody, SubmitJobBody } from "../../lib/api/jobs.ts";
-import { integer, jobId, jobIds, priority, weight } from "../options.ts";
+import { integer, jobId, jobIds, modelNamed, priority, weight } from "../options.ts";
 import type { Open, Session } from "../session.ts";
 import { jobColumns, jobDetails } from "./columns.ts";
 import { judge, untilJobEnded } from "./wait.ts";
@@ -54,7 +54,11 @@ function addRetry(group: Command, open: Open): void {
     .command("retry")
     .argument("<id>", "the job, which must have ended", jobId)
     .description("a new job over the inputs that failed or were never done, and wait for its end")
-    .option("--model <name>", "its newest version, in place of the very model that the job had")
+    .option(
+      "--model <name>",
+      "NAME, NAME@VERSION or an alias, in place of the very model that the job had",
+      modelNamed,
+    )
     .option("--name <name>", "for people")
     .option("--batch-size <inputs>", "inputs of a query", integer(1, 1024))
     .option("--weight <number>", "share against other jobs of its priority", weight)
@@ -81,7 +85,11 @@ export function addSubmitCommands(group: Command, open: Open): void {
   group
     .command("submit")
     .description("run a model over files in SDFS, and wait for the end")
-    .requiredOption("--model <name>", "which model; see 'idunno model ls'")
+    .requiredOption(
+      "--model <name>",
+      "NAME, NAME@VERSION or an alias; see 'idunno model ls'",
+      modelNamed,
+    )
     .requiredOption("--input <prefix...>", "files, or folders of them, in SDFS")
     .option("--name <name>", "for people")
     .option("--batch-size <inputs>", "inputs of a query", integer(1, 1024))
@@ -95,6 +103,7 @@ export function addSubmitCommands(group: Command, open: Open): void {
 Examples:
   idunno job submit --model mobilenet --input images/
   idunno job submit --model mobilenet --input images/a images/b.jpg --batch-size 8
+  idunno job submit --model mobilenet@2 --input images/            an older version
   id=$(idunno job submit --model mobilenet --input images/ --no-wait -o json | jq -r .id)
 
 Exits with 0 when the job is done, 1 when it failed or was cancelled. Ctrl-C leaves it running.`,

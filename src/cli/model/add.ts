@@ -1,78 +1,53 @@
 /** `idunno model add`: a network from this machine or the web, with its manifest, or described by flags and by itself. */
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import type { ModelView } from "../../lib/api/cluster.ts";
 import { IDunnoError } from "../../lib/errors.ts";
+import { modelPath } from "../../lib/model-reference.ts";
 import { ModelManifest } from "../../lib/model-manifest.ts";
 import { parser } from "../../lib/schema.ts";
-import { integer } from "../options.ts";
+import { describeRow } from "../../lib/tensors.ts";
 import type { Column } from "../output.ts";
 import { localContent, localSource, readable } from "../sdfs/local-files.ts";
 import type { Open, Session } from "../session.ts";
-import { describeNetwork, type Given } from "./describe.ts";
+import { describeNetwork } from "./describe.ts";
+import {
+  addDescribingOptions,
+  describing,
+  type DescribingOptions,
+  optionOf,
+  pointlessIn,
+} from "./describing-options.ts";
 import { download, downloadLimits, isUrl } from "./download.ts";
-import { type ImageSize, presets } from "./presets.ts";
+import { untilLoaded } from "./loading.ts";
 
 /** The node fetches the model, opens it and runs it once before it answers: minutes for a large one on a busy machine. */
 const addMs = 120_000;
 /** 65,536 labels of 256 characters. */
 const labelBytes = 16 * 1024 * 1024;
 
-interface AddOptions extends Omit<Given, "labels" | "height" | "width" | "output"> {
+interface AddOptions extends DescribingOptions {
   readonly manifest?: string;
   readonly sha256?: string;
-  readonly labels?: string;
-  readonly outputName?: string;
-  readonly size?: ImageSize;
+  readonly wait: boolean;
 }
-
-/** The options that describe a network; they and a manifest exclude each other. */
-const describing = [
-  "preset",
-  "labels",
-  "size",
-  "layout",
-  "resize",
-  "outputName",
-  "activation",
-  "top",
-  "source",
-] as const;
 
 export function addAddCommand(
   group: Command,
   open: Open,
   columns: readonly Column<ModelView>[],
 ): void {
-  group
+  const command = group
     .command("add <name> <path>")
     .description("make a network known under a name: an .onnx file of this machine, or a URL")
     .option(
       "--manifest <file>",
       "what its input and output are (default: PATH with .json, if it is there)",
     )
-    .option("--sha256 <hash>", "of the file; a must for URLs", hash)
-    .addOption(new Option("--preset <name>", "how it sees pixels").choices(presets))
-    .option("--labels <file>", "a line for each class")
-    .option("--size <HxW>", "of its images, where the file leaves that free", imageSize)
-    .addOption(new Option("--layout <order>", "of its input").choices(["nchw", "nhwc"]))
-    .addOption(
-      new Option("--resize <how>", "other than the preset has it").choices([
-        "fill",
-        "fit-left",
-        "crop",
-      ]),
-    )
-    .option("--output-name <name>", "which output has the scores, where there are several")
-    .addOption(
-      new Option("--activation <name>", "none: scores as they come; softmax: logits").choices([
-        "none",
-        "softmax",
-      ]),
-    )
-    .option("--top <classes>", "how many of the best a result names (default: 5)", integer(1, 100))
-    .option("--source <text>", "where it comes from, and its licence")
+    .option("--sha256 <hash>", "of the file; a must for URLs", hash);
+  addDescribingOptions(command)
+    .option("--no-wait", "come back once it is known; nodes go on loading it")
     .addHelpText(
       "after",
       `
@@ -83,14 +58,17 @@ Examples:
   idunno model add mobilenet models/mobilenet.onnx     reads models/mobilenet.json as its manifest
   idunno model add resnet resnet50.onnx --preset imagenet --labels imagenet.txt
   idunno model add resnet https://example.org/resnet50.onnx --sha256 6f1a… --preset imagenet
+  idunno model add embedder clip.onnx --preset imagenet --task tensors --output-name embedding
+  idunno model add tagger tagger.onnx --input-kind tensor
 
 A node opens the network and runs it once: names, shapes, classes, and whether its scores are probabilities are read
-from it. What it cannot tell is asked for.`,
+from it. What it cannot tell is asked for. Then every node loads it; exits with 1 when one cannot, which is said with the reason.`,
     )
-    .action(async (name: string, path: string, options: AddOptions, command: Command) => {
+    .action(async (name: string, path: string, options: AddOptions) => {
       const session = open(command);
       const added = await add(session, { name, path }, options);
-      await session.print.record(added, columns);
+      const isAwaited = options.wait && added.preloaded;
+      await session.print.record(isAwaited ? await untilLoaded(session, added) : added, columns);
       session.note(`next: idunno job submit --model ${name} --input PREFIX`);
     });
 }
@@ -126,19 +104,23 @@ async function add(
     );
   const client = session.patient(addMs);
   const { path: at, version } = await client.putFile(
-    `models/${name}/model.onnx`,
+    modelPath(name),
     { kind: "reopen", open: () => localSource(local) },
     { signal },
   );
   const file = { path: at, version };
   if (manifest !== undefined) return await client.addModel({ manifest, file }, { signal });
-  const { layout, size } = options;
-  const hints = { ...(layout === undefined ? {} : { layout }), ...size };
+  const { layout, inputKind, size } = options;
+  const hints = {
+    ...(inputKind === undefined ? {} : { inputKind }),
+    ...(layout === undefined ? {} : { layout }),
+    ...size,
+  };
   const network = await client.inspect({ file, sha256, ...hints }, { signal });
   const source = options.source ?? (isUrl(path) ? path.slice(0, 1_024) : undefined);
   const described = describeNetwork({ name, sha256 }, network, {
     ...options,
-    output: options.outputName,
+    outputs: options.outputName,
     ...size,
     labels,
     source,
@@ -149,9 +131,11 @@ async function add(
 
 /** @returns the hash that the file must have, if one is given */
 function checkOptions(path: string, options: AddOptions): string | undefined {
-  const given = describing.find((option) => options[option] !== undefined);
-  if (options.manifest !== undefined && given !== undefined)
-    throw usage(`--manifest says all that --${optionOf(given)} would: give one or the other`);
+  const said = describing.find((option) => options[option] !== undefined);
+  if (options.manifest !== undefined && said !== undefined)
+    throw usage(`--manifest says all that --${optionOf(said)} would: give one or the other`);
+  const wrong = pointlessIn(options);
+  if (wrong !== undefined) throw usage(wrong);
   if (isUrl(path) && options.sha256 === undefined)
     throw usage(
       `${path}: give the hash of the file with --sha256, so that nobody can put another in its place`,
@@ -202,32 +186,26 @@ async function hashOf(path: string): Promise<string> {
 }
 
 /** What was made of the flags and the network, so that a wrong guess is seen. */
-function sentence({ input, output, preprocessing }: ModelManifest): string {
+function sentence(manifest: ModelManifest): string {
+  return `it takes ${taken(manifest)}, and gives ${given(manifest)}`;
+}
+
+function taken({ input, preprocessing, inputs = [] }: ModelManifest): string {
+  if (input === undefined) return inputs.map(describeRow).join(" and ");
   const { height, width, layout, type = "float32" } = input;
-  return (
-    `it takes ${height}x${width} ${preprocessing.channelOrder} ${layout} ${type} (${preprocessing.resize}), ` +
-    `and gives ${output.classes} classes at ${output.name} ` +
-    `(${output.activation === "none" ? "as they come" : "logits: softmax is applied"})`
-  );
+  return `${height}x${width} ${preprocessing?.channelOrder} ${layout} ${type} (${preprocessing?.resize})`;
+}
+
+function given({ output, outputs = [] }: ModelManifest): string {
+  if (output === undefined) return outputs.map(describeRow).join(" and ");
+  const { classes, name, activation } = output;
+  const meaning = activation === "none" ? "as they come" : "logits: softmax is applied";
+  return `${classes} classes at ${name} (${meaning})`;
 }
 
 function hash(text: string): string {
   if (!/^[0-9a-f]{64}$/i.test(text)) throw new InvalidArgumentError("Expected 64 hex digits.");
   return text.toLowerCase();
-}
-
-/** `224x224`, height first; `224` for both. */
-function imageSize(text: string): ImageSize {
-  const [, first, second = first] = /^(\d{1,4})(?:x(\d{1,4}))?$/.exec(text) ?? [];
-  const [height, width] = [Number(first), Number(second)];
-  if (!(height >= 1 && height <= 4096 && width >= 1 && width <= 4096))
-    throw new InvalidArgumentError("Expected HEIGHTxWIDTH, such as 224x224, 4096 at most each.");
-  return { height, width };
-}
-
-/** `outputName` as it is written: `output-name`. */
-function optionOf(name: (typeof describing)[number]): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 function badHash(model: string, why: string): IDunnoError {

@@ -1,4 +1,5 @@
 /** Cluster, members and models over HTTP. The table of routes is in routes.ts. */
+import { ModelNodeView } from "./models.ts";
 import { ModelManifest } from "../model-manifest.ts";
 import { type Static, Type } from "../schema.ts";
 
@@ -176,6 +177,8 @@ export const InspectBody = Type.Object(
     file: Type.Object({ path: Type.String(), version: Type.Integer({ minimum: 1 }) }, closed),
     /** Of its bytes. */
     sha256: Type.String({ pattern: "^[0-9a-f]{64}$" }),
+    /** Default: image. */
+    inputKind: Type.Optional(Type.Union([Type.Literal("image"), Type.Literal("tensor")])),
     layout: Type.Optional(Type.Union([Type.Literal("nchw"), Type.Literal("nhwc")])),
     height: Type.Optional(Type.Integer({ minimum: 1, maximum: 4096 })),
     width: Type.Optional(Type.Integer({ minimum: 1, maximum: 4096 })),
@@ -221,6 +224,14 @@ export const ModelView = Type.Object(
     manifest: ModelManifest,
     file: Type.Object({ path: Type.String(), version: Count, bytes: Count }, closed),
     addedAtMs: Count,
+    /** Jobs that have not ended and run this version. */
+    jobs: Count,
+    /** The aliases that stand for this version now. */
+    aliases: Type.Array(Type.String()),
+    /** Whether nodes load it before it is used. */
+    preloaded: Type.Boolean(),
+    /** With `?loaded=true`: of the nodes that are up and have slots, what each has of it. */
+    nodes: Type.Optional(Type.Array(ModelNodeView)),
   },
   closed,
 );

@@ -1,4 +1,5 @@
 /** Jobs over HTTP. The table of routes is in routes.ts. */
+import { modelReferenceLength } from "../model-reference.ts";
 import { type Static, Type } from "../schema.ts";
 
 const closed = { additionalProperties: false } as const;
@@ -7,7 +8,8 @@ const Count = Type.Integer({ minimum: 0 });
 export const SubmitJobBody = Type.Object(
   {
     name: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
-    model: Type.String({ minLength: 1, maxLength: 64 }),
+    /** Or an older version of one (model-reference.ts). */
+    model: Type.String({ minLength: 1, maxLength: modelReferenceLength }),
     /** SDFS paths: a file, or a prefix ending in "/" (or naming a folder). Inputs are sorted by path, each once. */
     inputs: Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), {
       minItems: 1,
@@ -26,8 +28,8 @@ export type SubmitJobBody = Static<typeof SubmitJobBody>;
 export const RetryJobBody = Type.Object(
   {
     name: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
-    /** The newest version of this model, in place of the job's own. */
-    model: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+    /** This model, in place of the very one that the job had. */
+    model: Type.Optional(Type.String({ minLength: 1, maxLength: modelReferenceLength })),
     batchSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024 })),
     weight: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
     maxErrors: Type.Optional(Type.Integer({ minimum: 0 })),
@@ -57,7 +59,7 @@ export const JobStatisticsView = Type.Object(
     /** Queries per second over the last 10 s of log time, and inputs likewise. */
     queryRate: Type.Number(),
     inputRate: Type.Number(),
-    /** Query processing time, milliseconds. */
+    /** Time of a slot that a query took, milliseconds: without the turns of other jobs' queries. */
     meanMs: Type.Number(),
     standardDeviationMs: Type.Number(),
     medianMs: Type.Number(),
@@ -108,6 +110,8 @@ export const JobView = Type.Object(
         closed,
       ),
     ),
+    /** What it waits for, of one job that runs and had no result for 10 s or longer. For people to read. */
+    waitingFor: Type.Optional(Type.String()),
   },
   closed,
 );
@@ -124,6 +128,14 @@ export const ResultLine = Type.Union([
     closed,
   ),
   Type.Object({ input: Type.String(), error: Type.String(), message: Type.String() }, closed),
+  Type.Object(
+    {
+      input: Type.String(),
+      /** Of a model that gives arrays: this row of each array of that file. */
+      tensors: Type.Object({ file: Type.String(), row: Count }, closed),
+    },
+    closed,
+  ),
 ]);
 export type ResultLine = Static<typeof ResultLine>;
 

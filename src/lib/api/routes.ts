@@ -12,7 +12,12 @@
  * | GET /v1/members              | → MemberView[]                                                  |
  * | DELETE /v1/members/NODE      | → MemberView; it leaves when it can be spared                   |
  * | POST /v1/leader              | HandOverBody → LeaderView, once another node leads              |
- * | GET /v1/models, /v1/models/N | → ModelView[], ModelView                                        |
+ * | GET /v1/models, /v1/models/N | ?loaded= → ModelView[], ModelView; N: NAME, NAME@3, or an alias |
+ * | GET /v1/models/NAME/versions | ?loaded= → ModelView[], oldest first                            |
+ * | PATCH /v1/models/N           | SetModelBody → ModelView                                        |
+ * | DELETE /v1/models/N          | → RemovedModel; ?keepFile=true: its file in SDFS stays          |
+ * | PUT /v1/aliases/NAME         | SetAliasBody → AliasView                                        |
+ * | DELETE /v1/aliases/NAME      | → RemovedAlias                                                  |
  * | POST /v1/models              | AddModelBody → ModelView                                        |
  * | POST /v1/inspect             | InspectBody → NetworkView (lib/network.ts)                      |
  * | GET /v1/settings             | ?prefix=&after=&limit= → SettingsView                           |

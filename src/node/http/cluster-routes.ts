@@ -1,20 +1,17 @@
-/** Status, members, idempotency keys and models. */
+/** Status, members and idempotency keys. */
 import {
-  AddModelBody,
   type ClusterView,
   HandOverBody,
-  InspectBody,
   type LeaderView,
-  type ModelView,
   type StatusView,
 } from "../../lib/api/cluster.ts";
 import { IDunnoError } from "../../lib/errors.ts";
-import { FileVersion, NodeId } from "../../lib/types.ts";
+import { NodeId } from "../../lib/types.ts";
 import { parseAddress, peerAddresses } from "../peer-list.ts";
 import type { Services } from "../services.ts";
 import type { App } from "./app.ts";
 import { beforeRead, requestKey, requestSignal } from "./request.ts";
-import { memberView, modelView } from "./views.ts";
+import { memberView } from "./views.ts";
 
 export function clusterRoutes(app: App, services: Services): void {
   const { machine, coordination } = services;
@@ -50,54 +47,6 @@ export function clusterRoutes(app: App, services: Services): void {
       .map((member) => memberView(member, services))
       .toSorted((a, b) => (a.node < b.node ? -1 : 1));
   });
-
-  app.get("/v1/models", async (request, reply) => {
-    await beforeRead(request, reply, services);
-    return [...machine.models.values()].map(modelView);
-  });
-
-  app.get<{ Params: { name: string } }>("/v1/models/:name", async (request, reply) => {
-    await beforeRead(request, reply, services);
-    return findModel(services, request.params.name);
-  });
-
-  app.post("/v1/inspect", { schema: { body: InspectBody } }, async (request, reply) => {
-    const signal = requestSignal(request, reply);
-    await coordination.linearize(signal);
-    const { file, sha256, ...hints } = request.body;
-    const name = `${file.path}@${file.version}`;
-    const pin = services.files.stat(file.path, file.version);
-    const path = await services.models.path({ manifest: { name, sha256 }, file: pin }, signal);
-    return services.executor.inspect({ name, sha256, path, ...hints });
-  });
-
-  app.post("/v1/models", { schema: { body: AddModelBody } }, async (request, reply) => {
-    const signal = requestSignal(request, reply);
-    const key = requestKey(request, services);
-    await coordination.linearize(signal);
-    const { manifest, file } = request.body;
-    const pin = services.files.stat(file.path, file.version);
-    // Its bytes are those of the manifest, and a real run gives what the manifest says, or it is refused here.
-    const local = await services.models.local({ manifest, file: pin }, signal);
-    await services.executor.validate(local);
-    await coordination.decide(
-      {
-        kind: "add-model",
-        manifest,
-        file: { path: file.path, version: FileVersion(file.version) },
-      },
-      { key, signal },
-    );
-    await coordination.linearize(signal);
-    return findModel(services, manifest.name);
-  });
-}
-
-function findModel({ machine }: Services, name: string): ModelView {
-  const model = machine.models.get(name);
-  if (model === undefined)
-    throw new IDunnoError("NOT_FOUND", { kind: "model", name, remedy: "see 'idunno model ls'" });
-  return modelView(model);
 }
 
 /** A path segment as a name, or the answer that nobody has it. */

@@ -9,6 +9,7 @@ import type { JobRecord } from "../../scheduler/types.ts";
 import { ResultReader } from "../result-reader.ts";
 import type { Services } from "../services.ts";
 import { retryJob } from "../retry.ts";
+import { waitingFor } from "../stall.ts";
 import { submitJob } from "../submission.ts";
 import type { App } from "./app.ts";
 import { beforeRead, requestKey, requestSignal } from "./request.ts";
@@ -37,8 +38,11 @@ export function jobRoutes(app: App, services: Services): void {
   });
 
   app.get<ById>("/v1/jobs/:id", async (request, reply) => {
-    await beforeRead(request, reply, services);
-    return jobView(findJob(services, request.params.id), logClock.now());
+    const signal = await beforeRead(request, reply, services);
+    const job = findJob(services, request.params.id);
+    const waits = await waitingFor(job, services, signal);
+    const view = jobView(job, logClock.now());
+    return waits === undefined ? view : { ...view, waitingFor: waits };
   });
 
   app.patch<ById & { Body: SetJobBody }>(

@@ -53,6 +53,11 @@ export function requestSignal(request: FastifyRequest, reply: FastifyReply): Dea
   return signal;
 }
 
+/** Whether a switch in the query is on: `?purge`, `?purge=true`. */
+export function isOn(value: string | undefined): boolean {
+  return value === "true" || value === "";
+}
+
 /** The client's idempotency key, or a fresh one. */
 export function requestKey(request: FastifyRequest, services: Services): string {
   const key = request.headers["idempotency-key"];

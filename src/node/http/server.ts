@@ -15,6 +15,7 @@ import { clusterRoutes } from "./cluster-routes.ts";
 import { fileRoutes } from "./file-routes.ts";
 import { jobRoutes } from "./job-routes.ts";
 import { logRoutes } from "./log-routes.ts";
+import { modelRoutes } from "./model-routes.ts";
 import { namespaceRoutes } from "./namespace-routes.ts";
 import { quotaRoutes } from "./quota-routes.ts";
 import { settingRoutes } from "./setting-routes.ts";
@@ -84,6 +85,7 @@ export async function startHttp(
     return reply.type(metrics.contentType).send(await metrics.render(services));
   });
   clusterRoutes(app, services);
+  modelRoutes(app, services);
   settingRoutes(app, services);
   namespaceRoutes(app, services);
   quotaRoutes(app, services);

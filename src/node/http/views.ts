@@ -1,9 +1,9 @@
 /** Replicated records as the API shows them. */
 import type { JobStatisticsView, JobView } from "../../lib/api/jobs.ts";
 import type { FileView, LocateView } from "../../lib/api/files.ts";
-import type { MemberView, ModelView } from "../../lib/api/cluster.ts";
+import type { MemberView } from "../../lib/api/cluster.ts";
 import type { LogTime, NodeId } from "../../lib/types.ts";
-import type { MemberRecord, ModelRecord } from "../../machine/commands.ts";
+import type { MemberRecord } from "../../machine/commands.ts";
 import { isVoter, members } from "../../raft/quorum.ts";
 import type { Configuration } from "../../raft/types.ts";
 import { remainingMs, summarise } from "../../scheduler/statistics.ts";
@@ -37,16 +37,6 @@ export function memberView(
 function roleIn(configuration: Configuration, node: NodeId): "voter" | "learner" | "none" {
   if (isVoter(configuration, node)) return "voter";
   return members(configuration).includes(node) ? "learner" : "none";
-}
-
-export function modelView({ name, version, manifest, file, addedAt }: ModelRecord): ModelView {
-  return {
-    name,
-    version,
-    manifest,
-    file: { path: file.path, version: file.version, bytes: file.bytes },
-    addedAtMs: addedAt,
-  };
 }
 
 export function jobView(job: JobRecord, now: LogTime): JobView {

@@ -51,7 +51,10 @@ export interface CommitContext extends Stamp {
   readonly versionsKept: number;
 }
 
-/** Commits the uploads in order; a later one sees the earlier ones. Refused as a whole when one is. */
+/**
+ * Commits the uploads in order; a later one sees the earlier ones. Refused as a whole when one is. A single one that no quota
+ * can refuse is refused before anything is written, so that it can be part of a command that goes on.
+ */
 export function commitFiles(
   rows: Rows,
   uploads: readonly FileUpload[],
@@ -139,15 +142,20 @@ function activeStores(rows: Rows, { replicas }: UploadedChunk): readonly StoreId
 
 /** C1, C2: each chunk once, however often the file repeats it. */
 function addChunks(rows: Rows, { path, chunks: list }: FileUpload): Outcome | undefined {
-  const seen = new Map<ChunkHash, number>();
+  const lengths = new Map<ChunkHash, number>();
+  for (const { hash, bytes } of list) {
+    const known = lengths.get(hash) ?? chunks.get(rows, hash)?.bytes ?? bytes;
+    if (known !== bytes)
+      return invalid(path, `chunk ${hash} has ${known} bytes, not ${bytes}`, "upload again");
+    lengths.set(hash, bytes);
+  }
+  const seen = new Set<ChunkHash>();
   for (const chunk of list) {
     const { hash, bytes } = chunk;
     const before = chunks.get(rows, hash);
     const known = before ?? { hash, bytes, stores: [], references: 0 };
-    if (known.bytes !== bytes)
-      return invalid(path, `chunk ${hash} has ${known.bytes} bytes, not ${bytes}`, "upload again");
     const references = known.references + (seen.has(hash) ? 0 : 1);
-    seen.set(hash, bytes);
+    seen.add(hash);
     const merged = withStores(rows, known, activeStores(rows, chunk));
     writeChunk(rows, before, { ...merged, references });
   }

@@ -3,7 +3,7 @@
  * applied at once, to rows in memory, and chunks lie in a map.
  */
 import { request } from "node:http";
-import { fromWire } from "../../../src/lib/errors.ts";
+import { fromWire, IDunnoError } from "../../../src/lib/errors.ts";
 import type { OutcomeValue } from "../../../src/lib/outcome.ts";
 import { type ChunkHash, LogTime } from "../../../src/lib/types.ts";
 import type { Operation } from "../../../src/machine/commands.ts";
@@ -12,6 +12,7 @@ import type { Coordination } from "../../../src/node/coordination.ts";
 import { Files } from "../../../src/node/files.ts";
 import { Inputs } from "../../../src/node/inputs.ts";
 import { type HttpServer, startHttp } from "../../../src/node/http/server.ts";
+import type { ModelState } from "../../../src/node/model-preloader.ts";
 import type { Services } from "../../../src/node/services.ts";
 import type { StateStore } from "../../../src/node/stores/state-store.ts";
 import { systemRuntime } from "../../../src/node/system-runtime.ts";
@@ -48,6 +49,12 @@ export class HttpNode implements AsyncDisposable {
   readonly inputs: Inputs;
   /** Bytes taken by puts, whether or not they became visible. */
   readonly chunks = new Map<ChunkHash, Uint8Array>();
+  /** What has become of every model here. */
+  modelState: ModelState = { state: "loaded" };
+  /** What another node answers. */
+  askPeer: (...asked: unknown[]) => unknown = () => {
+    throw new IDunnoError("UNREACHABLE", { nodes: ["n2"] });
+  };
   #server: HttpServer | undefined;
   #keys = 0;
 
@@ -77,8 +84,11 @@ export class HttpNode implements AsyncDisposable {
         get appliedIndex() {
           return replica.index;
         },
+        reached: async () => undefined,
       },
       identity: { node: "n1" },
+      modelState: () => node.modelState,
+      peers: { request: async (...asked: unknown[]) => node.askPeer(...asked) },
     } as unknown as Services);
     return node;
   }

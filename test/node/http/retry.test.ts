@@ -153,7 +153,7 @@ test("what cannot be retried is refused with its reason, and no job is made", as
   t.is(node.replica.machine.jobs.size, 3);
 });
 
-test("a retry has the very model of its job, unless a name is given; not one whose file has gone", async (t) => {
+test("a retry has the very model of its job, unless one is given, whatever has become of its file", async (t) => {
   await using node = await HttpNode.start();
   const { replica } = node;
   const id = await ended(node, [[good, bad]]);
@@ -162,10 +162,12 @@ test("a retry has the very model of its job, unless a name is given; not one who
   replica.must({ kind: "add-model", manifest: { ...manifest, topK: 1 }, file });
   t.is((await retry(node, id)).modelVersion, 1);
   t.is((await retry(node, id, { model: "tiny" })).modelVersion, 2);
+  t.is((await retry(node, id, { model: "tiny@1" })).modelVersion, 1);
   t.regex(await why(node, id, { model: "none" }), /^404 .*none/);
+  t.regex(await why(node, id, { model: "tiny@3" }), /^404 .*tiny@3; there are versions 1 and 2/);
+  t.regex(await why(node, id, { model: "tiny@0" }), /^422 .*versions begin at 1/);
   replica.must({ kind: "remove-file", path: "models/tiny.onnx" });
-  t.regex(await why(node, id), /^404 .*tiny@1/);
-  t.is((await retry(node, id, { model: "tiny" })).modelVersion, 2, "pinned by the model itself");
+  t.is((await retry(node, id)).modelVersion, 1, "pinned by the model itself");
 });
 
 test("a list of more than one segment is made bit by bit, and is whole", async (t) => {

@@ -1,14 +1,49 @@
 /**
- * J5: of the jobs of a class that run and have inputs left, the one furthest behind is handed out next. So while the set of them and
- * their weights stay the same, their progress never gets further apart than it was, or than one query of the lightest
- * job: the rates of hand-out are equal, which is promise P7 in whole queries.
+ * J5: of the jobs of a class that compete (they run, have inputs left, and have passed their probation, or nobody has) the one
+ * furthest behind is handed out next, unless every slot of the node has a query of it already: there jobs take turns (policy.ts, F1 and F2). Who comes or comes back is not further
+ * behind than the others.
  *
- * J10: while a job of a higher class has inputs left, one of a lower class gets its first query, and after that one query
+ * J10: while such a job of a higher class has inputs left, one of a lower class gets its first query, and after that one query
  * for each time that it has waited a period for each class between.
  */
-import type { JobId, LogTime } from "../../../src/lib/types.ts";
+import type { JobId, LogTime, NodeId } from "../../../src/lib/types.ts";
 import { agedClass, competitorOf } from "../../../src/scheduler/classes.ts";
+import type { Operation } from "../../../src/machine/commands.ts";
+import type { Machine } from "../../../src/machine/machine.ts";
+import { isOnProbation } from "../../../src/scheduler/probation.ts";
 import type { JobRecord } from "../../../src/scheduler/types.ts";
+
+/** Queries of a command, in its order, and how things stood before it. */
+export interface HandedOut {
+  readonly queries: readonly {
+    readonly job: JobId;
+    readonly node: NodeId;
+    /** For the first time: not one that lost its node, or is late. */
+    readonly isNew: boolean;
+  }[];
+  /** Queries of a job that a node had in hand. */
+  readonly inHand: (node: NodeId, job: JobId) => number;
+  readonly slots: (node: NodeId) => number;
+}
+
+/** What an operation hands out, beside what nodes have in hand before it. */
+export function handedOut(operation: Operation, machine: Machine): HandedOut | undefined {
+  if (operation.kind !== "work" || operation.assign.length === 0) return undefined;
+  const counts = new Map<string, number>();
+  for (const id of machine.jobs.keys())
+    for (const { attempts, suspect } of machine.openQueries(id))
+      for (const { node, boot } of attempts)
+        // Suspects run beside the slots.
+        if (suspect !== true && machine.members.get(node)?.boot === boot)
+          counts.set(`${node}/${id}`, (counts.get(`${node}/${id}`) ?? 0) + 1);
+  return {
+    queries: operation.assign
+      .filter(({ node, boot }) => machine.members.get(node)?.boot === boot)
+      .map(({ job, node, query }) => ({ job, node, isNew: query === undefined })),
+    inHand: (node, job) => counts.get(`${node}/${job}`) ?? 0,
+    slots: (node) => machine.members.get(node)?.slots ?? 0,
+  };
+}
 
 /** Commands that hand work out after a change of the set before it is judged: one was planned before the change. */
 const plannedBefore = 1;
@@ -19,17 +54,22 @@ export class FairTime {
   readonly #classes = new Map<number, FairClass>();
   readonly #ranks = new Ranks();
 
-  /** @param handsOut whether the command just applied handed queries out */
-  look(jobs: Iterable<JobRecord>, handsOut: boolean, now: LogTime): void {
-    const running = [...jobs].filter(
+  /** @param handed what the command just applied handed out; undefined when it hands nothing out */
+  look(jobs: Iterable<JobRecord>, handed: HandedOut | undefined, now: LogTime): void {
+    const handsOut = handed !== undefined;
+    const waiting = [...jobs].filter(
       ({ status, cursor, totalInputs }) => status.kind === "running" && cursor < totalInputs,
     );
+    const passed = waiting.filter((job) => !isOnProbation(job));
+    // Where nobody has passed, all compete.
+    const running = passed.length > 0 ? passed : waiting;
     for (const { priority = 0 } of running)
       if (!this.#classes.has(priority)) this.#classes.set(priority, new FairClass());
     for (const [ofClass, each] of this.#classes)
       each.look(
         running.filter(({ priority = 0 }) => priority === ofClass),
-        handsOut,
+        waiting.filter(({ priority = 0 }) => priority === ofClass),
+        handed,
       );
     this.#ranks.look(running, handsOut, now);
   }
@@ -77,48 +117,82 @@ class Ranks {
 }
 
 class FairClass {
-  /** Commands judged. */
+  /** First hand-outs judged. */
   judged = 0;
-  /** The largest distance in queries of the lightest job, among jobs that had been together within one. */
+  /** The largest distance in queries of the lightest job. */
   largestGap = 0;
   #set = "";
   #handedOut = 0;
-  #bound = 0;
-  #members: ReadonlySet<string> = new Set();
+  /** Their progress when they were last looked at. */
+  #members: ReadonlyMap<string, number> = new Map();
+  /** Those that had inputs left then, whether they competed or not. */
+  #known: ReadonlySet<string> = new Set();
+  #before: ReadonlyMap<JobId, JobRecord> = new Map();
 
-  /** @param running the jobs of the class that compete */
-  look(running: readonly JobRecord[], handsOut: boolean): void {
+  /**
+   * @param running the jobs of the class that compete
+   * @param waiting all of them that run and have inputs left
+   */
+  look(
+    running: readonly JobRecord[],
+    waiting: readonly JobRecord[],
+    handed: HandedOut | undefined,
+  ): void {
     this.#greet(running);
+    this.#known = new Set(waiting.map(({ id }) => id));
     const set = running.map(({ id, weight }) => `${id}*${weight}`).join();
     if (set !== this.#set) {
       this.#set = set;
       this.#handedOut = 0;
-    } else if (handsOut) this.#handedOut += 1;
-    if (running.length < 2 || !handsOut) return;
-    const progress = running.map((job) => job.progress);
-    const spread = Math.max(...progress) - Math.min(...progress);
-    const step = 1 / Math.min(...running.map(({ weight }) => weight));
-    if (this.#handedOut <= plannedBefore) {
-      this.#bound = Math.max(spread, step);
-      return;
-    }
-    this.judged += 1;
-    if (spread > this.#bound + rounding)
-      throw new Error(
-        `J5: ${running.map((job) => `${job.id} is at ${job.progress}`).join(", ")}, ` +
-          `apart by more than ${this.#bound} queries`,
-      );
-    if (this.#bound <= step) this.largestGap = Math.max(this.largestGap, spread / step);
-    this.#bound = Math.max(spread, step);
+    } else if (handed !== undefined) this.#handedOut += 1;
+    if (running.length > 1 && handed !== undefined && this.#handedOut > plannedBefore)
+      this.#judge(running, handed);
+    this.#before = new Map(running.map((job) => [job.id, job]));
   }
 
-  /** Who comes or comes back begins no further behind than the one furthest behind of those that compete. */
+  #judge(running: readonly JobRecord[], { queries, inHand, slots }: HandedOut): void {
+    const progress = new Map([...this.#before].map(([id, job]) => [id, job.progress]));
+    const given = new Map<string, number>();
+    const has = (node: NodeId, id: JobId): number =>
+      inHand(node, id) + (given.get(`${node}/${id}`) ?? 0);
+    const count = (node: NodeId, id: JobId): void => {
+      given.set(`${node}/${id}`, (given.get(`${node}/${id}`) ?? 0) + 1);
+    };
+    for (const { job: id, node, isNew } of queries) {
+      const before = this.#before.get(id);
+      const mine = progress.get(id);
+      if (!isNew) count(node, id);
+      if (!isNew || before === undefined || mine === undefined) continue;
+      // The first query is everybody's due.
+      if (before.cursor > 0 || mine > before.progress)
+        for (const other of running)
+          if (
+            (progress.get(other.id) ?? Infinity) < mine - rounding &&
+            has(node, other.id) < slots(node)
+          )
+            throw new Error(
+              `J5: ${node} gets a query of ${id} at ${mine}, though ${other.id} is at ` +
+                `${progress.get(other.id)} and has ${has(node, other.id)} there`,
+            );
+      this.judged += 1;
+      progress.set(id, mine + 1 / before.weight);
+      count(node, id);
+    }
+    const all = running.map((job) => job.progress);
+    const step = 1 / Math.min(...running.map(({ weight }) => weight));
+    this.largestGap = Math.max(this.largestGap, (Math.max(...all) - Math.min(...all)) / step);
+  }
+
+  /**
+   * Who comes or comes back begins no further behind than the one furthest behind of those that compete. Of who only passes its
+   * probation product.ts sees that it is not set back.
+   */
   #greet(running: readonly JobRecord[]): void {
-    const stayed = running.filter(({ id }) => this.#members.has(id));
-    const least = Math.min(...stayed.map(({ progress }) => progress));
+    const stayed = [...this.#members.values()];
+    const least = Math.min(...stayed);
     for (const { id, progress } of running)
-      if (stayed.length > 0 && !this.#members.has(id) && progress < least - rounding)
+      if (stayed.length > 0 && !this.#known.has(id) && progress < least - rounding)
         throw new Error(`J5: ${id} begins at ${progress}, the others are at ${least} or further`);
-    this.#members = new Set(running.map(({ id }) => id));
+    this.#members = new Map(running.map(({ id, progress }) => [id, progress]));
   }
 }

@@ -11,6 +11,8 @@
  *  J8 the numbered invariants of work.ts, commit.ts and machine.ts hold of all rows; log time never goes back;
  *  J9 a version becomes visible with no fewer copies than there were members up, four at most;
  *  J10 jobs of a higher priority go first, but for what ageing gives the others;
+ *  J11 a retry is over exactly the inputs of an ended job that have no classes ({@link checkRetry});
+ *  J12 only late queries are given to a second node, and to one only ({@link Speculation});
  *  J7 what a job says of itself (queries open and done, inputs done and in error) is what its rows say.
  */
 import { decodeCommand } from "../../../src/machine/codec.ts";
@@ -18,6 +20,7 @@ import type { Operation } from "../../../src/machine/commands.ts";
 import { Machine, type Mutation } from "../../../src/machine/machine.ts";
 import type { Entry } from "../../../src/raft/types.ts";
 import { decodeSegment, type ManifestInput } from "../../../src/scheduler/manifest.ts";
+import { isOnProbation } from "../../../src/scheduler/probation.ts";
 import { resultLine } from "../../../src/scheduler/results.ts";
 import { hasEnded } from "../../../src/scheduler/rows.ts";
 import type {
@@ -34,8 +37,10 @@ import {
   type VersionRecord,
 } from "../../../src/sdfs/catalog/types.ts";
 import { checkInvariants } from "../../machine/invariants.ts";
-import { oracle } from "../executor.ts";
-import { FairTime } from "./fair-time.ts";
+import { oracle } from "../inference/oracle.ts";
+import { FairTime, handedOut } from "./fair-time.ts";
+import { checkRetry, type Judged } from "./retries.ts";
+import { Speculation } from "./speculation.ts";
 
 /** Entries between two looks at all rows: they are many. */
 const rowsEvery = 100;
@@ -52,26 +57,30 @@ interface Followed {
   splits: number;
   doneInputs: number;
   errorInputs: number;
+  /** Inputs with classes. */
+  readonly good: Set<number>;
   /** Virtual progress by what was carved since the job last started or resumed; undefined: it does not run. */
   progress: number | undefined;
   /** The class of priority that the progress is of. */
   ofClass: number | undefined;
+  onProbation: boolean;
+  failures: number;
   hasEnded: boolean;
 }
 
-export interface Finished {
-  readonly job: JobId;
-  readonly inputs: number;
-}
+const sorted = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b).join();
 
 export class ProductChecks {
   /** The state that whatever has been committed makes. */
   readonly machine: Machine;
   readonly rows = new Map<string, unknown>();
-  readonly finished: Finished[] = [];
+  readonly finished: { readonly job: JobId; readonly inputs: number }[] = [];
   /** Jobs by name: each request of the workload gives its own. */
   readonly jobNames = new Map<string, JobId>();
   readonly fairTime = new FairTime();
+  readonly speculation = new Speculation();
+  /** Jobs that retry others. */
+  readonly retries = new Set<JobId>();
   readonly #contents: ReadonlyMap<ChunkHash, Uint8Array>;
   readonly #jobs = new Map<string, Followed>();
   /** Newest attempt of each query. */
@@ -99,6 +108,7 @@ export class ProductChecks {
   #apply({ data, index }: Entry): void {
     const command = decodeCommand(data);
     const { logTime } = this.machine;
+    const handed = handedOut(command.operation, this.machine);
     const { outcome, mutations, failure } = this.machine.apply(command, index);
     if (this.machine.logTime < logTime)
       throw new Error(`J8: log time goes from ${logTime} to ${this.machine.logTime}`);
@@ -115,8 +125,7 @@ export class ProductChecks {
     const { operation } = command;
     if (outcome.kind === "ok" && outcome.value.kind === "job" && operation.kind === "submit-job")
       this.#submitted(operation, outcome.value.job as JobId);
-    const handsOut = operation.kind === "work" && operation.assign.length > 0;
-    this.fairTime.look(this.machine.jobs.values(), handsOut, this.machine.logTime);
+    this.fairTime.look(this.machine.jobs.values(), handed, this.machine.logTime);
   }
 
   /** J8. */
@@ -128,16 +137,37 @@ export class ProductChecks {
     });
   }
 
-  #submitted({ name }: Extract<Operation, { kind: "submit-job" }>, job: JobId): void {
+  /** Whether every input of a job that has ended has classes: then there is nothing to retry. */
+  isGood(job: JobId): boolean {
+    return this.#followed(job).good.size === this.machine.jobs.get(job)?.totalInputs;
+  }
+
+  #submitted(
+    { name, retryOf, modelVersion }: Extract<Operation, { kind: "submit-job" }>,
+    job: JobId,
+  ): void {
     const known = this.jobNames.get(name);
     if (known !== undefined && known !== job)
       throw new Error(`J6: request ${name} made both ${known} and ${job}`);
     this.jobNames.set(name, job);
+    if (retryOf === undefined) return;
+    this.retries.add(job);
+    checkRetry(this.#judged(job), this.#judged(retryOf), modelVersion);
+  }
+
+  #judged(id: JobId): Judged {
+    const job = this.machine.jobs.get(id);
+    if (job === undefined) throw new Error(`J11: ${id} is not there`);
+    return { job, inputs: this.#inputs(job), good: this.#followed(id).good };
   }
 
   #look({ key, value }: Mutation): void {
     const [table = "", job = "", query = ""] = key.split("/");
-    if (table === "query" && value !== undefined) this.#handedOut(job, value as QueryRecord);
+    if (table === "query") {
+      const record = value as QueryRecord | undefined;
+      if (record !== undefined) this.#handedOut(job, record);
+      this.speculation.look(`${job}/${query}`, record, this.machine.jobs.get(job as JobId));
+    }
     if (table === "result" && value !== undefined)
       this.#completed(job, Number(query), value as ResultRow);
     if (table === "version" && value !== undefined) this.#becameVisible(value as VersionRecord);
@@ -166,8 +196,11 @@ export class ProductChecks {
         splits: 0,
         doneInputs: 0,
         errorInputs: 0,
+        good: new Set(),
         progress: undefined,
         ofClass: undefined,
+        onProbation: true,
+        failures: 0,
         hasEnded: false,
       };
       this.#jobs.set(job, followed);
@@ -239,6 +272,7 @@ export class ProductChecks {
       const input = inputs[row.from + i];
       if (JSON.stringify(output) !== JSON.stringify(this.#expected(record, input)))
         throw new Error(`J2: input ${row.from + i} of ${job} has result ${JSON.stringify(output)}`);
+      if (typeof output !== "string") followed.good.add(row.from + i);
     }
   }
 
@@ -295,15 +329,21 @@ export class ProductChecks {
   }
 
   /** J5: each query carved counts one, divided by the weight of its moment. */
-  #checkProgress({ id, status, progress, priority }: JobRecord): void {
+  #checkProgress(job: JobRecord): void {
+    const { id, status, progress, priority } = job;
     const followed = this.#followed(id);
-    // Another class has another virtual time.
-    if (followed.ofClass !== priority) followed.progress = undefined;
-    followed.ofClass = priority;
+    // One command may let it pass and put it on probation again, or the other way round.
+    const couldPass =
+      followed.onProbation || isOnProbation(job) || followed.failures !== (job.failures ?? 0);
+    followed.onProbation = isOnProbation(job);
+    followed.failures = job.failures ?? 0;
     const expected = followed.progress ?? progress;
-    if (Math.abs(expected - progress) > 1e-6)
+    // Another class has another virtual time, and who passes begins at that of those who compete.
+    const isSame = followed.ofClass === priority && !(couldPass && progress > expected);
+    followed.ofClass = priority;
+    if (isSame && Math.abs(expected - progress) > 1e-6)
       throw new Error(`J5: ${id} is at ${progress}, its queries make ${expected}`);
-    followed.progress = status.kind === "running" ? expected : undefined;
+    followed.progress = status.kind === "running" ? (isSame ? expected : progress) : undefined;
   }
 
   /** J3, J7. */
@@ -322,8 +362,4 @@ export class ProductChecks {
           `with ${open.length} open`,
       );
   }
-}
-
-function sorted(numbers: readonly number[]): string {
-  return numbers.toSorted((a, b) => a - b).join();
 }

@@ -1,7 +1,7 @@
 /** What goes wrong with inference, and what those who look after the cluster do to it. */
 import type { Random } from "../../../src/lib/random.ts";
 import type { Clients } from "../clients.ts";
-import { calmExecutor } from "../executor.ts";
+import { calmExecutor } from "../inference/executor.ts";
 import type { Fault, Scene } from "./scene.ts";
 
 export function hurtExecutor(scene: Scene, { ms }: Fault, random: Random): boolean {
@@ -9,7 +9,7 @@ export function hurtExecutor(scene: Scene, { ms }: Fault, random: Random): boole
   if (victim === undefined) return false;
   victim.executorFaults = {
     dies: random.pick([0, 20, 200]) ?? 0,
-    hangs: random.pick([0, 0, 20]) ?? 0,
+    hangs: random.pick([0, 0, 20, 200]) ?? 0,
     isLate: random.pick([0, 50, 300]) ?? 0,
   };
   scene.say(`its executor is unwell: ${JSON.stringify(victim.executorFaults)}`, victim.id);

@@ -4,7 +4,7 @@
  */
 import { Random } from "../../../src/lib/random.ts";
 import type { Clients } from "../clients.ts";
-import { calmExecutor } from "../executor.ts";
+import { calmExecutor } from "../inference/executor.ts";
 import type { Happening } from "../plan.ts";
 import type { World } from "../world.ts";
 import { hurtDisk } from "./disks.ts";

@@ -46,6 +46,11 @@ export class Summary {
       `leader lost to next commit: median ${quantile(failovers, 0.5)} ms, p99 ${quantile(failovers, 0.99)} ms (${failovers.length} times)`,
       `fair time: ${sum(({ fairHandOuts }) => fairHandOuts)} hand-outs judged, jobs apart by at most ` +
         `${Math.max(0, ...this.#reports.map(({ largestGap }) => largestGap)).toFixed(2)} queries`,
+      `preemption: ${sum(({ preemptions }) => preemptions.newcomers)} newcomers found every slot busy, ` +
+        `${sum(({ preemptions }) => preemptions.stands)} slots stood still for one, ` +
+        `${sum(({ preemptions }) => preemptions.lost)} when their process ended`,
+      `${sum(({ speculations }) => speculations)} late queries were given to a second node, ` +
+        `${sum(({ retries }) => retries)} jobs retried others`,
     ];
   }
 }

@@ -4,8 +4,10 @@ import { electionMutants } from "./elections.ts";
 import { fileMutants } from "./files.ts";
 import { foundMutants } from "./found.ts";
 import { jobMutants } from "./jobs.ts";
+import { preemptionMutants } from "./preemption.ts";
 import { readMutants } from "./reads.ts";
 import { replicationMutants } from "./replication.ts";
+import { secondTryMutants } from "./second-tries.ts";
 import { stateMutants } from "./state.ts";
 import { waiting } from "./waiting.ts";
 
@@ -14,6 +16,8 @@ const listed: readonly Mutant[] = [
   ...replicationMutants,
   ...readMutants,
   ...jobMutants,
+  ...secondTryMutants,
+  ...preemptionMutants,
   ...fileMutants,
   ...stateMutants,
   ...foundMutants,

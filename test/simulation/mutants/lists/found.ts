@@ -22,8 +22,8 @@ export const foundMutants: readonly Mutant[] = [
     name: "waiting-job-holds-newcomers-back",
     bug: "P7: a job that only waits for its last results keeps the running minimum down",
     file: "src/scheduler/rows.ts",
-    find: "if (cursor < (jobs.get(rows, id)?.totalInputs ?? 0)) least = progress;",
-    replace: "if (cursor >= 0 && jobs.get(rows, id) !== undefined) least = progress;",
+    find: "if (cursor >= (jobs.get(rows, id)?.totalInputs ?? 0)) continue;",
+    replace: "if (cursor < 0 || jobs.get(rows, id) === undefined) continue;",
     world: "cluster",
   },
   {
@@ -60,5 +60,23 @@ export const foundMutants: readonly Mutant[] = [
     replace:
       "founders: firstVoters({ ...identity.identity, founders: [...identity.identity.founders, ...(identity.identity.seeds ?? [])] }),",
     world: "cluster",
+  },
+  {
+    name: "newcomer-held-ahead",
+    bug: "a newcomer waits behind a slot's query though the spare thread is idle",
+    file: "src/inference/slots.ts",
+    find: "depth === 1 || !hasSpare || !express",
+    replace: "depth >= 1 || !hasSpare || !express",
+    world: "cluster",
+    seenBy: "Y5",
+  },
+  {
+    name: "called-back-piece-is-forgotten",
+    bug: "I1: a query that is cancelled while its last pieces end has the outputs of some of its inputs",
+    file: "src/inference/shared-query.ts",
+    find: "if (this.#endedInputs === this.request.inputs.length && this.isWhollyCut)",
+    replace: "if (this.isWhollyCut && this.#placed.size === 0)",
+    world: "cluster",
+    seenBy: "I1",
   },
 ];

@@ -15,6 +15,14 @@ export const waiting: Readonly<Record<string, string>> = {
     "the next leader tells its workers of all that is open, and they do it again: a delay, not a loss",
   "nobody-answers-after-a-change":
     "simulated clients give up by themselves; no check of who still waits",
+  "stands-for-a-newcomer-that-hangs":
+    "lived through 25 dense seeds: a newcomer has to hang while every slot is busy for a second",
+  "standing-query-is-blamed":
+    "lived through 30 dense seeds: the process has to end in the moment in which a slot stands still",
+  "standing-still-counts":
+    "lived through 25 dense seeds: a query has to stand still and to hang later",
+  "retry-of-a-running-job":
+    "lived through 40 dense seeds: the job has to end between the retry's look and its decision",
   "named-chunk-forgotten": race,
   "counted-copy-dropped": race,
   "drop-voids-nothing": race,

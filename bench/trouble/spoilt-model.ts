@@ -1,0 +1,115 @@
+/**
+ * A sound network to which is added what no network should do, on every picture that is not black: so it passes the
+ * run on zeros that adding a model makes, costs what the sound one costs, and then hangs or ends its process.
+ *
+ * In the protobuf encoding, a message behind a message adds to its lists: the file is the sound one with more bytes.
+ */
+import { assert } from "../../src/lib/types.ts";
+import { createHash } from "node:crypto";
+import proto from "onnx-proto";
+import { type ModelBytes, variantOf } from "../model-variant.ts";
+
+const { AttributeProto, ModelProto, TensorProto } = proto.onnx;
+
+/** `aborts` divides the least whole number by -1, which x86 answers with SIGFPE; `hangs` goes round for ever. */
+export type Spoilt = "aborts" | "hangs";
+
+/** A network sees black at 0 or below, whatever its scale. */
+const blackest = 0.02;
+/** Rounds of a loop that nobody sees the end of. */
+const forEver = 2n ** 50n;
+
+type Node = proto.onnx.INodeProto;
+
+/** @param name of the spoilt model: at most 64 characters, as a manifest's name has to be */
+export function spoilt({ manifest, bytes }: ModelBytes, how: Spoilt, name: string): ModelBytes {
+  assert(manifest.input !== undefined, "what is spoilt takes images");
+  const more = ModelProto.encode({
+    graph: {
+      node: [...isBright(manifest.input.name), ...(how === "hangs" ? hangs : aborts)],
+      initializer: [
+        scalar("spoilt_black", TensorProto.DataType.FLOAT, Float32Array.of(blackest)),
+        scalar("spoilt_trips", TensorProto.DataType.INT64, BigInt64Array.of(forEver)),
+        scalar("spoilt_least", TensorProto.DataType.INT64, BigInt64Array.of(-(2n ** 63n))),
+        scalar("spoilt_minus_one", TensorProto.DataType.INT64, BigInt64Array.of(-1n)),
+      ],
+      // Nobody asks for it, but what leads to an output is run.
+      output: [value("spoilt", TensorProto.DataType.INT64)],
+    },
+  }).finish();
+  const changed = Buffer.concat([bytes, more]);
+  const sha256 = createHash("sha256").update(changed).digest("hex");
+  return variantOf({ manifest: { ...manifest, sha256 }, bytes: changed }, name);
+}
+
+/** 1 if any pixel of the run's pictures is not black, or else 0. */
+function isBright(input: string): readonly Node[] {
+  return [
+    {
+      opType: "ReduceMax",
+      input: [input],
+      output: ["spoilt_brightest"],
+      attribute: [integer("keepdims", 0)],
+    },
+    { opType: "Greater", input: ["spoilt_brightest", "spoilt_black"], output: ["spoilt_bright"] },
+    {
+      opType: "Cast",
+      input: ["spoilt_bright"],
+      output: ["spoilt_one"],
+      attribute: [integer("to", TensorProto.DataType.INT64)],
+    },
+  ];
+}
+
+const aborts: readonly Node[] = [
+  { opType: "Mul", input: ["spoilt_one", "spoilt_least"], output: ["spoilt_dividend"] },
+  { opType: "Div", input: ["spoilt_dividend", "spoilt_minus_one"], output: ["spoilt"] },
+];
+
+const hangs: readonly Node[] = [
+  { opType: "Mul", input: ["spoilt_one", "spoilt_trips"], output: ["spoilt_rounds"] },
+  {
+    opType: "Loop",
+    input: ["spoilt_rounds", "", "spoilt_one"],
+    output: ["spoilt"],
+    attribute: [
+      {
+        name: "body",
+        type: AttributeProto.AttributeType.GRAPH,
+        g: {
+          name: "body",
+          input: [
+            value("i", TensorProto.DataType.INT64),
+            value("goOn", TensorProto.DataType.BOOL),
+            value("before", TensorProto.DataType.INT64),
+          ],
+          node: [
+            { opType: "Identity", input: ["goOn"], output: ["goOnStill"] },
+            { opType: "Identity", input: ["before"], output: ["after"] },
+          ],
+          output: [
+            value("goOnStill", TensorProto.DataType.BOOL),
+            value("after", TensorProto.DataType.INT64),
+          ],
+        },
+      },
+    ],
+  },
+];
+
+function integer(name: string, i: number): proto.onnx.IAttributeProto {
+  return { name, i, type: AttributeProto.AttributeType.INT };
+}
+
+function scalar(
+  name: string,
+  dataType: number,
+  values: Float32Array | BigInt64Array,
+): proto.onnx.ITensorProto {
+  const { buffer, byteOffset, byteLength } = values;
+  return { name, dims: [], dataType, rawData: new Uint8Array(buffer, byteOffset, byteLength) };
+}
+
+function value(name: string, elemType: number): proto.onnx.IValueInfoProto {
+  return { name, type: { tensorType: { elemType, shape: { dim: [] } } } };
+}

@@ -1,0 +1,269 @@
+/**
+ * Lets queries of different jobs take turns on this node's slots, a piece of some inputs at a time: so each job has its share in
+ * any few seconds, though a query of a large network takes many (decision 21).
+ *
+ * Invariants
+ *  I1 a query's pieces are its inputs in order, each input in exactly one; its result is theirs, in that order. Of a query for
+ *     arrays there is one piece, since its arrays are one file;
+ *  I2 only so many pieces are cut that each thread has one to run and one ahead; what comes next is decided then;
+ *  I3 the next piece is of the job that has made the least progress here, and of its queries of the one that came first.
+ *     A job's progress grows by the part that a piece is of its query, per weight, when the piece is cut;
+ *  I4 a job that is new here starts at the least progress of those here; one that comes back keeps its own, but is
+ *     never further behind than one query;
+ *  I5 a query is settled once: by its last piece, or by the first that fails; after that nothing of it is begun;
+ *  I6 no two pieces have one id, though a query may come again while a thread still holds a piece of its last try.
+ */
+import { asIDunnoError, type IDunnoError } from "../lib/errors.ts";
+import type { Clock } from "./clock.ts";
+import { cancelled } from "./dispatcher.ts";
+import type { ModelPlan } from "./protocol.ts";
+import type { Piece, SharedQuery } from "./shared-query.ts";
+import { HELD_PER_SLOT } from "./slots.ts";
+import type { QueryRequest, QueryResult } from "./types.ts";
+
+/** A job that has the node for itself is cut into pieces of about this time, so that another need not wait longer. */
+const ALONE_MS = 500;
+/** While jobs take turns, about this time at most: each of them waits for the pieces of the others. */
+const TURN_MS = 150;
+/** Of jobs that take turns each piece is this part of its query: a window of two queries then shows shares to 3 %. */
+const PIECES_PER_QUERY = 16;
+/** But it takes this time at least: two messages between processes are then some hundredths of it. */
+const LEAST_MS = 20;
+/** Jobs that went away and are remembered, for I4. */
+const REMEMBERED_JOBS = 64;
+/** How much the newest piece says about what an input costs. */
+const NEWEST = 0.5;
+
+export interface InterleaverPorts {
+  readonly clock: Clock;
+  /** Runs a piece; settles as {@link SharedQuery.answer} does. */
+  readonly run: (
+    request: QueryRequest,
+    plan: ModelPlan,
+    onProgress: (inputsDone: number) => void,
+  ) => Promise<QueryResult>;
+  /** Unknown ids are ignored. */
+  readonly cancel: (id: string) => void;
+  /** The last query has been settled. */
+  readonly onEmpty: () => void;
+}
+
+/** A job as this node knows it. */
+interface Sharer {
+  progress: number;
+  /** Slot time; unknown until a piece is done. */
+  perInputMs: number | undefined;
+  /** Those that may run and are not settled, as they came. */
+  readonly queries: Set<SharedQuery>;
+}
+
+export class Interleaver {
+  readonly #places: number;
+  readonly #ports: InterleaverPorts;
+  readonly #queries = new Map<string, SharedQuery>();
+  /** By job; those that went away longest ago first. */
+  readonly #sharers = new Map<string, Sharer>();
+  #placed = 0;
+  #serial = 0;
+  #isClosing = false;
+  #onDrained: () => void = () => undefined;
+
+  constructor(slots: number, ports: InterleaverPorts) {
+    this.#places = slots * HELD_PER_SLOT;
+    this.#ports = ports;
+  }
+
+  /** Queries that have no answer yet. */
+  get size(): number {
+    return this.#queries.size;
+  }
+
+  /** Of these, the ones that nothing has been done for. */
+  get queued(): number {
+    return [...this.#queries.values()].filter(({ isBegun }) => !isBegun).length;
+  }
+
+  /** The models that they need. */
+  get models(): ReadonlySet<number> {
+    return new Set([...this.#queries.values()].flatMap(({ plan }) => plan?.key ?? []));
+  }
+
+  has(id: string): boolean {
+    return this.#queries.has(id);
+  }
+
+  /** Accepts a query whose model may still be loading; {@link place} follows. */
+  accept(query: SharedQuery): void {
+    this.#queries.set(query.request.id, query);
+  }
+
+  /** Its model is loaded: it may run. */
+  place(query: SharedQuery, plan: ModelPlan): void {
+    if (query.isSettled) return;
+    query.plan = plan;
+    this.#sharerOf(query.job).queries.add(query);
+    // Beside others it waits for nobody, and may go on beside the slots where a piece would have to wait for one.
+    if (query.request.express === true && this.#isContested()) this.#begin(query, true);
+    this.#pump();
+  }
+
+  reject(query: SharedQuery, error: IDunnoError): void {
+    if (query.isSettled) return;
+    query.reject(error);
+    this.#forget(query);
+  }
+
+  rejectWhere(which: (query: SharedQuery) => boolean, error: IDunnoError): void {
+    for (const query of this.#queries.values()) if (which(query)) this.reject(query, error);
+  }
+
+  /** Stops it after the micro-batches in hand. */
+  cancel(id: string): void {
+    const query = this.#queries.get(id);
+    if (query === undefined) return;
+    query.isCancelled = true;
+    if (query.placed.length === 0) this.reject(query, cancelled(id));
+    else for (const piece of query.placed) this.#ports.cancel(piece);
+  }
+
+  /** Cancels what has not begun, and waits for the rest. */
+  async drain(withinMs: number): Promise<void> {
+    this.#isClosing = true;
+    for (const query of this.#queries.values()) if (!query.isBegun) this.cancel(query.request.id);
+    if (this.#queries.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#ports.clock.after(withinMs, resolve);
+      this.#onDrained = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  #sharerOf(job: string): Sharer {
+    const known = this.#sharers.get(job);
+    if (known !== undefined && known.queries.size > 0) return known;
+    // It comes, or comes back (I4).
+    const here = [...this.#sharers.values()].filter(({ queries }) => queries.size > 0);
+    const least = here.length === 0 ? 0 : Math.min(...here.map(({ progress }) => progress));
+    const sharer = known ?? { progress: least, perInputMs: undefined, queries: new Set() };
+    if (here.length > 0) sharer.progress = Math.max(sharer.progress, least - 1);
+    this.#sharers.set(job, sharer);
+    return sharer;
+  }
+
+  /** I2, I3. */
+  #pump(): void {
+    while (this.#placed < this.#places) {
+      const query = this.#next();
+      if (query === undefined) return;
+      this.#begin(query, false);
+    }
+  }
+
+  #next(): SharedQuery | undefined {
+    let least = Infinity;
+    let next: SharedQuery | undefined;
+    for (const { progress, queries } of this.#sharers.values()) {
+      if (progress >= least) continue;
+      for (const query of queries) {
+        if (query.isWhollyCut || query.isCancelled || (this.#isClosing && !query.isBegun)) continue;
+        least = progress;
+        next = query;
+        break;
+      }
+    }
+    return next;
+  }
+
+  #begin(query: SharedQuery, express: boolean): void {
+    const { plan, request } = query;
+    const sharer = this.#sharers.get(query.job);
+    if (plan === undefined || sharer === undefined) return;
+    const count = express ? query.left : this.#pieceOf(query, sharer);
+    const total = Math.max(1, request.inputs.length);
+    sharer.progress += count / total / (request.weight ?? 1);
+    const piece = query.cutOff(count, this.#serial, express);
+    this.#serial += 1;
+    this.#placed += 1;
+    // Never rejects: what goes wrong is the query's answer.
+    void this.#run(query, piece, plan, sharer).then(() => {
+      this.#placed -= 1;
+      this.#pump();
+    });
+  }
+
+  /** Inputs of the next piece. */
+  #pieceOf({ left, request }: SharedQuery, { perInputMs }: Sharer): number {
+    if (request.tensorsTo !== undefined) return left;
+    if (perInputMs === undefined) return Math.min(1, left);
+    const within = (ms: number): number => Math.max(1, Math.floor(ms / perInputMs));
+    const alone = within(ALONE_MS);
+    if (!this.#isContested()) return alone * 1.5 >= left ? left : alone;
+    const share = Math.ceil(request.inputs.length / PIECES_PER_QUERY);
+    const least = Math.ceil(LEAST_MS / perInputMs);
+    return Math.min(Math.max(share, least), within(TURN_MS), left);
+  }
+
+  #isContested(): boolean {
+    let sharers = 0;
+    for (const { queries } of this.#sharers.values()) if (queries.size > 0) sharers += 1;
+    return sharers > 1;
+  }
+
+  async #run(query: SharedQuery, piece: Piece, plan: ModelPlan, sharer: Sharer): Promise<void> {
+    const placedAtMs = this.#ports.clock.now();
+    const { request } = piece;
+    try {
+      const result = await this.#ports.run(request, plan, (done) => query.progress(piece, done));
+      if (result.kind === "done") {
+        this.#learn(sharer, request.inputs.length, result.timings.totalMs);
+        query.done(piece, result, placedAtMs);
+      } else {
+        query.dropped(piece);
+        if (!query.isSettled) query.resolve(result);
+      }
+    } catch (error) {
+      query.dropped(piece);
+      if (!query.isSettled && !query.isCancelled) query.reject(asIDunnoError(error));
+    }
+    if (query.isCancelled && !query.isSettled && query.placed.length === 0)
+      query.reject(cancelled(query.request.id));
+    if (query.isSettled) this.#forget(query);
+  }
+
+  #learn(sharer: Sharer, inputs: number, totalMs: number): void {
+    if (inputs === 0) return;
+    const perInputMs = totalMs / inputs;
+    const before = sharer.perInputMs ?? perInputMs;
+    sharer.perInputMs = Math.max(0.001, before + NEWEST * (perInputMs - before));
+  }
+
+  /** It is settled (I5). */
+  #forget(query: SharedQuery): void {
+    const { id } = query.request;
+    if (this.#queries.get(id) !== query) return;
+    this.#queries.delete(id);
+    for (const piece of query.placed) this.#ports.cancel(piece);
+    const sharer = this.#sharers.get(query.job);
+    sharer?.queries.delete(query);
+    if (sharer?.queries.size === 0) this.#away(query.job, sharer);
+    if (this.#queries.size > 0) return;
+    this.#onDrained();
+    this.#ports.onEmpty();
+  }
+
+  /** The job has nothing here any more, but may come back soon. */
+  #away(job: string, sharer: Sharer): void {
+    this.#sharers.delete(job);
+    this.#sharers.set(job, sharer);
+    let absent = 0;
+    for (const { queries } of this.#sharers.values()) if (queries.size === 0) absent += 1;
+    for (const [name, { queries }] of this.#sharers) {
+      if (absent <= REMEMBERED_JOBS) return;
+      if (queries.size > 0) continue;
+      this.#sharers.delete(name);
+      absent -= 1;
+    }
+  }
+}

@@ -1,0 +1,23 @@
+/** Files as jobs and models hold on to them: by their chunks, whatever becomes of the path. */
+import type { Pin } from "../lib/content.ts";
+import { type Outcome, refuse } from "../lib/outcome.ts";
+import type { Rows } from "../lib/rows.ts";
+import type { FileVersion } from "../lib/types.ts";
+import { versionId, versions } from "../sdfs/catalog/rows.ts";
+
+export interface FileAt {
+  readonly path: string;
+  readonly version: FileVersion;
+}
+
+/** undefined when that version is not readable. */
+export function pinOf(rows: Rows, { path, version }: FileAt): Pin | undefined {
+  const record = versions.get(rows, versionId(path, version));
+  if (record === undefined) return undefined;
+  return { path, version, bytes: record.bytes, chunks: record.chunks };
+}
+
+export function noSuchFile(file: FileAt): Outcome {
+  const name = `${file.path}@${file.version}`;
+  return refuse("NOT_FOUND", { kind: "file", name, remedy: "'idunno sdfs ls' lists them" });
+}

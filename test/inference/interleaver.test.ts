@@ -1,0 +1,260 @@
+/** Turns of jobs on a node's slots. I1 to I5 are numbered in src/inference/interleaver.ts. */
+import test from "ava";
+import fc from "fast-check";
+import { systemClock } from "../../src/inference/clock.ts";
+import { Interleaver } from "../../src/inference/interleaver.ts";
+import type { ModelPlan } from "../../src/inference/protocol.ts";
+import { SharedQuery } from "../../src/inference/shared-query.ts";
+import { HELD_PER_SLOT } from "../../src/inference/slots.ts";
+import type {
+  InputFile,
+  LocalModel,
+  QueryRequest,
+  QueryResult,
+} from "../../src/inference/types.ts";
+import { hasCode, IDunnoError } from "../../src/lib/errors.ts";
+import { holdsAsync } from "../lib/property.ts";
+
+const model = { sha256: "m", path: "/m", manifest: {} } as unknown as LocalModel;
+const plan = { key: 0 } as unknown as ModelPlan;
+
+interface Running {
+  readonly request: QueryRequest;
+  readonly resolve: (result: QueryResult) => void;
+  readonly reject: (error: IDunnoError) => void;
+}
+
+/** Slots in virtual time: what is placed is run one by one for what its job's inputs cost. */
+class Node {
+  readonly interleaver: Interleaver;
+  readonly placed: Running[] = [];
+  /** Inputs run, by job, and in which order. */
+  readonly ran: { readonly job: string; readonly id: string; readonly inputs: number }[] = [];
+  readonly cancelled: string[] = [];
+  nowMs = 0;
+  isEmpty = false;
+  readonly #costs: Readonly<Record<string, number>>;
+
+  constructor(slots: number, costs: Readonly<Record<string, number>>) {
+    this.#costs = costs;
+    this.interleaver = new Interleaver(slots, {
+      clock: systemClock,
+      run: async (request) =>
+        new Promise((resolve, reject) => this.placed.push({ request, resolve, reject })),
+      cancel: (id) => {
+        this.cancelled.push(id);
+        const at = this.placed.findIndex(({ request }) => request.id === id);
+        const [piece] = at < 0 ? [] : this.placed.splice(at, 1);
+        piece?.reject(new IDunnoError("CLOSED", { what: id }));
+      },
+      onEmpty: () => (this.isEmpty = true),
+    });
+  }
+
+  submit(id: string, count: number, more: Partial<QueryRequest> = {}): Promise<QueryResult> {
+    const inputs = Array.from({ length: count }, (_, i) => input(`${id}:${i}`));
+    const query = new SharedQuery(
+      { id, model, inputs, timeoutMs: 60_000, ...more },
+      { clock: systemClock },
+    );
+    this.interleaver.accept(query);
+    this.interleaver.place(query, plan);
+    return query.answer;
+  }
+
+  /** Runs the piece that was placed first. @returns whether there was one */
+  async step(): Promise<boolean> {
+    const piece = this.placed.shift();
+    if (piece === undefined) return false;
+    const { id, inputs } = piece.request;
+    const [job = ""] = id.split("/", 1);
+    const totalMs = inputs.length * (this.#costs[job] ?? 1);
+    this.nowMs += totalMs;
+    this.ran.push({ job, id, inputs: inputs.length });
+    piece.resolve(doneWith(inputs, totalMs));
+    // What follows from an answer follows in microtasks.
+    await new Promise((resolve) => setImmediate(resolve));
+    return true;
+  }
+}
+
+function input(name: string): InputFile {
+  return { parts: [], bytes: name.length, name } as unknown as InputFile;
+}
+
+function doneWith(inputs: readonly InputFile[], totalMs: number): QueryResult {
+  // The output names its input.
+  const outputs = inputs.map((each) => each as unknown as { kind: "classes"; top: [] });
+  const timings = { waitMs: 0, decodeMs: 0, inferMs: totalMs, totalMs, spanMs: totalMs };
+  return { kind: "done", outputs, timings };
+}
+
+const namesOf = (result: QueryResult): string[] =>
+  result.kind === "done"
+    ? result.outputs.map((output) => (output as unknown as { name: string }).name)
+    : [];
+
+test("a query's result is that of all its inputs, in order, whatever the pieces (I1, I2)", async (t) => {
+  const query = fc.record({
+    job: fc.nat(3),
+    count: fc.nat(40),
+    cost: fc.integer({ min: 1, max: 900 }),
+  });
+  const property = fc.asyncProperty(
+    fc.array(query, { minLength: 1, maxLength: 12 }),
+    fc.integer({ min: 1, max: 3 }),
+    async (list, slots) => {
+      const costs = Object.fromEntries(list.map(({ job, cost }) => [`j${job}`, cost]));
+      const node = new Node(slots, costs);
+      const answers = list.map(({ job, count }, i) => node.submit(`j${job}/${i}/1`, count));
+      do t.true(node.placed.length <= slots * HELD_PER_SLOT);
+      while (await node.step());
+      for (const [i, answer] of answers.entries()) {
+        const { job, count } = list[i]!;
+        const expected = Array.from({ length: count }, (_, at) => `j${job}/${i}/1:${at}`);
+        t.deepEqual(namesOf(await answer), expected);
+      }
+      t.is(node.interleaver.size, 0);
+      t.true(node.isEmpty);
+    },
+  );
+  await holdsAsync(t, property, 100);
+});
+
+test("jobs of any cost and weight make equal progress, whole queries or not (I3)", async (t) => {
+  const property = fc.asyncProperty(
+    fc.tuple(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 1, max: 400 })),
+    fc.constantFrom(1, 2, 3),
+    fc.constantFrom(1, 8, 32),
+    async ([a, b], weight, count) => {
+      const node = new Node(1, { ja: a, jb: b });
+      const queries = 12;
+      for (let n = 0; n < queries; n += 1) void node.submit(`ja/${n}/1`, count);
+      for (let n = 0; n < queries; n += 1) void node.submit(`jb/${n}/1`, count, { weight });
+      const done = (job: string): number =>
+        node.ran.filter((each) => each.job === job).reduce((sum, { inputs }) => sum + inputs, 0) /
+        count;
+      // The first of `ja` were alone; from then on nobody gains more than what is in hand.
+      while (done("jb") < 1) await node.step();
+      const lead = done("ja") - done("jb") / weight;
+      while (done("ja") < queries - 2 && done("jb") < queries - 2) {
+        await node.step();
+        // A piece takes 20 ms at least, or a sixteenth of a query.
+        const pieces = Math.max(Math.ceil(20 / a), Math.ceil(20 / b), 1) / count + 1 / 16;
+        const apart = Math.abs(done("ja") - done("jb") / weight - lead);
+        t.true(
+          apart <= 3 * Math.max(pieces, 1 / count),
+          `${apart} apart, ${a} and ${b} ms, ${count} inputs`,
+        );
+      }
+    },
+  );
+  await holdsAsync(t, property, 60);
+});
+
+test("who comes back has what it missed, but no more than a query of it (I4)", async (t) => {
+  const node = new Node(1, { ja: 100, jb: 100 });
+  for (let n = 0; n < 40; n += 1) void node.submit(`ja/${n}/1`, 16);
+  void node.submit("jb/0/1", 16);
+  while (node.ran.filter(({ job }) => job === "jb").length < 16) await node.step();
+  for (let n = 0; n < 64; n += 1) await node.step();
+  const from = node.ran.length;
+  void node.submit("jb/1/1", 32);
+  void node.submit("jb/2/1", 32);
+  for (let n = 0; n < 40; n += 1) await node.step();
+  const own = node.ran.slice(from).filter(({ job }) => job === "jb");
+  // One input a piece: 32 are the query that it is behind, and then two for each of the other job's.
+  t.true(own.length >= 35 && own.length <= 38, `${own.length} of 40`);
+});
+
+test("the first piece that fails is the query's answer, and the others are called back (I5)", async (t) => {
+  const node = new Node(2, { ja: 1 });
+  const failing = node.submit("ja/0/1", 10);
+  t.is(node.placed.length, 4);
+  node.placed.shift()?.reject(new IDunnoError("EXECUTOR_FAILED", { why: "so", during: "query" }));
+  t.true(hasCode(await t.throwsAsync(failing), "EXECUTOR_FAILED"));
+  t.deepEqual(node.cancelled, ["ja/0/1#1", "ja/0/1#2", "ja/0/1#3"]);
+  t.is(node.placed.length, 0);
+  // A further try: threads may still hold pieces of the first (I6).
+  const again = node.submit("ja/0/1", 2);
+  t.deepEqual(
+    node.placed.map(({ request }) => request.id),
+    ["ja/0/1#4", "ja/0/1#5"],
+  );
+  t.deepEqual(namesOf(await finished(node, again)), ["ja/0/1:0", "ja/0/1:1"]);
+});
+
+test("a cancelled query rejects when its pieces have stopped, and is not begun again", async (t) => {
+  const node = new Node(1, { ja: 1 });
+  const [begun, waiting] = [node.submit("ja/0/1", 10), node.submit("ja/1/1", 10)];
+  t.is(node.interleaver.queued, 1);
+  node.interleaver.cancel("ja/1/1");
+  node.interleaver.cancel("ja/0/1");
+  node.interleaver.cancel("unknown");
+  for (const answer of [begun, waiting]) t.true(hasCode(await t.throwsAsync(answer), "CLOSED"));
+  t.is(node.placed.length, 0);
+  t.is(node.interleaver.size, 0);
+});
+
+test("a query that is cancelled while its last pieces end is not done with the outputs of some", async (t) => {
+  const node = new Node(2, {});
+  const answer = t.throwsAsync(node.submit("a/1/1", 2));
+  t.is(node.placed.length, 2, "wholly cut");
+  const [first, last] = node.placed.splice(0);
+  node.interleaver.cancel("a/1/1");
+  first?.reject(new IDunnoError("CLOSED", { what: "its piece" }));
+  last?.resolve(doneWith(last.request.inputs, 1));
+  t.true(hasCode(await answer, "CLOSED"));
+});
+
+test("an express query is one piece and waits for no place; time that was spent is gone from the others' time-out", async (t) => {
+  const node = new Node(1, { ja: 100, jb: 1 });
+  const long = node.submit("ja/0/1", 20);
+  t.is(node.placed.length, HELD_PER_SLOT);
+  const express = node.submit("jb/0/1", 8, { express: true });
+  t.like(node.placed.at(-1)?.request, { id: "jb/0/1#2", express: true });
+  t.is(node.placed.at(-1)?.request.inputs.length, 8);
+  await node.step();
+  await node.step();
+  t.like(node.placed.at(-1)?.request, { id: "ja/0/1#3", timeoutMs: 59_800 });
+  t.is(namesOf(await finished(node, express)).length, 8);
+  t.is(namesOf(await finished(node, long)).length, 20);
+});
+
+test("draining ends what has not begun and finishes what has", async (t) => {
+  const node = new Node(1, { ja: 100, jb: 100 });
+  const [begun, other] = [node.submit("ja/0/1", 20), node.submit("jb/0/1", 20)];
+  const rejected = t.throwsAsync(other);
+  const drained = node.interleaver.drain(60_000);
+  t.true(hasCode(await rejected, "CLOSED"));
+  t.is(namesOf(await finished(node, begun)).length, 20);
+  await drained;
+});
+
+async function finished(node: Node, answer: Promise<QueryResult>): Promise<QueryResult> {
+  while (await node.step());
+  return answer;
+}
+
+test("a query for arrays is one piece, beside others too, and its file is the query's (I1)", async (t) => {
+  const node = new Node(1, { j1: 400, j2: 400 });
+  const other = node.submit("j1/0/1", 8);
+  const tensorsTo = { path: "/arrays.npz", numbers: [0, 1, 2, 3, 4, 5, 6, 7] };
+  const answer = node.submit("j2/0/1", 8, { tensorsTo });
+  let whole = 0;
+  for (let piece = node.placed[0]; piece !== undefined; piece = node.placed[0]) {
+    if (piece.request.id.startsWith("j2")) {
+      node.placed.shift();
+      whole += 1;
+      t.deepEqual(piece.request.tensorsTo, tensorsTo);
+      t.is(piece.request.inputs.length, 8);
+      const done = doneWith(piece.request.inputs, 3_200);
+      if (done.kind !== "done") return t.fail();
+      piece.resolve({ ...done, tensors: { path: "/arrays.npz", bytes: 5 } });
+      await new Promise((resolve) => setImmediate(resolve));
+    } else await node.step();
+  }
+  t.is(whole, 1);
+  t.like(await answer, { kind: "done", tensors: { path: "/arrays.npz", bytes: 5 } });
+  t.false("tensors" in (await other));
+});
