@@ -7,9 +7,10 @@
 import { assert } from "../../src/lib/types.ts";
 import { createHash } from "node:crypto";
 import proto from "onnx-proto";
+import { floats, idleLoop, int, value, wholes } from "../../tools/models/odd-nodes.ts";
 import { type ModelBytes, variantOf } from "../model-variant.ts";
 
-const { AttributeProto, ModelProto, TensorProto } = proto.onnx;
+const { ModelProto, TensorProto } = proto.onnx;
 
 /** `aborts` divides the least whole number by -1, which x86 answers with SIGFPE; `hangs` goes round for ever. */
 export type Spoilt = "aborts" | "hangs";
@@ -28,13 +29,13 @@ export function spoilt({ manifest, bytes }: ModelBytes, how: Spoilt, name: strin
     graph: {
       node: [...isBright(manifest.input.name), ...(how === "hangs" ? hangs : aborts)],
       initializer: [
-        scalar("spoilt_black", TensorProto.DataType.FLOAT, Float32Array.of(blackest)),
-        scalar("spoilt_trips", TensorProto.DataType.INT64, BigInt64Array.of(forEver)),
-        scalar("spoilt_least", TensorProto.DataType.INT64, BigInt64Array.of(-(2n ** 63n))),
-        scalar("spoilt_minus_one", TensorProto.DataType.INT64, BigInt64Array.of(-1n)),
+        floats("spoilt_black", [], Float32Array.of(blackest)),
+        wholes("spoilt_trips", [], forEver),
+        wholes("spoilt_least", [], -(2n ** 63n)),
+        wholes("spoilt_minus_one", [], -1n),
       ],
       // Nobody asks for it, but what leads to an output is run.
-      output: [value("spoilt", TensorProto.DataType.INT64)],
+      output: [wholeNumber("spoilt")],
     },
   }).finish();
   const changed = Buffer.concat([bytes, more]);
@@ -49,14 +50,14 @@ function isBright(input: string): readonly Node[] {
       opType: "ReduceMax",
       input: [input],
       output: ["spoilt_brightest"],
-      attribute: [integer("keepdims", 0)],
+      attribute: [int("keepdims", 0)],
     },
     { opType: "Greater", input: ["spoilt_brightest", "spoilt_black"], output: ["spoilt_bright"] },
     {
       opType: "Cast",
       input: ["spoilt_bright"],
       output: ["spoilt_one"],
-      attribute: [integer("to", TensorProto.DataType.INT64)],
+      attribute: [int("to", TensorProto.DataType.INT64)],
     },
   ];
 }
@@ -68,48 +69,9 @@ const aborts: readonly Node[] = [
 
 const hangs: readonly Node[] = [
   { opType: "Mul", input: ["spoilt_one", "spoilt_trips"], output: ["spoilt_rounds"] },
-  {
-    opType: "Loop",
-    input: ["spoilt_rounds", "", "spoilt_one"],
-    output: ["spoilt"],
-    attribute: [
-      {
-        name: "body",
-        type: AttributeProto.AttributeType.GRAPH,
-        g: {
-          name: "body",
-          input: [
-            value("i", TensorProto.DataType.INT64),
-            value("goOn", TensorProto.DataType.BOOL),
-            value("before", TensorProto.DataType.INT64),
-          ],
-          node: [
-            { opType: "Identity", input: ["goOn"], output: ["goOnStill"] },
-            { opType: "Identity", input: ["before"], output: ["after"] },
-          ],
-          output: [
-            value("goOnStill", TensorProto.DataType.BOOL),
-            value("after", TensorProto.DataType.INT64),
-          ],
-        },
-      },
-    ],
-  },
+  idleLoop({ trips: "spoilt_rounds", input: "spoilt_one", output: "spoilt" }, wholeNumber),
 ];
 
-function integer(name: string, i: number): proto.onnx.IAttributeProto {
-  return { name, i, type: AttributeProto.AttributeType.INT };
-}
-
-function scalar(
-  name: string,
-  dataType: number,
-  values: Float32Array | BigInt64Array,
-): proto.onnx.ITensorProto {
-  const { buffer, byteOffset, byteLength } = values;
-  return { name, dims: [], dataType, rawData: new Uint8Array(buffer, byteOffset, byteLength) };
-}
-
-function value(name: string, elemType: number): proto.onnx.IValueInfoProto {
-  return { name, type: { tensorType: { elemType, shape: { dim: [] } } } };
+function wholeNumber(name: string): proto.onnx.IValueInfoProto {
+  return value(name, [], TensorProto.DataType.INT64);
 }

@@ -10,6 +10,7 @@ import type { LogEntryView } from "../../src/lib/api/files.ts";
 import { IDunnoError } from "../../src/lib/errors.ts";
 import { sampleJob, sampleMember } from "../client/fake-cluster.ts";
 import { FakeNode } from "../client/fake-node.ts";
+import { smallManifest } from "../lib/manifests.ts";
 import { idunno, type Outcome } from "./world.ts";
 
 const at = async (node: FakeNode, ...argv: string[]): Promise<Outcome> =>
@@ -161,23 +162,8 @@ test("a model is added from its file and the manifest beside it, and a wrong has
   await using node = await FakeNode.start();
   const directory = await mkdtemp(join(tmpdir(), "idunno-model-"));
   try {
-    const manifest = {
-      format: 1,
-      name: "other",
-      sha256: createHash("sha256").update("weights").digest("hex"),
-      input: { name: "x", layout: "nchw", height: 2, width: 2 },
-      output: { name: "y", classes: 2, activation: "none" },
-      preprocessing: {
-        resize: "fill",
-        channelOrder: "rgb",
-        scale: 1,
-        mean: [0, 0, 0],
-        std: [1, 1, 1],
-      },
-      labels: [],
-      topK: 1,
-      source: "a test",
-    };
+    const sha256 = createHash("sha256").update("weights").digest("hex");
+    const manifest = smallManifest("other", { sha256 });
     await writeFile(join(directory, "net.onnx"), "weights");
     await writeFile(join(directory, "net.json"), JSON.stringify(manifest));
     const options = { directory, env: { IDUNNO_NODE: node.address } };

@@ -2,6 +2,7 @@
 import type { ModelView } from "../../src/lib/api/cluster.ts";
 import type { ModelNodeView, RemovedModel, SetModelBody } from "../../src/lib/api/models.ts";
 import { IDunnoError } from "../../src/lib/errors.ts";
+import { smallManifest } from "../lib/manifests.ts";
 import type { FakeCluster } from "./fake-cluster.ts";
 
 interface Asked {
@@ -71,28 +72,11 @@ function remove(cluster: FakeCluster, reference: string): RemovedModel {
 
 /** A model as a node would show it. */
 export function modelView(name: string, more: Partial<ModelView> = {}): ModelView {
-  const manifest: ModelView["manifest"] = {
-    format: 1,
-    name,
-    sha256: "ab".repeat(32),
-    input: { name: "x", layout: "nchw", height: 2, width: 2 },
-    output: { name: "y", classes: 2, activation: "none" },
-    preprocessing: {
-      resize: "fill",
-      channelOrder: "rgb",
-      scale: 1,
-      mean: [0, 0, 0],
-      std: [1, 1, 1],
-    },
-    labels: [],
-    topK: 1,
-    source: "a test",
-  };
   const file = { path: `models/${name}/model.onnx`, version: 1, bytes: 7 };
   return {
     name,
     version: 1,
-    manifest,
+    manifest: smallManifest(name),
     addedAtMs: 1,
     jobs: 0,
     aliases: [],

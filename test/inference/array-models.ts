@@ -5,7 +5,7 @@ import { join } from "node:path";
 import proto from "onnx-proto";
 import type { LocalModel } from "../../src/inference/types.ts";
 import type { ModelManifest } from "../../src/lib/model-manifest.ts";
-import { floats, int, value } from "./onnx-models.ts";
+import { floats, int, value, wholes } from "../../tools/models/odd-nodes.ts";
 
 const { ModelProto, TensorProto } = proto.onnx;
 const { INT64, BOOL } = TensorProto.DataType;
@@ -34,12 +34,7 @@ export function encodeArrayModel({
       initializer: [
         floats("half", [], Float32Array.of(0.5)),
         floats("one", [], Float32Array.of(1)),
-        {
-          name: "front",
-          dims: [1],
-          dataType: INT64,
-          rawData: new Uint8Array(BigInt64Array.of(0n).buffer),
-        },
+        wholes("front", [1], 0n),
       ],
       node: [
         { opType: "Add", input: ["a", "a"], output: ["doubled"] },

@@ -9,10 +9,11 @@ import proto from "onnx-proto";
 import type { LocalModel } from "../../src/inference/types.ts";
 import type { ImageClassifier, ModelManifest } from "../../src/lib/model-manifest.ts";
 import { Random } from "../../src/lib/random.ts";
+import { asTheyAre } from "../lib/manifests.ts";
+import { floats, idleLoop, int, value, wholes } from "../../tools/models/odd-nodes.ts";
 
 const { AttributeProto, ModelProto, TensorProto } = proto.onnx;
 type Node = proto.onnx.INodeProto;
-type Tensor = proto.onnx.ITensorProto;
 
 export const SIDE = 16;
 export const CLASSES = 7;
@@ -22,26 +23,6 @@ export const CLASSES = 7;
  * whole number by -1, which ends the process where processors trap it (x86: SIGFPE).
  */
 export type Behaviour = "plain" | "hangs-on-white" | "infinite-on-white" | "aborts-on-white";
-
-export const int = (name: string, i: number): proto.onnx.IAttributeProto => ({
-  name,
-  i,
-  type: AttributeProto.AttributeType.INT,
-});
-
-export function floats(name: string, dims: readonly number[], values: Float32Array): Tensor {
-  const rawData = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  return { name, dims: [...dims], dataType: TensorProto.DataType.FLOAT, rawData };
-}
-
-export function value(
-  name: string,
-  shape: readonly (number | string)[],
-  elemType: number = TensorProto.DataType.FLOAT,
-): proto.onnx.IValueInfoProto {
-  const dim = shape.map((d) => (typeof d === "string" ? { dimParam: d } : { dimValue: d }));
-  return { name, type: { tensorType: { elemType, shape: { dim } } } };
-}
 
 function weights(seed: number, count: number): Float32Array {
   const random = new Random(seed);
@@ -81,33 +62,9 @@ const behaviours: Readonly<Record<Behaviour, readonly Node[]>> = {
     { opType: "Cast", input: ["white"], output: ["one"], attribute: [int("to", 7)] },
     { opType: "ReduceMax", input: ["one"], output: ["any"], attribute: [int("keepdims", 0)] },
     { opType: "Mul", input: ["any", "huge"], output: ["trips"] },
-    {
-      opType: "Loop",
-      input: ["trips", "", "logits"],
-      output: ["scores"],
-      attribute: [
-        {
-          name: "body",
-          type: AttributeProto.AttributeType.GRAPH,
-          g: {
-            name: "body",
-            input: [
-              value("i", [], TensorProto.DataType.INT64),
-              value("goOn", [], TensorProto.DataType.BOOL),
-              value("before", ["N", CLASSES]),
-            ],
-            node: [
-              { opType: "Identity", input: ["goOn"], output: ["goOnStill"] },
-              { opType: "Identity", input: ["before"], output: ["after"] },
-            ],
-            output: [
-              value("goOnStill", [], TensorProto.DataType.BOOL),
-              value("after", ["N", CLASSES]),
-            ],
-          },
-        },
-      ],
-    },
+    idleLoop({ trips: "trips", input: "logits", output: "scores" }, (name) =>
+      value(name, ["N", CLASSES]),
+    ),
   ],
 };
 
@@ -153,30 +110,10 @@ export function encodeModel({
         floats("w", [pixels, CLASSES], weights(seed, pixels * CLASSES)),
         floats("b", [CLASSES], weights(seed + 1, CLASSES)),
         floats("threshold", [], Float32Array.of(whiteFrom)),
-        {
-          name: "huge",
-          dims: [],
-          dataType: TensorProto.DataType.INT64,
-          rawData: new Uint8Array(BigInt64Array.of(trips).buffer),
-        },
-        {
-          name: "least",
-          dims: [],
-          dataType: TensorProto.DataType.INT64,
-          rawData: new Uint8Array(BigInt64Array.of(-(2n ** 63n)).buffer),
-        },
-        {
-          name: "minusOne",
-          dims: [],
-          dataType: TensorProto.DataType.INT64,
-          rawData: new Uint8Array(BigInt64Array.of(-1n).buffer),
-        },
-        {
-          name: "behind",
-          dims: [2],
-          dataType: TensorProto.DataType.INT64,
-          rawData: new Uint8Array(BigInt64Array.of(2n, 3n).buffer),
-        },
+        wholes("huge", [], trips),
+        wholes("least", [], -(2n ** 63n)),
+        wholes("minusOne", [], -1n),
+        wholes("behind", [2], 2n, 3n),
       ],
       node: [
         { opType: "Cast", input: ["image"], output: ["floats"], attribute: [int("to", 1)] },
@@ -201,13 +138,7 @@ export function manifestOf(
     sha256: createHash("sha256").update(bytes).digest("hex"),
     input: { name: "image", layout: "nchw", height: SIDE, width: SIDE },
     output: { name: "scores", classes: CLASSES, activation: "softmax" },
-    preprocessing: {
-      resize: "fill",
-      channelOrder: "rgb",
-      scale: 1 / 255,
-      mean: [0, 0, 0],
-      std: [1, 1, 1],
-    },
+    preprocessing: { ...asTheyAre, scale: 1 / 255 },
     labels: [],
     topK: 3,
     source: "made by a test",

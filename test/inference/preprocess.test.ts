@@ -1,20 +1,14 @@
 import test from "ava";
 import { Packer } from "../../src/inference/preprocess.ts";
 import type { ImageClassifier } from "../../src/lib/model-manifest.ts";
+import { asTheyAre } from "../lib/manifests.ts";
 
 type Plan = Pick<ImageClassifier, "input" | "preprocessing">;
 
 function plan(input: Partial<Plan["input"]> = {}, how: Partial<Plan["preprocessing"]> = {}): Plan {
   return {
     input: { name: "image", layout: "nchw", height: 1, width: 2, ...input },
-    preprocessing: {
-      resize: "fill",
-      channelOrder: "rgb",
-      scale: 1,
-      mean: [0, 0, 0],
-      std: [1, 1, 1],
-      ...how,
-    },
+    preprocessing: { ...asTheyAre, ...how },
   };
 }
 

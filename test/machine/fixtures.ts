@@ -1,6 +1,7 @@
 /** Replicas that persist as a node does, and the smallest commands that make sense. */
 import { pack, unpack } from "../../src/lib/msgpack.ts";
 import type { ImageClassifier, ModelManifest } from "../../src/lib/model-manifest.ts";
+import { asTheyAre } from "../lib/manifests.ts";
 import type { UploadedChunk, UploadedContent } from "../../src/lib/content.ts";
 import {
   Attempt,
@@ -124,13 +125,7 @@ export const manifest: ImageClassifier = {
   sha256: "ab".repeat(32),
   input: { name: "in", layout: "nchw", height: 8, width: 8 },
   output: { name: "out", classes: 5, activation: "softmax" },
-  preprocessing: {
-    resize: "fill",
-    channelOrder: "rgb",
-    scale: 1,
-    mean: [0, 0, 0],
-    std: [1, 1, 1],
-  },
+  preprocessing: asTheyAre,
   labels: ["a", "b", "c", "d", "e"],
   topK: 2,
   source: "made up",
