@@ -2,6 +2,10 @@
  * The leader's scheduler: takes completions in, hands queries out. One `work` command is under way at a time; what
  * comes meanwhile goes with the next, so the log sees few large commands under load and small quick ones without.
  *
+ * A result that nobody can miss yet waits {@link gatherMs} for others to go with, since each command costs every node some
+ * milliseconds of processor. Nobody misses it while its job has more to hand out: then its slot has other queries in hand
+ * (scheduler/policy.ts), and whoever reads results is far from the last one.
+ *
  * A push to a worker is a hint after the commit. A new leader pushes all open assignments again; a worker drops what it
  * has already by (job, query, attempt).
  */
@@ -9,13 +13,14 @@ import { IDunnoError } from "../lib/errors.ts";
 import { groupBy } from "../lib/group-by.ts";
 import type { AssignedQuery } from "../lib/outcome.ts";
 import type { Runtime, Timer } from "../lib/runtime.ts";
-import { type JobId, NodeId } from "../lib/types.ts";
+import { type JobId, NodeId, type QueryNumber } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import { takesMore } from "../machine/tables.ts";
 import { planAssignments } from "../scheduler/policy.ts";
 import { Predictor } from "../scheduler/prediction.ts";
 import { completionBytes } from "../scheduler/results.ts";
-import type { Completion } from "../scheduler/types.ts";
+import { nextCount } from "../scheduler/rows.ts";
+import type { Completion, QueryRecord } from "../scheduler/types.ts";
 import type { Coordination } from "./coordination.ts";
 import { pause, sharedAbort } from "./deadline.ts";
 import { LeaderDuty } from "./leader-duty.ts";
@@ -28,6 +33,8 @@ const completionsWaiting = 20_000;
 /** Completions in one command, and their bytes: well under the limit of a command, which one alone never reaches. */
 const completionsPerCommand = 128;
 const completionBytesPerCommand = 1024 * 1024;
+/** How long a result waits for others at most, in ms: a small part of the work that slots have in hand. */
+const gatherMs = 40;
 /** Pause before a push that was not answered is repeated, in ms. */
 const pushAgainMs = 100;
 /** How often to look whether a query is late, in ms: nothing else happens while all wait for it. */
@@ -56,6 +63,9 @@ export class Dispatcher {
   #predictor = new Predictor();
   readonly #closing = sharedAbort();
   readonly #waiting: Waiting[] = [];
+  /** When they are to be committed at the latest, on this node's clock. */
+  #dueMs = Infinity;
+  #gathering: Timer | undefined;
   readonly #timer: Timer;
 
   constructor(ports: DispatcherPorts) {
@@ -88,15 +98,35 @@ export class Dispatcher {
       throw new IDunnoError("NOT_LEADER", { leader: this.#ports.coordination.leader });
     if (this.#waiting.length + completions.length > completionsWaiting)
       throw new IDunnoError("BUSY", { what: "the completion queue", limit: completionsWaiting });
-    await Promise.all(
-      completions.map(
-        async (completion) =>
-          new Promise<void>((resolve, reject) => {
-            this.#waiting.push({ completion, resolve, reject });
-            this.#duty.nudge();
-          }),
-      ),
+    const committed = completions.map(
+      async (completion) =>
+        new Promise<void>((resolve, reject) => {
+          this.#waiting.push({ completion, resolve, reject });
+        }),
     );
+    const canWait =
+      this.#waiting.length < completionsPerCommand &&
+      completions.every((completion) => this.#canWait(completion));
+    this.#commitWithin(canWait ? gatherMs : 0);
+    await Promise.all(committed);
+  }
+
+  /** Whether its node has more to do, and its job more to hand out. */
+  #canWait({ job: id, failed }: Completion): boolean {
+    const job = this.#ports.machine.jobs.get(id);
+    if (job === undefined || failed !== undefined) return false;
+    // The first one tells whether the job can be run at all, and how soon it will be done.
+    return job.status.kind === "running" && nextCount(job) > 0 && job.doneQueries > 0;
+  }
+
+  #commitWithin(ms: number): void {
+    const { runtime } = this.#ports;
+    const dueMs = runtime.now() + ms;
+    if (ms > 0 && dueMs >= this.#dueMs) return;
+    this.#gathering?.cancel();
+    this.#dueMs = dueMs;
+    if (ms > 0) this.#gathering = runtime.after(ms, () => this.#commitWithin(0));
+    else this.#duty.nudge();
   }
 
   /** This node has become the leader: every worker hears again what it has in hand. */
@@ -123,10 +153,13 @@ export class Dispatcher {
   }
 
   async #work(): Promise<void> {
+    if (this.#dueMs > this.#ports.runtime.now() && this.#plan([]).length === 0) return;
     const taken = this.#waiting.splice(0, this.#batchSize());
+    this.#gathering?.cancel();
+    this.#dueMs = this.#waiting.length > 0 ? 0 : Infinity;
     try {
       const complete = taken.map(({ completion }) => completion);
-      const assign = this.#plan();
+      const assign = this.#plan(complete);
       if (complete.length === 0 && assign.length === 0) return;
       const outcome = await this.#ports.coordination.proposeHere(
         { kind: "work", complete, assign },
@@ -156,11 +189,13 @@ export class Dispatcher {
     return count;
   }
 
-  #plan(): ReturnType<typeof planAssignments> {
+  /** What to hand out when these are done, whose places one command then fills again. */
+  #plan(complete: readonly Completion[]): ReturnType<typeof planAssignments> {
     const { machine, logClock } = this.#ports;
+    const done = doneQueries(complete);
     return planAssignments({
       jobs: machine.jobs.values(),
-      openQueries: (job) => machine.openQueries(job),
+      openQueries: (job) => withoutDone(machine.openQueries(job), done.get(job)),
       nodes: [...machine.members.values()]
         .filter(takesMore)
         .map(({ node, boot, slots }) => ({ node, boot, slots })),
@@ -202,8 +237,27 @@ export class Dispatcher {
 
   async close(): Promise<void> {
     this.#timer.cancel();
+    this.#gathering?.cancel();
     this.#closing.abort();
     this.resign();
     await this.#duty.close();
   }
+}
+
+/** By job. A query that failed stays open. */
+function doneQueries(complete: readonly Completion[]): Map<JobId, Set<QueryNumber>> {
+  const done = new Map<JobId, Set<QueryNumber>>();
+  for (const { job, query, failed } of complete) {
+    if (failed !== undefined) continue;
+    const numbers = done.get(job) ?? new Set();
+    done.set(job, numbers.add(query));
+  }
+  return done;
+}
+
+function* withoutDone(
+  open: Iterable<QueryRecord>,
+  done: ReadonlySet<QueryNumber> | undefined,
+): Generator<QueryRecord> {
+  for (const record of open) if (done?.has(record.query) !== true) yield record;
 }

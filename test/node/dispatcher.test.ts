@@ -1,0 +1,136 @@
+/** When the leader's scheduler commits results, and with what. */
+import test from "ava";
+import type { Operation } from "../../src/machine/commands.ts";
+import { Dispatcher, type DispatcherPorts } from "../../src/node/dispatcher.ts";
+import { type JobId, LogTime } from "../../src/lib/types.ts";
+import type { Completion } from "../../src/scheduler/types.ts";
+import { cluster, completion, type Replica, submit } from "../machine/fixtures.ts";
+import { quiet } from "./quiet.ts";
+
+/** Of which a slot has no more in hand than it must. */
+const slowMs = 1_000;
+
+type Work = Extract<Operation, { readonly kind: "work" }>;
+
+/** A leader whose commands are committed at once, on a clock that the test moves. */
+class Stage {
+  readonly replica: Replica = cluster(1);
+  readonly commands: Work[] = [];
+  readonly dispatcher: Dispatcher;
+  #nowMs = 0;
+  readonly #timers = new Map<() => void, number>();
+
+  constructor() {
+    const ports = {
+      machine: this.replica.machine,
+      driver: { isReadyLeader: true, role: { term: 1 } },
+      coordination: {
+        proposeHere: async (operation: Work) => {
+          this.commands.push(operation);
+          return this.replica.must(operation).outcome;
+        },
+      },
+      push: async () => undefined,
+      logClock: { now: () => LogTime(this.replica.at) },
+      runtime: {
+        now: () => this.#nowMs,
+        after: (ms: number, run: () => void) => {
+          this.#timers.set(run, this.#nowMs + ms);
+          return { cancel: () => this.#timers.delete(run) };
+        },
+        every: () => ({ cancel: () => undefined }),
+        soon: (run: () => void) => setImmediate(run),
+      },
+      log: quiet,
+    } as unknown as DispatcherPorts;
+    this.dispatcher = new Dispatcher(ports);
+  }
+
+  /** A job of queries of one input each, handed out as far as there is room. */
+  async begun(totalInputs: number): Promise<JobId> {
+    const id = submit(this.replica, { totalInputs, batchSize: 1 });
+    this.dispatcher.nudge();
+    await turn();
+    return id;
+  }
+
+  /** The next timer fires, if there is one: also a little before its time, as Node's do. */
+  async wait(): Promise<void> {
+    const [next] = [...this.#timers].toSorted(([, a], [, b]) => a - b);
+    if (next === undefined) return;
+    const [run, atMs] = next;
+    this.#nowMs = atMs - 0.5;
+    this.#timers.delete(run);
+    run();
+    await turn();
+  }
+
+  async complete(job: JobId, query: number, more: Partial<Completion> = {}): Promise<void> {
+    void this.dispatcher.complete([
+      { ...completion(job, query, [[0, 1]], { elapsedMs: slowMs }), ...more },
+    ]);
+    await turn();
+  }
+
+  /** Queries that the newest command completed, and how many it handed out. */
+  get newest(): readonly [completed: readonly number[], assigned: number] | undefined {
+    const command = this.commands.at(-1);
+    return command && [command.complete.map(({ query }) => query), command.assign.length];
+  }
+}
+
+/** All promises that are settled have been seen. */
+async function turn(): Promise<void> {
+  for (let i = 0; i < 5; i += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test("results wait for others while their job has more to hand out, and places are filled in the same command", async (t) => {
+  const stage = new Stage();
+  const job = await stage.begun(20);
+  t.deepEqual(stage.newest, [[], 4]);
+  await stage.complete(job, 0);
+  t.deepEqual(stage.newest, [[0], 1], "a job's first result tells that it can be run");
+  await stage.complete(job, 1);
+  await stage.complete(job, 2);
+  t.deepEqual(stage.newest, [[0], 1]);
+  await stage.wait();
+  t.deepEqual(stage.newest, [[1, 2], 2]);
+  await stage.complete(job, 3);
+  await stage.wait();
+  t.deepEqual(stage.newest, [[3], 1]);
+  t.is(stage.commands.length, 4);
+});
+
+test("a failure does not wait, and what has waited goes with it", async (t) => {
+  const stage = new Stage();
+  const job = await stage.begun(20);
+  await stage.complete(job, 0);
+  await stage.complete(job, 1);
+  await stage.complete(job, 2, { outputs: [], failed: "killed" });
+  const failing = stage.commands.find(({ complete }) => complete.some(({ failed }) => failed));
+  t.deepEqual(
+    failing?.complete.map(({ query }) => query),
+    [1, 2],
+  );
+});
+
+test("results that wait go with whatever is handed out meanwhile", async (t) => {
+  const stage = new Stage();
+  const job = await stage.begun(20);
+  await stage.complete(job, 0);
+  await stage.complete(job, 1);
+  submit(stage.replica, { totalInputs: 1 });
+  stage.dispatcher.nudge();
+  await turn();
+  t.deepEqual(stage.newest?.[0], [1]);
+});
+
+test("nothing waits when all of its job is handed out", async (t) => {
+  const stage = new Stage();
+  const job = await stage.begun(4);
+  for (const query of [0, 1, 2, 3]) {
+    await stage.complete(job, query);
+    t.deepEqual(stage.newest, [[query], 0]);
+  }
+  t.is(stage.replica.machine.jobs.get(job)?.doneInputs, 4);
+});
