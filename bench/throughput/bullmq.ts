@@ -23,7 +23,7 @@ import { type Ran, steadyRate } from "./steady.ts";
 const host = "127.0.0.1";
 const queueName = "photos";
 /** Photos of a job, twice as many as a query of a cluster has by default: fewer would cost more trips to Redis. */
-const photosPerJob = 16;
+export const photosPerJob = 16;
 /** One in the network, one being decoded. */
 const concurrency = 2;
 const readyMs = 60_000;

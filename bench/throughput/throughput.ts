@@ -16,7 +16,7 @@ import { BenchCluster } from "../cluster.ts";
 import { type Figures, figure } from "../report.ts";
 import { table } from "../table.ts";
 import { BareLoop } from "./bare.ts";
-import { BullmqPeer } from "./bullmq.ts";
+import { BullmqPeer, photosPerJob } from "./bullmq.ts";
 import { jobRate } from "./job-rate.ts";
 import { plotLatency } from "./latency.ts";
 import { missingRedis } from "./redis.ts";
@@ -43,8 +43,6 @@ const runMs = { full: 20_000, quick: 1_500 } as const;
 const rounds = { full: 5, quick: 1 } as const;
 /** The most folders that a job may need: a thousand images per second would need more. */
 const mostFolders = { full: 80, quick: 12 } as const;
-/** Folders of a warm-up: each slot tries its micro-batch sizes on some twenty inputs, or at least runs once. */
-const warmFolders = { full: 4, quick: 3 } as const;
 
 const build = fileURLToPath(new URL("../../../build/", import.meta.url));
 
@@ -97,11 +95,12 @@ async function compareModel(
   for (const { threads, batch, perSecond } of findings)
     say(`${name}, bare loop, ${threads} threads, ${batch} at once: ${perSecond.toFixed(1)}/s`);
   await using bareMany = await BareLoop.start({ ...loop, processes: nodes, threadsPerProcess: 1 });
-  const warm = { model: name, folders: warmFolders[pace], signal };
-  for (const cluster of [one, five]) await jobRate(cluster, warm);
   const ms = runMs[pace];
   const wanted = Math.ceil((best.perSecond * ms) / 1000 / photosPerFolder[pace]);
   const folders = Math.min(mostFolders[pace], wanted);
+  // What has run for a while: micro-batch sizes are tried, and what the daemons do often is compiled.
+  for (const cluster of [one, five])
+    await jobRate(cluster, { model: name, folders, batchSize: photosPerJob, signal });
 
   const { batch } = best;
   const bullmq = hasBullmq ? await BullmqPeer.start({ ...loop, batch, signal }) : undefined;
@@ -142,7 +141,7 @@ async function playRounds(
   { name, folders, bare, bareProcesses, bullmq }: RoundsOptions,
 ): Promise<Round[]> {
   const measured: Round[] = [];
-  const job = { model: name, folders, signal };
+  const job = { model: name, folders, batchSize: photosPerJob, signal };
   const count = trials ?? rounds[pace];
   for (let i = 0; i < count; i += 1) {
     signal.throwIfAborted();
