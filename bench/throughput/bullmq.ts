@@ -22,7 +22,7 @@ import { type Ran, steadyRate } from "./steady.ts";
 
 const host = "127.0.0.1";
 const queueName = "photos";
-/** Photos of a job, twice as many as a query of a cluster has by default: fewer would cost more trips to Redis. */
+/** Photos of a job, and of a query of the clusters beside it: fewer would cost more trips to Redis. */
 export const photosPerJob = 16;
 /** One in the network, one being decoded. */
 const concurrency = 2;
