@@ -24,3 +24,8 @@ export function table(head: readonly string[], rows: readonly (readonly Cell[])[
   const [first = "", ...others] = lines;
   return [first, "-".repeat(first.length), ...others].join("\n");
 }
+
+/** A duration for people. @param value in ms; NaN when there is none */
+export function ms(value: number): string {
+  return Number.isNaN(value) ? "no time" : `${Math.round(value)} ms`;
+}

@@ -10,7 +10,7 @@ import type { BenchContext } from "../bench.ts";
 import { BenchCluster, inputFolder } from "../cluster.ts";
 import { durations, type Figures } from "../report.ts";
 import { summarize } from "../statistics.ts";
-import { table } from "../table.ts";
+import { ms, table } from "../table.ts";
 import { leaderTrial } from "./leader-trial.ts";
 import { Load } from "./load.ts";
 import { newcomerTrial } from "./newcomer-trial.ts";
@@ -232,8 +232,4 @@ async function pausedJob(cluster: BenchCluster): Promise<string> {
   });
   await client.setJob(id, { state: "paused" });
   return id;
-}
-
-function ms(value: number): string {
-  return `${Math.round(value)} ms`;
 }

@@ -15,7 +15,7 @@ import { type NewcomerTrial, newcomerTrial } from "../failover/newcomer-trial.ts
 import { type ModelBytes, variantOf } from "../model-variant.ts";
 import { durations, type Figures } from "../report.ts";
 import { summarize } from "../statistics.ts";
-import { type Cell, table } from "../table.ts";
+import { type Cell, ms, table } from "../table.ts";
 
 const nodes = 5;
 const light = "mobilenet_v2";
@@ -107,7 +107,7 @@ async function series(
       done.push(trial);
       say(
         `${title}: acknowledged after ${ms(trial.acknowledgedMs)}; then assigned ${ms(trial.assignedMs)}, ` +
-          `begun ${ms(trial.startedMs)}, done ${ms(trial.completedMs)} (heavy queries took ${ms(trial.heavyQueryMs)})`,
+          `begun ${ms(trial.startedMs)}, done ${ms(trial.completedMs)} (heavy queries that ended meanwhile took ${ms(trial.heavyQueryMs)})`,
       );
     } catch (error) {
       signal.throwIfAborted();
@@ -158,8 +158,4 @@ function conclude({ say }: BenchContext, { warm, cold, failures }: Outcome): Fig
   );
   for (const failure of failures) say(`FAILED ${failure}`);
   return figures;
-}
-
-function ms(value: number): string {
-  return `${Math.round(value)} ms`;
 }

@@ -36,6 +36,8 @@ export interface Report {
   readonly jobsDone: number;
   readonly fairHandOuts: number;
   readonly largestGap: number;
+  /** Queries of jobs on probation that were handed out beside others. */
+  readonly probationHandOuts: number;
   readonly preemptions: PreemptionCounts;
   /** Queries that two nodes worked on at a time, and jobs that retried others. */
   readonly speculations: number;
@@ -112,6 +114,7 @@ export async function simulatePlan(
     jobsDone: world.product.finished.length,
     fairHandOuts: world.product.fairTime.judged,
     largestGap: world.product.fairTime.largestGap,
+    probationHandOuts: world.product.fairTime.probationShare.judged,
     preemptions: preemptionsOf(world),
     speculations: world.product.speculation.times,
     retries: world.product.retries.size,

@@ -1,49 +1,18 @@
 /**
  * J5: of the jobs of a class that compete (they run, have inputs left, and have passed their probation, or nobody has) the one
- * furthest behind is handed out next, unless every slot of the node has a query of it already: there jobs take turns (policy.ts, F1 and F2). Who comes or comes back is not further
- * behind than the others.
+ * furthest behind is handed out next, unless every slot of the node has a query of it already: there jobs take turns
+ * (policy.ts, F1 and F2). Who comes or comes back is not further behind than the others.
  *
  * J10: while such a job of a higher class has inputs left, one of a lower class gets its first query, and after that one query
  * for each time that it has waited a period for each class between.
  */
 import type { JobId, LogTime, NodeId } from "../../../src/lib/types.ts";
 import { agedClass, competitorOf } from "../../../src/scheduler/classes.ts";
-import type { Operation } from "../../../src/machine/commands.ts";
 import type { Machine } from "../../../src/machine/machine.ts";
 import { isOnProbation } from "../../../src/scheduler/probation.ts";
 import type { JobRecord } from "../../../src/scheduler/types.ts";
-
-/** Queries of a command, in its order, and how things stood before it. */
-export interface HandedOut {
-  readonly queries: readonly {
-    readonly job: JobId;
-    readonly node: NodeId;
-    /** For the first time: not one that lost its node, or is late. */
-    readonly isNew: boolean;
-  }[];
-  /** Queries of a job that a node had in hand. */
-  readonly inHand: (node: NodeId, job: JobId) => number;
-  readonly slots: (node: NodeId) => number;
-}
-
-/** What an operation hands out, beside what nodes have in hand before it. */
-export function handedOut(operation: Operation, machine: Machine): HandedOut | undefined {
-  if (operation.kind !== "work" || operation.assign.length === 0) return undefined;
-  const counts = new Map<string, number>();
-  for (const id of machine.jobs.keys())
-    for (const { attempts, suspect } of machine.openQueries(id))
-      for (const { node, boot } of attempts)
-        // Suspects run beside the slots.
-        if (suspect !== true && machine.members.get(node)?.boot === boot)
-          counts.set(`${node}/${id}`, (counts.get(`${node}/${id}`) ?? 0) + 1);
-  return {
-    queries: operation.assign
-      .filter(({ node, boot }) => machine.members.get(node)?.boot === boot)
-      .map(({ job, node, query }) => ({ job, node, isNew: query === undefined })),
-    inHand: (node, job) => counts.get(`${node}/${job}`) ?? 0,
-    slots: (node) => machine.members.get(node)?.slots ?? 0,
-  };
-}
+import type { HandedOut } from "./handed-out.ts";
+import { ProbationShare } from "./probation-share.ts";
 
 /** Commands that hand work out after a change of the set before it is judged: one was planned before the change. */
 const plannedBefore = 1;
@@ -53,11 +22,16 @@ const rounding = 1e-6;
 export class FairTime {
   readonly #classes = new Map<number, FairClass>();
   readonly #ranks = new Ranks();
+  readonly probationShare = new ProbationShare();
 
-  /** @param handed what the command just applied handed out; undefined when it hands nothing out */
-  look(jobs: Iterable<JobRecord>, handed: HandedOut | undefined, now: LogTime): void {
+  /**
+   * @param machine after a command
+   * @param handed what that one handed out; undefined when it hands nothing out
+   */
+  look(machine: Machine, handed: HandedOut | undefined): void {
+    this.probationShare.look(machine, handed);
     const handsOut = handed !== undefined;
-    const waiting = [...jobs].filter(
+    const waiting = [...machine.jobs.values()].filter(
       ({ status, cursor, totalInputs }) => status.kind === "running" && cursor < totalInputs,
     );
     const passed = waiting.filter((job) => !isOnProbation(job));
@@ -71,7 +45,7 @@ export class FairTime {
         waiting.filter(({ priority = 0 }) => priority === ofClass),
         handed,
       );
-    this.#ranks.look(running, handsOut, now);
+    this.#ranks.look(running, handsOut, machine.logTime);
   }
 
   /** Commands judged, and the largest distance seen. */

@@ -13,6 +13,7 @@
  *  J10 jobs of a higher priority go first, but for what ageing gives the others;
  *  J11 a retry is over exactly the inputs of an ended job that have no classes ({@link checkRetry});
  *  J12 only late queries are given to a second node, and to one only ({@link Speculation});
+ *  J13 jobs on probation have their share of the slots beside others, and no more (probation-share.ts);
  *  J7 what a job says of itself (queries open and done, inputs done and in error) is what its rows say.
  */
 import { decodeCommand } from "../../../src/machine/codec.ts";
@@ -38,7 +39,8 @@ import {
 } from "../../../src/sdfs/catalog/types.ts";
 import { checkInvariants } from "../../machine/invariants.ts";
 import { oracle } from "../inference/oracle.ts";
-import { FairTime, handedOut } from "./fair-time.ts";
+import { FairTime } from "./fair-time.ts";
+import { handedOut } from "./handed-out.ts";
 import { checkRetry, type Judged } from "./retries.ts";
 import { Speculation } from "./speculation.ts";
 
@@ -125,7 +127,7 @@ export class ProductChecks {
     const { operation } = command;
     if (outcome.kind === "ok" && outcome.value.kind === "job" && operation.kind === "submit-job")
       this.#submitted(operation, outcome.value.job as JobId);
-    this.fairTime.look(this.machine.jobs.values(), handed, this.machine.logTime);
+    this.fairTime.look(this.machine, handed);
   }
 
   /** J8. */

@@ -45,7 +45,8 @@ export class Summary {
         .join(", ")}`,
       `leader lost to next commit: median ${quantile(failovers, 0.5)} ms, p99 ${quantile(failovers, 0.99)} ms (${failovers.length} times)`,
       `fair time: ${sum(({ fairHandOuts }) => fairHandOuts)} hand-outs judged, jobs apart by at most ` +
-        `${Math.max(0, ...this.#reports.map(({ largestGap }) => largestGap)).toFixed(2)} queries`,
+        `${Math.max(0, ...this.#reports.map(({ largestGap }) => largestGap)).toFixed(2)} queries; ` +
+        `${sum(({ probationHandOuts }) => probationHandOuts)} judged of jobs on probation`,
       `preemption: ${sum(({ preemptions }) => preemptions.newcomers)} newcomers found every slot busy, ` +
         `${sum(({ preemptions }) => preemptions.stands)} slots stood still for one, ` +
         `${sum(({ preemptions }) => preemptions.lost)} when their process ended`,
