@@ -121,12 +121,18 @@ export class Dispatcher {
 
   #commitWithin(ms: number): void {
     const { runtime } = this.#ports;
-    const dueMs = runtime.now() + ms;
-    if (ms > 0 && dueMs >= this.#dueMs) return;
+    const now = runtime.now();
+    this.#dueMs = Math.min(this.#dueMs, now + ms);
+    // Also when it was due before, and committing it failed.
+    if (this.#dueMs <= now) this.#duty.nudge();
+    else this.#gathering ??= runtime.after(ms, () => this.#commitWithin(0));
+  }
+
+  /** They have gone into a command, or back to their workers. */
+  #gathered(): void {
     this.#gathering?.cancel();
-    this.#dueMs = dueMs;
-    if (ms > 0) this.#gathering = runtime.after(ms, () => this.#commitWithin(0));
-    else this.#duty.nudge();
+    this.#gathering = undefined;
+    this.#dueMs = this.#waiting.length > 0 ? 0 : Infinity;
   }
 
   /** This node has become the leader: every worker hears again what it has in hand. */
@@ -150,13 +156,13 @@ export class Dispatcher {
   resign(): void {
     const error = new IDunnoError("NOT_LEADER", { leader: this.#ports.coordination.leader });
     for (const { reject } of this.#waiting.splice(0)) reject(error);
+    this.#gathered();
   }
 
   async #work(): Promise<void> {
     if (this.#dueMs > this.#ports.runtime.now() && this.#plan([]).length === 0) return;
     const taken = this.#waiting.splice(0, this.#batchSize());
-    this.#gathering?.cancel();
-    this.#dueMs = this.#waiting.length > 0 ? 0 : Infinity;
+    this.#gathered();
     try {
       const complete = taken.map(({ completion }) => completion);
       const assign = this.#plan(complete);
@@ -237,7 +243,6 @@ export class Dispatcher {
 
   async close(): Promise<void> {
     this.#timer.cancel();
-    this.#gathering?.cancel();
     this.#closing.abort();
     this.resign();
     await this.#duty.close();

@@ -17,6 +17,10 @@ class Stage {
   readonly replica: Replica = cluster(1);
   readonly commands: Work[] = [];
   readonly dispatcher: Dispatcher;
+  /** Why commands are not committed. */
+  failure: Error | undefined;
+  /** What workers were told instead that their results are committed. */
+  readonly refusals: unknown[] = [];
   #nowMs = 0;
   readonly #timers = new Map<() => void, number>();
 
@@ -26,6 +30,7 @@ class Stage {
       driver: { isReadyLeader: true, role: { term: 1 } },
       coordination: {
         proposeHere: async (operation: Work) => {
+          if (this.failure !== undefined) throw this.failure;
           this.commands.push(operation);
           return this.replica.must(operation).outcome;
         },
@@ -66,9 +71,8 @@ class Stage {
   }
 
   async complete(job: JobId, query: number, more: Partial<Completion> = {}): Promise<void> {
-    void this.dispatcher.complete([
-      { ...completion(job, query, [[0, 1]], { elapsedMs: slowMs }), ...more },
-    ]);
+    const result = { ...completion(job, query, [[0, 1]], { elapsedMs: slowMs }), ...more };
+    void this.dispatcher.complete([result]).catch((error: unknown) => this.refusals.push(error));
     await turn();
   }
 
@@ -133,4 +137,25 @@ test("nothing waits when all of its job is handed out", async (t) => {
     t.deepEqual(stage.newest, [[query], 0]);
   }
   t.is(stage.replica.machine.jobs.get(job)?.doneInputs, 4);
+});
+
+test("after a command that failed, and after another has led, results are committed as before", async (t) => {
+  const stage = new Stage();
+  const job = await stage.begun(20);
+  await stage.complete(job, 0);
+  stage.failure = new Error("the disk hangs");
+  await stage.complete(job, 1);
+  await stage.wait();
+  t.deepEqual(stage.refusals, [stage.failure]);
+  stage.failure = undefined;
+  await stage.complete(job, 1);
+  await stage.wait();
+  t.deepEqual(stage.newest?.[0], [1]);
+  await stage.complete(job, 2);
+  stage.dispatcher.resign();
+  await turn();
+  t.like(stage.refusals[1], { code: "NOT_LEADER" });
+  await stage.complete(job, 2);
+  await stage.wait();
+  t.deepEqual(stage.newest?.[0], [2]);
 });
