@@ -3,8 +3,8 @@
  * comes meanwhile goes with the next, so the log sees few large commands under load and small quick ones without.
  *
  * A result that nobody can miss yet waits {@link gatherMs} for others to go with, since each command costs every node some
- * milliseconds of processor. Nobody misses it while its job has more to hand out: then its slot has other queries in hand
- * (scheduler/policy.ts), and whoever reads results is far from the last one.
+ * milliseconds of processor. Nobody misses it while its job is the only one that has more to hand out: then its slot has
+ * other queries of it in hand (scheduler/policy.ts), and whoever reads results is far from the last one.
  *
  * A push to a worker is a hint after the commit. A new leader pushes all open assignments again; a worker drops what it
  * has already by (job, query, attempt).
@@ -20,7 +20,7 @@ import { planAssignments } from "../scheduler/policy.ts";
 import { Predictor } from "../scheduler/prediction.ts";
 import { completionBytes } from "../scheduler/results.ts";
 import { nextCount } from "../scheduler/rows.ts";
-import type { Completion, QueryRecord } from "../scheduler/types.ts";
+import type { Completion, JobRecord, QueryRecord } from "../scheduler/types.ts";
 import type { Coordination } from "./coordination.ts";
 import { pause, sharedAbort } from "./deadline.ts";
 import { LeaderDuty } from "./leader-duty.ts";
@@ -111,12 +111,16 @@ export class Dispatcher {
     await Promise.all(committed);
   }
 
-  /** Whether its node has more to do, and its job more to hand out. */
+  /** Whether its node has more of its job to do, and its job more to hand out. */
   #canWait({ job: id, failed }: Completion): boolean {
-    const job = this.#ports.machine.jobs.get(id);
-    if (job === undefined || failed !== undefined) return false;
+    const { jobs } = this.#ports.machine;
+    const job = jobs.get(id);
     // The first one tells whether the job can be run at all, and how soon it will be done.
-    return job.status.kind === "running" && nextCount(job) > 0 && job.doneQueries > 0;
+    if (job === undefined || failed !== undefined || job.doneQueries === 0) return false;
+    if (!isWaiting(job)) return false;
+    // Of jobs that take turns a slot has one query each in hand: without the next one the others go ahead.
+    for (const other of jobs.values()) if (other !== job && isWaiting(other)) return false;
+    return true;
   }
 
   #commitWithin(ms: number): void {
@@ -247,6 +251,11 @@ export class Dispatcher {
     this.resign();
     await this.#duty.close();
   }
+}
+
+/** It runs and has inputs left to hand out. */
+function isWaiting(job: JobRecord): boolean {
+  return job.status.kind === "running" && nextCount(job) > 0;
 }
 
 /** By job. A query that failed stays open. */

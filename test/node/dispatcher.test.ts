@@ -129,6 +129,21 @@ test("results that wait go with whatever is handed out meanwhile", async (t) => 
   t.deepEqual(stage.newest?.[0], [1]);
 });
 
+test("nothing waits while another job has inputs left", async (t) => {
+  const stage = new Stage();
+  const [job, other] = [await stage.begun(20), await stage.begun(20)];
+  await stage.complete(job, 0);
+  await stage.complete(job, 1);
+  t.deepEqual(stage.newest?.[0], [1]);
+  stage.replica.must({ kind: "steer-job", job: other, to: "cancelled" });
+  stage.dispatcher.nudge();
+  await turn();
+  await stage.complete(job, 2);
+  t.notDeepEqual(stage.newest?.[0], [2]);
+  await stage.wait();
+  t.deepEqual(stage.newest?.[0], [2]);
+});
+
 test("nothing waits when all of its job is handed out", async (t) => {
   const stage = new Stage();
   const job = await stage.begun(4);
