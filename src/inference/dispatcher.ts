@@ -236,6 +236,7 @@ export class Dispatcher {
     if (told !== undefined) {
       told.timer.cancel();
       live?.send(told.is.slot, { kind: "resume", by: told.is.by.order });
+      if (live !== undefined) this.#placed.goesOn(told.is.slot);
     }
     this.#told = undefined;
     if (yielding === undefined) return;

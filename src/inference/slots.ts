@@ -44,6 +44,8 @@ export class Slots<T extends Slotted> {
   /** Threads that take any request; one beyond them is the spare. */
   readonly #count: number;
   #yield: Yield<T> | undefined;
+  /** The slot whose thread has said that it stands, until it has been told to go on: not that of a process that is gone. */
+  #standing: number | undefined;
 
   constructor(count: number, hasSpare: boolean) {
     this.#count = count;
@@ -126,7 +128,14 @@ export class Slots<T extends Slotted> {
   /** The thread of `slot` stands still for the request of this `order`; a word of an earlier yield is ignored. */
   stopped(slot: number, order: number): void {
     const now = this.#yield;
-    if (now?.slot === slot && now.by.order === order) this.#yield = { ...now, stopped: true };
+    if (now?.slot !== slot || now.by.order !== order) return;
+    this.#yield = { ...now, stopped: true };
+    this.#standing = slot;
+  }
+
+  /** Its thread has been told to go on. */
+  goesOn(slot: number): void {
+    if (this.#standing === slot) this.#standing = undefined;
   }
 
   /** `by` has had its first micro-batch, or its time: the slot that yielded to it goes on. */
@@ -187,12 +196,13 @@ export class Slots<T extends Slotted> {
    * still was not, so what it had begun is as innocent as what is held ahead.
    */
   lose(): { readonly begun: readonly T[]; readonly notBegun: readonly T[] } {
-    const stands = this.#yield?.stopped === true ? this.#yield.slot : undefined;
+    const stands = this.#standing;
     const heads = this.heads();
     const begun = heads.filter(({ slot }) => slot !== stands);
     const notBegun = [...heads.filter(({ slot }) => slot === stands), ...this.ahead()];
     for (const held of this.#held) held.length = 0;
     this.#yield = undefined;
+    this.#standing = undefined;
     return { begun: begun.map(({ item }) => item), notBegun: notBegun.map(({ item }) => item) };
   }
 }

@@ -36,7 +36,7 @@ const slots = mutants({ file: "src/inference/slots.ts", world: "cluster" }, [
   {
     name: "standing-query-is-blamed",
     bug: "Y8: a query that stood still when another ended the process is taken for a suspect",
-    find: "const stands = this.#yield?.stopped === true ? this.#yield.slot : undefined;",
+    find: "const stands = this.#standing;",
     replace: "const stands = undefined as number | undefined;",
     seenBy: "Y8",
   },
