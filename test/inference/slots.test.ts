@@ -200,6 +200,19 @@ test("what stands still is innocent of the end of its process; what was only ask
   t.deepEqual(asked.lose(), { begun: [begun[0]!, other], notBegun: [] });
 });
 
+test("what stood still is innocent until it has been told to go on, whatever became of the newcomer", (t) => {
+  for (const isTold of [false, true]) {
+    const { slots, items } = busy(1, ["a"]);
+    const express = newcomer(slots, 9);
+    slots.stopped(0, 9);
+    slots.remove(express);
+    t.is(slots.yielding, undefined);
+    if (isTold) slots.goesOn(0);
+    const [begun, notBegun] = isTold ? [items, []] : [[], items];
+    t.deepEqual(slots.lose(), { begun, notBegun });
+  }
+});
+
 const kinds = [
   "add",
   "add",
