@@ -1,5 +1,6 @@
 /** What goes wrong with inference, and what those who look after the cluster do to it. */
 import type { Random } from "../../../src/lib/random.ts";
+import type { ChunkHash, NodeId } from "../../../src/lib/types.ts";
 import type { Clients } from "../clients.ts";
 import { calmExecutor } from "../inference/executor.ts";
 import type { Fault, Scene } from "./scene.ts";
@@ -44,7 +45,7 @@ export function changeMembers(scene: Scene, { what, ms }: Fault, random: Random)
       return true;
     }
     default: {
-      if (inside.length < 4 || someone === undefined) return false;
+      if (inside.length < 4 || someone === undefined || isNeeded(scene, someone)) return false;
       scene.say(`${someone} is to leave, after ${ms} ms`);
       operate(async ({ coordination }, key, signal) =>
         coordination.decide({ kind: "remove-member", node: someone }, { key, signal }),
@@ -52,4 +53,16 @@ export function changeMembers(scene: Scene, { what, ms }: Fault, random: Random)
       return true;
     }
   }
+}
+
+/**
+ * Whether a node has the last whole copy of a chunk that rots elsewhere: nobody has read that yet, so it counts as a copy, and
+ * if the node left, two would be taken at a time.
+ */
+function isNeeded(scene: Scene, node: NodeId): boolean {
+  const others = scene.world.inside.filter(({ id }) => id !== node);
+  const rots = (hash: ChunkHash): boolean =>
+    others.some(({ chunks }) => chunks.durable.get(hash)?.isDamaged === true);
+  const { durable } = scene.world.machine(node).chunks;
+  return [...durable.keys()].some((hash) => rots(hash) && !scene.isElsewhere(hash, node));
 }
