@@ -1,7 +1,7 @@
 /**
- * Hands queries, or pieces of them (interleaver.ts), to threads and answers to those who asked. When the process dies, each query is treated as it
- * deserves: one that was being run is reported (it may be the cause) unless another is known to be; one that had
- * not begun, or stood still for a newcomer, runs in the next process, unnoticed.
+ * Hands queries, or pieces of them (interleaver.ts), to threads and answers to those who asked. When the process dies, each
+ * query is treated as it deserves: one that was being run is reported (it may be the cause) unless another is known to be;
+ * one that had not begun, or stood still for a newcomer, runs in the next process, unnoticed.
  *
  * Invariants, beside those of slots.ts
  *  Y5 no newcomer waits while the spare thread is idle, or a slot, however busy the others are;

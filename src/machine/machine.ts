@@ -194,7 +194,7 @@ export class Machine {
 }
 
 function isOfModels(key: string): boolean {
-  return ["model/", "olderModel/", "alias/"].some((table) => key.startsWith(table));
+  return key.startsWith("model/") || key.startsWith("olderModel/") || key.startsWith("alias/");
 }
 
 /** M2: what a refused operation wrote is dropped, and what one wrote that failed by a fault of ours. */

@@ -19,8 +19,8 @@ import { takesMore } from "../machine/tables.ts";
 import { planAssignments } from "../scheduler/policy.ts";
 import { Predictor } from "../scheduler/prediction.ts";
 import { completionBytes } from "../scheduler/results.ts";
-import { nextCount } from "../scheduler/rows.ts";
-import type { Completion, JobRecord, QueryRecord } from "../scheduler/types.ts";
+import { hasWork } from "../scheduler/rows.ts";
+import type { Completion, QueryRecord } from "../scheduler/types.ts";
 import type { Coordination } from "./coordination.ts";
 import { pause, sharedAbort } from "./deadline.ts";
 import { LeaderDuty } from "./leader-duty.ts";
@@ -117,9 +117,9 @@ export class Dispatcher {
     const job = jobs.get(id);
     // The first one tells whether the job can be run at all, and how soon it will be done.
     if (job === undefined || failed !== undefined || job.doneQueries === 0) return false;
-    if (!isWaiting(job)) return false;
+    if (!hasWork(job)) return false;
     // Of jobs that take turns a slot has one query each in hand: without the next one the others go ahead.
-    for (const other of jobs.values()) if (other !== job && isWaiting(other)) return false;
+    for (const other of jobs.values()) if (other !== job && hasWork(other)) return false;
     return true;
   }
 
@@ -164,12 +164,15 @@ export class Dispatcher {
   }
 
   async #work(): Promise<void> {
-    if (this.#dueMs > this.#ports.runtime.now() && this.#plan([]).length === 0) return;
+    const isDue = this.#dueMs <= this.#ports.runtime.now();
+    // What waits goes with what is handed out meanwhile.
+    const early = isDue ? undefined : this.#plan([]);
+    if (early?.length === 0) return;
     const taken = this.#waiting.splice(0, this.#batchSize());
     this.#gathered();
     try {
       const complete = taken.map(({ completion }) => completion);
-      const assign = this.#plan(complete);
+      const assign = early !== undefined && complete.length === 0 ? early : this.#plan(complete);
       if (complete.length === 0 && assign.length === 0) return;
       const outcome = await this.#ports.coordination.proposeHere(
         { kind: "work", complete, assign },
@@ -251,11 +254,6 @@ export class Dispatcher {
     this.resign();
     await this.#duty.close();
   }
-}
-
-/** It runs and has inputs left to hand out. */
-function isWaiting(job: JobRecord): boolean {
-  return job.status.kind === "running" && nextCount(job) > 0;
 }
 
 /** By job. A query that failed stays open. */

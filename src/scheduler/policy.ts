@@ -23,8 +23,9 @@
  *    {@link ageingMs} since it last got a query; of equals the one that has waited longer (scheduler/classes.ts).
  * F9 Nobody starves: once a job that is the furthest behind of its class has waited one period for each class between its
  *    own and the highest, and one more, no job of another class gets more than one query before it.
- * F10 While, as a plan begins, a job that has passed its probation (scheduler/probation.ts) has inputs left, those on probation have a quarter of the
- *    slots in queries, or one, all together; the first query of each apart. F1, F8 and F9 are about the others.
+ * F10 While, as a plan begins, a job that has passed its probation (scheduler/probation.ts) has inputs left, those on probation
+ *    have a quarter of the slots in queries, or one, all together; the first query of each apart. F1, F8 and F9 are about the
+ *    others.
  * F11 Suspects run beside the slots: they count for no node's room, and go to the node with the fewest of them.
  */
 import { Heap } from "../lib/heap.ts";
@@ -32,7 +33,7 @@ import { quantile } from "../lib/histogram.ts";
 import type { JobId, LogTime, NodeId, QueryNumber } from "../lib/types.ts";
 import { type Competitor, competitorOf, isFurtherBehind, Standings } from "./classes.ts";
 import { isOnProbation, probationQueries } from "./probation.ts";
-import { advanced, hasEnded, nextCount } from "./rows.ts";
+import { advanced, hasEnded, hasWork, nextCount } from "./rows.ts";
 import type { Assign, JobRecord, QueryRecord } from "./types.ts";
 
 /** A node that may be given work: up, this boot, and so many inference threads. */
@@ -115,7 +116,7 @@ export function planAssignments(input: PlanInput): readonly Assign[] {
       else countAttempts(loads, query, input.predictedMs);
       if (isLate(query, lateFrom)) late.push(query);
     }
-    if (job.status.kind === "running" && nextCount(job) > 0) standings.push(standingOf(job));
+    if (hasWork(job)) standings.push(standingOf(job));
   }
   const all = [...loads.values()];
   const assigns = handOutLost(all, unattended, input.predictedMs);
@@ -129,9 +130,7 @@ export function planAssignments(input: PlanInput): readonly Assign[] {
 
 /** F10. */
 function probationOf(jobs: readonly JobRecord[], loads: readonly Load[]): Probation {
-  const isShared = jobs.some(
-    (job) => job.status.kind === "running" && nextCount(job) > 0 && !isOnProbation(job),
-  );
+  const isShared = jobs.some((job) => hasWork(job) && !isOnProbation(job));
   const slots = loads.reduce((sum, load) => sum + load.slots, 0);
   const queries = jobs.reduce((sum, job) => sum + (isOnProbation(job) ? job.openQueries : 0), 0);
   return { queries, most: isShared ? probationQueries(slots) : Infinity };

@@ -104,6 +104,13 @@ export function nextCount(job: {
   return Math.min(job.batchSize, job.totalInputs - job.cursor);
 }
 
+/** Whether it is there to be handed out: it runs and has inputs left. */
+export function hasWork(
+  job: Pick<JobProgress, "status"> & Parameters<typeof nextCount>[0],
+): boolean {
+  return job.status.kind === "running" && nextCount(job) > 0;
+}
+
 /** Forgets what a job still had open: it ended early. */
 export function dropOpenQueries(rows: Rows, job: JobId): void {
   for (const [id] of queries.list(rows, job)) queries.delete(rows, `${job}/${id}`);

@@ -5,7 +5,7 @@
 import { quantile } from "../lib/histogram.ts";
 import type { LogTime, NodeId } from "../lib/types.ts";
 import { isOnProbation } from "./probation.ts";
-import { nextCount } from "./rows.ts";
+import { hasWork, nextCount } from "./rows.ts";
 import type { JobRecord, QueryRecord } from "./types.ts";
 
 /** Log time without a result, in ms, after which a job is said to wait: no query of a sound network takes longer. */
@@ -41,9 +41,7 @@ export function stallOf(job: JobRecord, input: StallInput): Stall | undefined {
 }
 
 function behind(job: JobRecord, jobs: readonly JobRecord[]): string {
-  const others = jobs.filter(
-    (other) => other.id !== job.id && other.status.kind === "running" && nextCount(other) > 0,
-  );
+  const others = jobs.filter((other) => other.id !== job.id && hasWork(other));
   const { priority = 0 } = job;
   const higher = others.filter((other) => (other.priority ?? 0) > priority).map(({ id }) => id);
   if (higher.length > 0) return `jobs of a higher priority: ${higher.slice(0, 3).join(", ")}`;

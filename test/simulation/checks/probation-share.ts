@@ -6,7 +6,7 @@ import type { JobId } from "../../../src/lib/types.ts";
 import type { Machine } from "../../../src/machine/machine.ts";
 import { takesMore } from "../../../src/machine/tables.ts";
 import { isOnProbation, probationQueries } from "../../../src/scheduler/probation.ts";
-import { nextCount } from "../../../src/scheduler/rows.ts";
+import { hasWork } from "../../../src/scheduler/rows.ts";
 import type { HandedOut } from "./handed-out.ts";
 
 /** How things stand between two commands. */
@@ -58,7 +58,7 @@ function standing({ jobs: all, members }: Machine): Standing {
   const jobs = [...all.values()].filter(
     ({ status }) => status.kind === "running" || status.kind === "paused",
   );
-  const competing = jobs.filter((job) => job.status.kind === "running" && nextCount(job) > 0);
+  const competing = jobs.filter(hasWork);
   const onProbation = jobs.filter(isOnProbation);
   const slots = [...members.values()].filter(takesMore).reduce((sum, each) => sum + each.slots, 0);
   const isShared = competing.some((job) => !isOnProbation(job));
