@@ -35,6 +35,7 @@ export interface DispatcherPorts {
 
 export class Dispatcher {
   readonly #clock: Clock;
+  readonly #yieldMs: number;
   readonly #live: () => LiveThreads | undefined;
   readonly #placed: Slots<Ticket>;
   readonly #tickets = new Map<string, Ticket>();
@@ -46,11 +47,16 @@ export class Dispatcher {
   readonly #onIdle: () => void;
 
   constructor(
-    { slots, hasSpare }: { readonly slots: number; readonly hasSpare: boolean },
+    {
+      slots,
+      hasSpare,
+      yieldMs = MAX_YIELD_MS,
+    }: { readonly slots: number; readonly hasSpare: boolean; readonly yieldMs?: number },
     { clock, live, onIdle }: DispatcherPorts,
   ) {
     this.#placed = new Slots(slots, hasSpare);
     this.#clock = clock;
+    this.#yieldMs = yieldMs;
     this.#live = live;
     this.#onIdle = onIdle;
   }
@@ -242,7 +248,7 @@ export class Dispatcher {
     if (yielding === undefined) return;
     const { slot, by } = yielding;
     live?.send(slot, { kind: "yield", by: by.order });
-    const timer = this.#clock.after(MAX_YIELD_MS, () => this.#resumeFor(by));
+    const timer = this.#clock.after(this.#yieldMs, () => this.#resumeFor(by));
     this.#told = { is: yielding, timer };
   }
 

@@ -5,7 +5,7 @@
 import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
 import type { Network } from "../lib/network.ts";
 import { systemClock } from "./clock.ts";
-import { cancelled, Dispatcher } from "./dispatcher.ts";
+import { cancelled, Dispatcher, MAX_YIELD_MS } from "./dispatcher.ts";
 import { Isolation } from "./isolation.ts";
 import { Interleaver } from "./interleaver.ts";
 import { ModelMemory } from "./model-memory.ts";
@@ -27,6 +27,8 @@ export interface ExecutorOptions {
   readonly slots: number;
   /** One thread more, warm and idle, for express queries (design section 7). Default: none. */
   readonly hasSpare?: boolean;
+  /** How long a slot stands still for an express query at most. Default {@link MAX_YIELD_MS}. */
+  readonly yieldMs?: number;
   /** Default: nothing is logged. */
   readonly log?: (line: LogLine) => void;
   /** Default {@link MAX_REQUESTS}. */
@@ -92,6 +94,7 @@ export class Executor implements AsyncDisposable {
   private constructor({
     slots,
     hasSpare = false,
+    yieldMs = MAX_YIELD_MS,
     log = () => undefined,
     maxRequests = MAX_REQUESTS,
     loadedModels = DEFAULT_LOADED_MODELS,
@@ -100,7 +103,7 @@ export class Executor implements AsyncDisposable {
     this.loadedModels = loadedModels;
     this.#maxRequests = maxRequests;
     const dispatcher = new Dispatcher(
-      { slots, hasSpare },
+      { slots, hasSpare, yieldMs },
       {
         clock: systemClock,
         live: () => this.#supervisor.live,

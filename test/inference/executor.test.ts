@@ -175,12 +175,20 @@ test("the queue has a limit, and an id is under way once", async (t) => {
 
 test("an idle thread takes over what a busy one holds ahead", async (t) => {
   await using executor = await Executor.start({ slots: 2 });
-  await executor.load(model);
-  const long = Array.from({ length: 2_000 }, () => inputs[0]!);
+  // Some milliseconds for each white image: it would not end before the test does.
+  const slow = await writeModel(
+    folder.path,
+    encodeModel({ behaviour: "hangs-on-white", trips: 2_000n, batch: 1 }),
+  );
+  await Promise.all([executor.load(model), executor.load(slow)]);
+  const long = Array.from({ length: 2_000 }, () => white);
   const abort = new AbortController();
   // One thread is busy for long and holds `c` ahead; the other is soon idle.
   const busy = t.throwsAsync(
-    executor.run({ id: "a", model, inputs: long, timeoutMs: noLimitMs }, { signal: abort.signal }),
+    executor.run(
+      { id: "a", model: slow, inputs: long, timeoutMs: noLimitMs },
+      { signal: abort.signal },
+    ),
   );
   const short = ["b", "c", "d"].map((id) =>
     executor.run({ id, model, inputs, timeoutMs: noLimitMs }),

@@ -13,13 +13,20 @@ import { until } from "./until.ts";
 
 const folder = await Folder.make();
 const noLimitMs = 600_000;
+/** For a slot to stand still. */
+const [momentMs, longMs] = [3_000, 120_000];
 const model = await writeModel(folder.path, encodeModel());
 const hanging = await writeModel(folder.path, encodeModel({ behaviour: "hangs-on-white" }));
+/** Some milliseconds for a white image, which it takes one by one: no query ends before a test has looked at it. */
+const slow = await writeModel(
+  folder.path,
+  encodeModel({ behaviour: "hangs-on-white", trips: 2_000n, batch: 1 }),
+);
 const images = await Promise.all([10, 60, 110, 160].map(plain));
 const inputs = await Promise.all(images.map((bytes) => folder.input(bytes)));
 const white = await folder.input(await plain(255));
 /** Enough that it is under way for as long as a test looks at it. */
-const longCount = 1000;
+const longCount = 600;
 
 test.after.always(() => folder[Symbol.asyncDispose]());
 
@@ -28,9 +35,10 @@ function ownInput(at: number): Promise<InputFile> {
   return folder.input(images[0]!, at);
 }
 
-async function oneSlot(): Promise<Executor> {
-  const executor = await Executor.start({ slots: 1, hasSpare: true });
-  await Promise.all([executor.load(model), executor.load(hanging)]);
+/** @param yieldMs longer than a busy machine takes to tell a thread to stand, and to hear that it does */
+async function oneSlot(yieldMs: number): Promise<Executor> {
+  const executor = await Executor.start({ slots: 1, hasSpare: true, yieldMs });
+  await Promise.all([model, hanging, slow].map((each) => executor.load(each)));
   return executor;
 }
 
@@ -43,9 +51,9 @@ interface Long {
 function long(executor: Executor, first: InputFile, seen: number[] = []): Long {
   let begin: () => void = () => undefined;
   const begun = new Promise<void>((resolve) => (begin = resolve));
-  const rest = Array.from({ length: longCount - 1 }, (_, i) => inputs[i % inputs.length]!);
+  const rest = Array.from({ length: longCount - 1 }, () => white);
   const answer = executor.run(
-    { id: "old/7/1", model, inputs: [first, ...rest], timeoutMs: noLimitMs },
+    { id: "old/7/1", model: slow, inputs: [first, ...rest], timeoutMs: noLimitMs },
     {
       onProgress: (done) => {
         seen.push(done);
@@ -57,6 +65,17 @@ function long(executor: Executor, first: InputFile, seen: number[] = []): Long {
   // Each test awaits it, some only after something else has failed.
   answer.catch(() => undefined);
   return { begun, answer };
+}
+
+/** The slot stands still; false when the query that it runs ended before. */
+async function stands(executor: Executor, { answer }: Long): Promise<boolean> {
+  let hasEnded = false;
+  const end = (): void => {
+    hasEnded = true;
+  };
+  answer.then(end, end);
+  await until(() => executor.standing === 1 || hasEnded);
+  return !hasEnded;
 }
 
 /** A newcomer that never gets through its first micro-batch. */
@@ -73,8 +92,10 @@ function outputs(result: QueryResult): readonly InputOutput[] {
 test.serial(
   "a newcomer is answered first, and the query that made way goes on where it was",
   async (t) => {
-    await using executor = await oneSlot();
+    await using executor = await oneSlot(longMs);
     const first = await ownInput(20);
+    const both = { id: "both/1/1", model: slow, inputs: [first, white], timeoutMs: noLimitMs };
+    const ofBoth = await executor.run(both);
     const seen: number[] = [];
     const old = long(executor, first, seen);
     await old.begun;
@@ -87,11 +108,9 @@ test.serial(
       old.answer.finally(() => order.push("old")),
     ]);
     t.deepEqual(order, ["new", "old"]);
-    const once = outputs(ofNew);
-    t.is(once.length, inputs.length);
-    const expected = Array.from({ length: longCount }, (_, i) =>
-      i === 0 ? once[0] : once[(i - 1) % inputs.length],
-    );
+    t.is(outputs(ofNew).length, inputs.length);
+    const [ofFirst, ofWhite] = outputs(ofBoth);
+    const expected = Array.from({ length: longCount }, (_, i) => (i === 0 ? ofFirst : ofWhite));
     t.deepEqual(outputs(ofOld), expected);
     t.is(seen.at(-1), longCount);
     t.is(executor.standing, 0);
@@ -101,14 +120,14 @@ test.serial(
 test.serial(
   "a newcomer that hangs holds the slot for a moment only, which is nobody's time",
   async (t) => {
-    await using executor = await oneSlot();
+    await using executor = await oneSlot(momentMs);
     const startedAt = performance.now();
     const first = await ownInput(30);
     const old = long(executor, first);
     await old.begun;
     for (const { path } of first.parts) await rm(path);
     const newcomer = stuck(executor);
-    await until(() => executor.standing === 1);
+    t.true(await stands(executor, old));
     const stoodAt = performance.now();
     let stillAt = stoodAt;
     await until(() => {
@@ -126,11 +145,11 @@ test.serial(
 );
 
 test.serial("a query that stands still is cancelled at once", async (t) => {
-  await using executor = await oneSlot();
+  await using executor = await oneSlot(longMs);
   const old = long(executor, inputs[0]!);
   await old.begun;
   const newcomer = stuck(executor);
-  await until(() => executor.standing === 1);
+  t.true(await stands(executor, old));
   executor.cancel("old/7/1");
   t.true(hasCode(await t.throwsAsync(old.answer), "CLOSED"));
   t.is(executor.running, 1, "the newcomer");
@@ -139,11 +158,11 @@ test.serial("a query that stands still is cancelled at once", async (t) => {
 });
 
 test.serial("what stood still when the process died runs in the next, unnoticed", async (t) => {
-  await using executor = await oneSlot();
+  await using executor = await oneSlot(longMs);
   const old = long(executor, inputs[0]!);
   await old.begun;
   const newcomer = stuck(executor);
-  await until(() => executor.standing === 1);
+  t.true(await stands(executor, old));
   process.kill(executor.pid!, "SIGKILL");
   t.true(hasCode(await newcomer, "EXECUTOR_FAILED"));
   t.is(outputs(await old.answer).length, longCount);

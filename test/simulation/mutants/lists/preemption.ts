@@ -53,8 +53,8 @@ const daemon = mutants({ file: "src/inference/dispatcher.ts", world: "cluster" }
   {
     name: "stands-for-a-newcomer-that-hangs",
     bug: "Y6: a slot has no patience of its own: it stands until a newcomer's time-out",
-    find: "this.#clock.after(MAX_YIELD_MS, ",
-    replace: "this.#clock.after(100 * MAX_YIELD_MS, ",
+    find: "this.#clock.after(this.#yieldMs, ",
+    replace: "this.#clock.after(100 * this.#yieldMs, ",
     seenBy: "Y6",
   },
   {
