@@ -19,7 +19,7 @@ import type { RaftDriver } from "./raft-driver.ts";
 /** A member silent for this long is down, in ms: beyond any election time-out, so that a new leader hears it first. */
 export const downAfterMs = 1_000;
 /** A member that was down and is heard again within this is up, in ms: four heartbeats. */
-const upWithinMs = 200;
+const upWithinMs = 400;
 /** Boots looked for and remembered: above any cluster. */
 const bootsKept = 4_096;
 /** How often the leader looks, in ms. */

@@ -26,7 +26,7 @@ import type { Observer } from "./metrics.ts";
 import type { LogStore } from "./stores/log-store.ts";
 
 export const driverLimits = {
-  /** Answers waiting for the disk: heartbeats ask for one twenty times a second. */
+  /** Answers waiting for the disk: heartbeats ask for one ten times a second. */
   held: 10_000,
 } as const;
 

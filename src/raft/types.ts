@@ -248,8 +248,8 @@ export interface RaftTimings {
 }
 
 export const defaultTimings: RaftTimings = {
-  heartbeatMs: 50,
-  // Twelve heartbeats: a loaded machine delays some, a dead one all of them.
+  heartbeatMs: 100,
+  // Six heartbeats: a loaded machine delays some, a dead one all of them.
   electionMinMs: 600,
   electionMaxMs: 900,
   // A split vote costs this, not another detection period.

@@ -159,12 +159,12 @@ function collectionOf(random: Random): CollectionTimes {
 
 function knobsOf(random: Random): Omit<MachineKnobs, "collection"> {
   // Every number of the core is a multiple of it; slower ones make more virtual time of the same work.
-  const heartbeatMs = random.pick([50, 200, 200, 400]) ?? 50;
+  const heartbeatMs = random.pick([100, 200, 200, 400]) ?? 100;
   const timings: RaftTimings = {
     ...defaultTimings,
     heartbeatMs,
-    electionMinMs: 12 * heartbeatMs,
-    electionMaxMs: 18 * heartbeatMs,
+    electionMinMs: 6 * heartbeatMs,
+    electionMaxMs: 9 * heartbeatMs,
     leaseReads: random.chance(1, 4),
   };
   const keepEntries = random.pick([5, 40, 200, 50_000]) ?? 200;
