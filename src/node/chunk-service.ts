@@ -89,8 +89,8 @@ export class ChunkService {
    */
   async acquire(hash: ChunkHash, signal: AbortSignal): Promise<Pick<Lease, "path" | "release">> {
     const { store, cache } = this.#ports;
-    if ((await store.size(hash)) !== undefined)
-      return { path: store.path(hash), release: () => undefined };
+    const path = await store.find(hash);
+    if (path !== undefined) return { path, release: () => undefined };
     return cache.acquire(hash, async () => this.#fetch(hash, signal));
   }
 

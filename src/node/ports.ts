@@ -17,13 +17,13 @@ export type Peers = Pick<
 export type Chunks = Pick<
   ChunkStore,
   | "delete"
+  | "find"
   | "freeBytes"
   | "get"
   | "has"
   | "hash"
   | "id"
   | "list"
-  | "path"
   | "put"
   | "putMany"
   | "putVerified"

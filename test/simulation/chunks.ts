@@ -93,8 +93,9 @@ export class SimulatedChunks implements Chunks {
     return chunkHash(bytes);
   }
 
-  path(hash: ChunkHash): string {
-    return `chunks/${hash}`;
+  async find(hash: ChunkHash): Promise<string | undefined> {
+    await this.#io();
+    return this.#disk.durable.has(hash) ? `chunks/${hash}` : undefined;
   }
 
   async put(hash: ChunkHash, bytes: Uint8Array): Promise<void> {

@@ -187,6 +187,16 @@ export class ChunkStore implements AsyncDisposable {
     return this.#inTurn(hash, () => this.#readVerified(hash));
   }
 
+  /**
+   * Where the chunk lies, for a reader who verifies it; undefined when it is not here. What this process has verified is
+   * not looked for: most inputs of a job are such, and each look costs a trip through the pool.
+   */
+  async find(hash: ChunkHash): Promise<string | undefined> {
+    this.#refuseUnlessOpen();
+    const isHere = this.#touch(hash) || (await this.#folder.size(hash)) !== undefined;
+    return isHere ? this.path(hash) : undefined;
+  }
+
   /** The file's size, which is no promise about its content; undefined when there is none. */
   size(hash: ChunkHash): Promise<number | undefined> {
     this.#refuseUnlessOpen();
