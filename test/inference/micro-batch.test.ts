@@ -29,6 +29,21 @@ test("a network that is as fast one by one keeps to batches of one", (t) => {
   );
 });
 
+test("a network of a millisecond gets many images unless they make it dearer by more than a run costs beside it", (t) => {
+  const costs = (dearer: number) => (size: number) => size * (size === 1 ? 1 : dearer);
+  t.is(settle(new MicroBatch(), costs(1)), 8);
+  t.is(settle(new MicroBatch(), costs(1.2)), 8);
+  t.is(settle(new MicroBatch(), costs(1.4)), 1);
+});
+
+test("of a short network one run in twelve without interruption is enough", (t) => {
+  let runs = 0;
+  t.is(
+    settle(new MicroBatch(), (size) => ((runs += 1) % 12 === 0 ? size : 3 * size)),
+    8,
+  );
+});
+
 test("a slow network is never given two images", (t) => {
   const sizes = new Set<number>();
   const micro = new MicroBatch();
