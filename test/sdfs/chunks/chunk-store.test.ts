@@ -159,26 +159,6 @@ test("a copy that vanished is damage, too", async (t) => {
   t.deepEqual(damaged, [hash]);
 });
 
-test("what was verified is not looked for again, until somebody finds it gone", async (t) => {
-  const directory = await scratch(t);
-  const { hash, bytes } = chunkOf("found");
-  {
-    await using store = await ChunkStore.open(directory, options);
-    t.is(await store.find(hash), undefined);
-    await store.put(hash, bytes);
-    await rm(store.path(hash));
-    t.is(await store.find(hash), store.path(hash), "its reader will see");
-    t.is(await store.get(hash), undefined);
-    t.is(await store.find(hash), undefined);
-    await store.put(hash, bytes);
-    await store.delete(hash, async () => true);
-    t.is(await store.find(hash), undefined);
-    await store.put(hash, bytes);
-  }
-  await using store = await ChunkStore.open(directory, options);
-  t.is(await store.find(hash), store.path(hash), "what an earlier process stored");
-});
-
 test("no more than so many damaged files are kept", async (t) => {
   const directory = await scratch(t);
   await mkdir(join(directory, "bad"), { recursive: true });
