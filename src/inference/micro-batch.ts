@@ -13,14 +13,12 @@
 export const RUN_TARGET_MS = 50;
 /** Beyond 8 no network tried became cheaper per image. */
 export const MAX_MICRO_BATCH = 8;
-/** The least of so many runs counts, since noise only ever adds. */
-const RUNS_PER_SIZE = 4;
+/** The least of so many runs counts, since noise only ever adds: the longer a run, the likelier it is interrupted. */
+export const RUNS_PER_SIZE = 12;
 /** A larger size must be cheaper per image by this factor to be worth a longer wait for others. */
 const WORTH = 0.95;
-/** A run as short as this delays nobody: a larger size need only be as cheap. */
-const SHORT_RUN_MS = 10;
-/** The longer a short run, the likelier that another process interrupts it, which speaks against it: more of them are seen. */
-const SHORT_RUNS_PER_SIZE = 12;
+/** A run as short as this delays nobody: with what it costs beside the network, a larger size need only be as cheap. */
+const SHORT_RUN_MS = 8;
 /**
  * What each run costs beside the network: a call, a turn of the loop, a wait for the decoder. 0.4 to 0.9 ms were measured
  * between runs of one and of eight images; beside a network of a millisecond that decides.
@@ -34,9 +32,9 @@ export class MicroBatch {
   #settled: boolean;
   #runs = 0;
   #leastMs = Infinity;
-  /** The least of smaller sizes: of the network alone, and with what each run costs beside it. */
-  #networkMs = Infinity;
-  #perImageMs = Infinity;
+  /** The least per image of smaller sizes: of the network alone, and with what surrounds a run. */
+  #imageMs = Infinity;
+  #imageInAllMs = Infinity;
 
   readonly #max: number;
   /** Called with the size once it is measured, not when it is adopted. */
@@ -77,19 +75,22 @@ export class MicroBatch {
     if (this.#settled || size !== this.#size) return;
     this.#runs += 1;
     this.#leastMs = Math.min(this.#leastMs, ms);
-    // As long as smaller ones promise, or shorter: what an interrupted run took says little.
-    const isShort = Math.min(this.#leastMs, size * this.#networkMs) <= SHORT_RUN_MS;
-    if (this.#runs < (isShort ? SHORT_RUNS_PER_SIZE : RUNS_PER_SIZE)) return;
-    const perImageMs = (this.#leastMs + AROUND_RUN_MS) / size;
-    const limitMs = this.#perImageMs * (isShort ? 1 : WORTH);
-    if (size > 1 && (perImageMs > limitMs || this.#leastMs > RUN_TARGET_MS))
-      return this.#settle(size / 2);
+    if (this.#runs < RUNS_PER_SIZE) return;
+    const isDearer = !this.#isWorth(size, this.#leastMs);
+    if (size > 1 && (isDearer || this.#leastMs > RUN_TARGET_MS)) return this.#settle(size / 2);
     if (size >= this.#max || this.#leastMs * 2 > RUN_TARGET_MS) return this.#settle(size);
-    this.#networkMs = Math.min(this.#networkMs, this.#leastMs / size);
-    this.#perImageMs = Math.min(this.#perImageMs, perImageMs);
+    this.#imageMs = Math.min(this.#imageMs, this.#leastMs / size);
+    this.#imageInAllMs = Math.min(this.#imageInAllMs, inAllMs(size, this.#leastMs));
     this.#size = size * 2;
     this.#runs = 0;
     this.#leastMs = Infinity;
+  }
+
+  #isWorth(size: number, leastMs: number): boolean {
+    // As short as smaller ones promise, or in fact: what an interrupted run took says little.
+    if (Math.min(leastMs, size * this.#imageMs) <= SHORT_RUN_MS)
+      return inAllMs(size, leastMs) <= this.#imageInAllMs;
+    return leastMs / size <= this.#imageMs * WORTH;
   }
 
   #settle(size: number): void {
@@ -97,6 +98,11 @@ export class MicroBatch {
     this.#settled = true;
     this.onFound(size);
   }
+}
+
+/** Per image. */
+function inAllMs(size: number, runMs: number): number {
+  return (runMs + AROUND_RUN_MS) / size;
 }
 
 /** Splits `count` gathered images into runs: the largest powers of two first, none above `size`. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import test from "ava";
 import { Executor } from "../../src/inference/executor.ts";
 import { findingPath, keepFinding, readFinding } from "../../src/inference/findings.ts";
-import { MicroBatch } from "../../src/inference/micro-batch.ts";
+import { MicroBatch, RUNS_PER_SIZE } from "../../src/inference/micro-batch.ts";
 import { Folder, plain } from "./input-files.ts";
 import { encodeModel, writeModel } from "./onnx-models.ts";
 
@@ -66,7 +66,7 @@ test("what one has found itself, or its network cannot take, is not adopted", (t
   const settled = new MicroBatch();
   let found: number | undefined;
   settled.onFound = (size) => (found = size);
-  for (let i = 0; i < 4; i += 1) settled.ran(1, 100);
+  for (let i = 0; i < RUNS_PER_SIZE; i += 1) settled.ran(1, 100);
   t.is(found, 1);
   settled.adopt(8);
   t.is(settled.size, 1);
@@ -77,7 +77,7 @@ test("an executor leaves its finding beside the model", async (t) => {
   const model = await writeModel(folder.path, encodeModel());
   const input = await folder.input(await plain(100));
   await using executor = await Executor.start({ slots: 2 });
-  const inputs = Array.from({ length: 200 }, () => input);
+  const inputs = Array.from({ length: 400 }, () => input);
   const result = await executor.run({ id: "a/0/1", model, inputs, timeoutMs: 600_000 });
   t.is(result.kind, "done");
   const kept = (await readdir(folder.path)).filter((name) => name.endsWith(".micro-batch.json"));
