@@ -39,7 +39,8 @@ test("a model is loaded everywhere, let go, used all the same, and removed under
     t.is(code, 0, `${args.join(" ")}: ${err}`);
     return out;
   };
-  const photos = await uploadPhotos(client, 12);
+  // More one-photo queries than three slots are given ahead: a job over them cannot end before it is paused.
+  const photos = await uploadPhotos(client, 240);
   const added = await ran("model", "add", name, join(folder, `${name}.onnx`), "-o", "json");
   t.deepEqual(
     (JSON.parse(added) as ModelView).nodes?.map(({ node, state }) => `${node} ${state}`),
@@ -64,7 +65,7 @@ test("a model is loaded everywhere, let go, used all the same, and removed under
   t.is(refused.code, 5);
   t.regex(refused.err, /prod would stand for nothing/);
   const { id } = await client.submitJob({ ...body, model: "prod" });
-  // So that it is under way for certain.
+  // So that it is under way for certain, with queries that nobody has yet.
   await client.setJob(id, { state: "paused" });
   await ran("model", "unalias", "prod");
   t.regex(await ran("model", "rm", name), /removed: +mobilenet_v2\n/);
