@@ -32,9 +32,8 @@ export class MicroBatch {
   #settled: boolean;
   #runs = 0;
   #leastMs = Infinity;
-  /** The least per image of smaller sizes: of the network alone, and with what surrounds a run. */
-  #imageMs = Infinity;
-  #imageInAllMs = Infinity;
+  /** The least of the size before, half of this one. */
+  #halfMs = Infinity;
 
   readonly #max: number;
   /** Called with the size once it is measured, not when it is adopted. */
@@ -76,21 +75,12 @@ export class MicroBatch {
     this.#runs += 1;
     this.#leastMs = Math.min(this.#leastMs, ms);
     if (this.#runs < RUNS_PER_SIZE) return;
-    const isDearer = !this.#isWorth(size, this.#leastMs);
-    if (size > 1 && (isDearer || this.#leastMs > RUN_TARGET_MS)) return this.#settle(size / 2);
+    if (size > 1 && !isWorth(this.#leastMs, this.#halfMs)) return this.#settle(size / 2);
     if (size >= this.#max || this.#leastMs * 2 > RUN_TARGET_MS) return this.#settle(size);
-    this.#imageMs = Math.min(this.#imageMs, this.#leastMs / size);
-    this.#imageInAllMs = Math.min(this.#imageInAllMs, inAllMs(size, this.#leastMs));
+    this.#halfMs = this.#leastMs;
     this.#size = size * 2;
     this.#runs = 0;
     this.#leastMs = Infinity;
-  }
-
-  #isWorth(size: number, leastMs: number): boolean {
-    // As short as smaller ones promise, or in fact: what an interrupted run took says little.
-    if (Math.min(leastMs, size * this.#imageMs) <= SHORT_RUN_MS)
-      return inAllMs(size, leastMs) <= this.#imageInAllMs;
-    return leastMs / size <= this.#imageMs * WORTH;
   }
 
   #settle(size: number): void {
@@ -100,9 +90,12 @@ export class MicroBatch {
   }
 }
 
-/** Per image. */
-function inAllMs(size: number, runMs: number): number {
-  return (runMs + AROUND_RUN_MS) / size;
+/** Whether a run is better than two of half its size, of which each takes `halfMs`. */
+function isWorth(runMs: number, halfMs: number): boolean {
+  const twoMs = 2 * halfMs;
+  // As short as the two, or in fact: what an interrupted run took says little.
+  if (Math.min(runMs, twoMs) <= SHORT_RUN_MS) return runMs <= twoMs + AROUND_RUN_MS;
+  return runMs <= Math.min(twoMs * WORTH, RUN_TARGET_MS);
 }
 
 /** Splits `count` gathered images into runs: the largest powers of two first, none above `size`. */

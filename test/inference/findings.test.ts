@@ -77,10 +77,14 @@ test("an executor leaves its finding beside the model", async (t) => {
   const model = await writeModel(folder.path, encodeModel());
   const input = await folder.input(await plain(100));
   await using executor = await Executor.start({ slots: 2 });
-  const inputs = Array.from({ length: 400 }, () => input);
-  const result = await executor.run({ id: "a/0/1", model, inputs, timeoutMs: 600_000 });
-  t.is(result.kind, "done");
-  const kept = (await readdir(folder.path)).filter((name) => name.endsWith(".micro-batch.json"));
+  const inputs = Array.from({ length: 200 }, () => input);
+  let kept: string[] = [];
+  // How many inputs a thread gets of a query, and in how many pieces, depends on the machine: so does how many it takes.
+  for (let query = 0; kept.length === 0; query += 1) {
+    const result = await executor.run({ id: `a/${query}/1`, model, inputs, timeoutMs: 600_000 });
+    t.is(result.kind, "done");
+    kept = (await readdir(folder.path)).filter((name) => name.endsWith(".micro-batch.json"));
+  }
   t.is(kept.length, 1);
   t.regex(await readFile(join(folder.path, kept[0]!), "utf8"), /"microBatch":[1248]\}$/);
 });
