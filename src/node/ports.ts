@@ -2,7 +2,7 @@
  * What a node is joined to from outside, as far as its services use it: the network, the chunks on its disk, and
  * inference. Each has one implementation that does the real thing; the simulation has another.
  */
-import type { IntervalHistogram } from "node:perf_hooks";
+import type { Histogram } from "node:perf_hooks";
 import type { Executor } from "../inference/executor.ts";
 import type { PeerNetwork } from "../net/peers.ts";
 import type { ChunkCache } from "../sdfs/chunks/chunk-cache.ts";
@@ -54,5 +54,5 @@ export type LocalModels = Pick<
   "drop" | "hold" | "local" | "path" | "ready" | "release" | "stored"
 >;
 
-/** Nanoseconds by which turns of the event loop were late. */
-export type LoopDelay = Pick<IntervalHistogram, "max" | "percentile">;
+/** Nanoseconds by which timers of the event loop were late. */
+export type LoopDelay = Pick<Histogram, "max" | "percentile">;

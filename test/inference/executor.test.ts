@@ -263,3 +263,11 @@ if (process.platform === "linux")
     t.true(nices.length > 5);
     t.deepEqual(new Set(nices), new Set(["10"]));
   });
+
+if (process.platform === "linux")
+  test("the process asks for huge pages", async (t) => {
+    await using executor = await Executor.start({ slots: 1 });
+    const environment = readFileSync(`/proc/${executor.pid}/environ`, "utf8").split("\0");
+    const tunables = environment.find((each) => each.startsWith("GLIBC_TUNABLES="));
+    t.regex(tunables ?? "", /[=:]glibc\.malloc\.hugetlb=\d/);
+  });
