@@ -25,8 +25,8 @@ import type { QueryRequest, QueryResult } from "./types.ts";
 const ALONE_MS = 500;
 /** While jobs take turns, about this time at most: each of them waits for the pieces of the others. */
 const TURN_MS = 150;
-/** Of jobs that take turns each piece is this part of its query: a window of two queries then shows shares to 3 %. */
-const PIECES_PER_QUERY = 16;
+/** Of jobs that take turns each piece is this part of its query: a window of one query then shows shares to 3 %. */
+const PIECES_PER_QUERY = 32;
 /** But it takes this time at least: two messages between processes are then some hundredths of it. */
 const LEAST_MS = 20;
 /** Jobs that went away and are remembered, for I4. */

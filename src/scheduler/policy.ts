@@ -7,9 +7,10 @@
  *    a node has room for, each one counted before the next is chosen; of equals, to the one submitted first. Queries that
  *    lost their nodes go first, whatever their class: they are counted already.
  * F2 A node has room for any job's query while it has fewer than 2 queries per slot, or fewer than 64 and less than 250 ms
- *    per slot. While it has fewer than 4 per slot it also has room for a job of which it has fewer than one per slot: on a
- *    node jobs take turns (inference/interleaver.ts), so that each has its share at any time and not only in the end.
- *    It has no such room while a job of another class, whose turn came before, waits for room.
+ *    per slot. On a node jobs take turns (inference/interleaver.ts), so that each has its share at any time and not only in
+ *    the end: a slot has turns for 4 jobs, and room for a query of a job that has no turn there; and, while it has fewer than 8
+ *    queries, for a second one of a job that has: when the first is done, the next is there, and the others do not go on
+ *    alone. There are no turns while a job of another class, whose turn came before, waits for room.
  * F3 Of the nodes with room those come first that have fewer than one query of the job per slot, then the one with the least
  *    predicted time per slot.
  * F4 Queries that lost their nodes do not wait for room: they go at once to the nodes with the least to do, up to 64 per
@@ -60,6 +61,8 @@ export const aheadMs = 250;
 export const leastPerSlot = 2;
 /** Jobs that take turns on a slot: more would hold more models, inputs and queries there than a death should throw back. */
 export const turnsPerSlot = 4;
+/** Of a job that takes turns: one whose turns they are, and the next. */
+export const queriesPerTurn = 2;
 /** Beyond this a node's death would throw back too much, and no model is so fast that 250 ms need more. */
 export const mostPerSlot = 64;
 /** Jobs begun by one plan: each takes a place for a moment that others have waited for. */
@@ -74,6 +77,8 @@ interface Load extends NodeCapacity {
   queries: number;
   ms: number;
   readonly byJob: Map<JobId, number>;
+  /** F2: slots with a query of a job, over all jobs. */
+  turns: number;
   /** F11. */
   suspects: number;
 }
@@ -103,7 +108,7 @@ export function planAssignments(input: PlanInput): readonly Assign[] {
   const loads = new Map<NodeId, Load>();
   for (const node of input.nodes)
     if (node.slots > 0)
-      loads.set(node.node, { ...node, queries: 0, ms: 0, byJob: new Map(), suspects: 0 });
+      loads.set(node.node, { ...node, queries: 0, ms: 0, byJob: new Map(), turns: 0, suspects: 0 });
   const standings = new Standings<Standing>(input.now);
   const unattended: QueryRecord[] = [];
   const late: QueryRecord[] = [];
@@ -258,7 +263,7 @@ function placeFor(job: JobId, open: readonly Load[], mayTurn: boolean): Load | u
   let bestTurns = false;
   for (const load of open) {
     const turns = takesTurn(load, job);
-    if (!hasRoom(load) && !(mayTurn && turns && hasTurns(load))) continue;
+    if (!hasRoom(load) && !(mayTurn && hasTurnFor(load, job))) continue;
     const isBetter = turns === bestTurns ? best === undefined || isIdler(load, best) : turns;
     if (!isBetter && best !== undefined) continue;
     best = load;
@@ -331,6 +336,7 @@ function countAttempts(
 
 /** A query of unknown cost counts as a slot's full share: so such nodes get 2 a slot. */
 function take(load: Load, job: JobId, ms: number = aheadMs): void {
+  if (takesTurn(load, job)) load.turns += 1;
   load.queries += 1;
   load.ms += ms;
   load.byJob.set(job, (load.byJob.get(job) ?? 0) + 1);
@@ -348,9 +354,16 @@ function hasRoom({ queries, ms, slots }: Load): boolean {
   return queries < mostPerSlot * slots && ms < aheadMs * slots;
 }
 
-/** F2: for some job more to take turns. */
-function hasTurns({ queries, slots }: Load): boolean {
-  return queries < turnsPerSlot * slots;
+/** F2: for this one to take turns, or for the next query of one that does. */
+function hasTurnFor(load: Load, job: JobId): boolean {
+  const { queries, turns, slots, byJob } = load;
+  if (takesTurn(load, job)) return turns < turnsPerSlot * slots && queries < mostPerSlot * slots;
+  return hasNext(load) && (byJob.get(job) ?? 0) < queriesPerTurn * slots;
+}
+
+/** F2: for the next query of some job that takes turns. */
+function hasNext({ queries, slots }: Load): boolean {
+  return queries < queriesPerTurn * turnsPerSlot * slots;
 }
 
 /** Whether a slot has nothing of this job. */
@@ -358,8 +371,11 @@ function takesTurn({ byJob, slots }: Load, job: JobId): boolean {
   return (byJob.get(job) ?? 0) < slots;
 }
 
+/** F2: for some job. */
 function isOpen(load: Load): boolean {
-  return hasRoom(load) || hasTurns(load);
+  const { queries, turns, slots } = load;
+  const mayTurn = turns < turnsPerSlot * slots && queries < mostPerSlot * slots;
+  return mayTurn || hasNext(load) || hasRoom(load);
 }
 
 /** F3; of equals the one with fewer queries, then by name. */

@@ -37,7 +37,7 @@ test("queries that lost their nodes are handed out before new ones (F1)", (t) =>
   replica.must({ kind: "mark-member", node: nodeName(1), boot: "boot1", state: "down" });
   const assigns = plan(replica, [capacity(2, 1), capacity(3, 1)]);
   t.deepEqual(
-    assigns.map((a) => [a.job, a.query]),
+    assigns.slice(0, 4).map((a) => [a.job, a.query]),
     [
       [ahead, QueryNumber(0)],
       [ahead, QueryNumber(1)],

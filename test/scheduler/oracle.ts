@@ -7,6 +7,7 @@ import {
   leastPerSlot,
   mostPerSlot,
   newcomersPerPlan,
+  queriesPerTurn,
   turnsPerSlot,
 } from "../../src/scheduler/policy.ts";
 import type { Assign, JobRecord } from "../../src/scheduler/types.ts";
@@ -79,12 +80,16 @@ export class Oracle {
 
   /** F2. */
   #hasRoomFor({ id, priority = 0 }: JobRecord, node: NodeId): boolean {
-    const { queries, of } = this.#load(node);
+    const { queries, byJob, of } = this.#load(node);
+    if (this.#hasRoom(node)) return true;
     const isItsTurn = [...this.#aside].every(
       (each) => (this.#jobs.get(each)?.priority ?? 0) === priority,
     );
-    const mayTurn = isItsTurn && queries < turnsPerSlot * of.slots && this.#takesTurn(id, node);
-    return this.#hasRoom(node) || mayTurn;
+    if (!isItsTurn || !this.#isUnderMost(node)) return false;
+    const turns = [...byJob.values()].reduce((sum, count) => sum + Math.min(count, of.slots), 0);
+    if (this.#takesTurn(id, node)) return turns < turnsPerSlot * of.slots;
+    const hasNext = (byJob.get(id) ?? 0) >= queriesPerTurn * of.slots;
+    return !hasNext && queries < queriesPerTurn * turnsPerSlot * of.slots;
   }
 
   /** F1: whose query is to be handed out next, and where there is room for it. */

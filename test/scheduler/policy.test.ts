@@ -8,6 +8,7 @@ import {
   leastPerSlot,
   mostPerSlot,
   newcomersPerPlan,
+  queriesPerTurn,
   turnsPerSlot,
 } from "../../src/scheduler/policy.ts";
 import { holds } from "../lib/property.ts";
@@ -50,7 +51,7 @@ test("a node is topped up to 250 ms per slot, at least 2 and at most 64 queries 
   t.is(perSlot(0.5), mostPerSlot);
 });
 
-test("jobs take turns: each slot has a query of each of up to four, the next gets one at once (F2, F5)", (t) => {
+test("jobs take turns: each slot has two queries of each of up to four, the next gets one at once (F2, F5)", (t) => {
   const replica = cluster(2);
   const nodes = [capacity(1), capacity(2)];
   submit(replica, { totalInputs: 1_000 });
@@ -63,8 +64,7 @@ test("jobs take turns: each slot has a query of each of up to four, the next get
     t.is(new Set(assigned.map(({ node }) => node)).size, Math.min(2, assigned.length));
     counts.push(assigned.length);
   }
-  // Two of the first fill half of the places already.
-  t.deepEqual(counts, [4, 4, 1, 1]);
+  t.deepEqual(counts, [8, 8, 8, 1]);
 });
 
 test("who waits for room keeps jobs of other classes from taking turns (F2)", (t) => {
@@ -106,7 +106,7 @@ test("what a node already has in hand counts; what another boot of it had does n
   t.is(plan(replica, [{ ...capacity(1), boot: "next" }]).length, 4);
   replica.must({ kind: "steer-job", job: id, to: "paused" });
   submit(replica, { totalInputs: 1_000 });
-  t.is(plan(replica, [capacity(1)]).length, 2, "a turn for each slot");
+  t.is(plan(replica, [capacity(1)]).length, 4, "a turn for each slot, and the next");
 });
 
 test("the idlest node is served first, and slots count (F3)", (t) => {
@@ -158,16 +158,17 @@ test("plans never over-assign, never overlap, and apply takes all of them", (t) 
       t.true(inHand.length <= mostPerSlot * size);
       const dearest = Math.max(aheadMs, ...list.map(({ ms }) => ms ?? aheadMs));
       const total = inHand.reduce((sum, q) => sum + (costs.get(q.job) ?? aheadMs), 0);
-      // The last one may cross the line, a turn of each of four jobs is always allowed, and so is a job's first (F5).
+      // The last one may cross the line, two queries of each of four jobs are always allowed, and so is a job's first (F5).
       const firsts = inHand.filter(({ query }) => query === 0).length;
-      const allowed = Math.max(aheadMs * size + dearest, turnsPerSlot * size * dearest);
+      const inTurn = queriesPerTurn * turnsPerSlot * size;
+      const allowed = Math.max(aheadMs * size + dearest, inTurn * dearest);
       t.true(total <= allowed + firsts * dearest);
     }
   });
   holds(t, property, 60);
 });
 
-test("of any jobs, costs and weights, none gets a query a slot more per weight than another that waits (F1, F2)", (t) => {
+test("of any jobs, costs and weights, none gets two queries a slot more per weight than another that waits (F1, F2)", (t) => {
   const pair = fc.record({
     weights: fc.tuple(fc.double({ min: 0.01, max: 100, noNaN: true }), fc.constantFrom(0.25, 1, 3)),
     ms: fc.tuple(fc.integer({ min: 1, max: 1_000 }), fc.integer({ min: 1, max: 1_000 })),
@@ -193,7 +194,8 @@ test("of any jobs, costs and weights, none gets a query a slot more per weight t
       );
       const unit = Math.max(1 / weights[0], 1 / weights[1]);
       t.true(
-        Math.abs((a ?? 0) - (b ?? 0)) <= unit * (1 + size * (round + 1)) * 1.000001,
+        Math.abs((a ?? 0) - (b ?? 0)) <=
+          unit * (1 + queriesPerTurn * size * (round + 1)) * 1.000001,
         `${a} and ${b}`,
       );
     }

@@ -36,7 +36,7 @@ test("beside one that competes, a job of which nothing is done has a quarter of 
     turn(replica, healthy);
     t.is(openOf(replica, hanging), 1);
   }
-  t.is(openOf(replica, healthy), 9, "all other places are those of the one that competes");
+  t.is(openOf(replica, healthy), 10, "all other places are those of the one that competes");
   t.deepEqual([1, 4, 8, 21].map(probationQueries), [1, 1, 2, 5]);
 });
 
@@ -44,7 +44,7 @@ test("where nobody competes, a new job has all slots (F10)", (t) => {
   const replica = cluster(5);
   const [one, two] = [submit(replica, endless), submit(replica, endless)];
   carryOut(replica, plan(replica, nodes));
-  t.deepEqual([openOf(replica, one), openOf(replica, two)], [5, 5]);
+  t.deepEqual([openOf(replica, one), openOf(replica, two)], [10, 10]);
 });
 
 test("each job gets its first query, whoever else is on probation (F10)", (t) => {
