@@ -19,6 +19,11 @@ const lookMs = 10_000;
 /** Chunks whose names are read at once. */
 const pageRows = 500;
 const bytesPerMegabyte = 1_000_000;
+/**
+ * A chunk counts as so many bytes at least: opening a file costs a disk a seek and this process several trips to libuv's pool,
+ * and of a million small files four megabytes a second would else be thousands each second.
+ */
+const leastBytes = 256 * 1024;
 const msPerHour = 3_600_000;
 
 export interface ScrubberPorts {
@@ -108,7 +113,7 @@ export class Scrubber {
     for (let after = ""; !this.#closing.signal.aborted;) {
       const page = await this.#page(this.#heldHere + digit, after);
       for (const [key, bytes] of page) {
-        await this.#rate.take(bytes, this.#closing.signal);
+        await this.#rate.take(Math.max(bytes, leastBytes), this.#closing.signal);
         if (this.#closing.signal.aborted) return;
         await this.#check(ChunkHash(key.slice(this.#heldHere.length)));
       }

@@ -49,18 +49,15 @@ test("bytes go through at the rate, in order; at a rate of nothing only when the
   t.is(went[3]?.[0], "d");
 });
 
-test("a scrub reads all that should be here, tells what is damaged or gone, and comes again in time", async (t) => {
+/** A scrubber of a store that should have these chunks, at 10 MB a second; and what it reads and tells. */
+function scrubberOf(rows: readonly ReturnType<typeof chunk>[], bad: ReadonlySet<ChunkHash>) {
   const { time, process } = clock();
   const replica = cluster(4);
-  const rows = Array.from({ length: 1_200 }, (_, n) =>
-    chunk(n + 5_000, [1, 2, 3, 4], 0, 1_000_000),
-  );
   for (let n = 0; n < rows.length; n += 100) replica.must(upload(`f${n}`, rows.slice(n, n + 100)));
   replica.must({ kind: "set-setting", name: "sdfs-scrub-mbps", value: "10" });
-  const whole = new Uint8Array(1_000_000);
-  const bad = new Set([hashOf(5_003), hashOf(6_100)]);
   const read: ChunkHash[] = [];
   const told: ChunkHash[] = [];
+  const whole = new Uint8Array(1_000_000);
   const chunks = {
     id: store,
     get: async (hash: ChunkHash) => {
@@ -78,6 +75,15 @@ test("a scrub reads all that should be here, tells what is damaged or gone, and 
     reportLost: async (lost) => void told.push(...lost),
   });
   scrubber.start();
+  return { scrubber, time, replica, read, told };
+}
+
+test("a scrub reads all that should be here, tells what is damaged or gone, and comes again in time", async (t) => {
+  const rows = Array.from({ length: 1_200 }, (_, n) =>
+    chunk(n + 5_000, [1, 2, 3, 4], 0, 1_000_000),
+  );
+  const bad = new Set([hashOf(5_003), hashOf(6_100)]);
+  const { scrubber, time, replica, read, told } = scrubberOf(rows, bad);
   await time.run(70_000);
   const half = scrubber.progress;
   t.true(half.isRunning && half.chunks > 400 && half.chunks < 700, JSON.stringify(half));
@@ -92,6 +98,17 @@ test("a scrub reads all that should be here, tells what is damaged or gone, and 
   t.is(scrubber.progress.passes, 1);
   await time.run(2 * 3_600_000);
   t.is(scrubber.progress.passes, 2);
+  await scrubber.close();
+});
+
+test("of small chunks a scrub reads no more than of some of 256 KiB", async (t) => {
+  const rows = Array.from({ length: 1_200 }, (_, n) => chunk(n + 5_000, [1, 2, 3, 4], 0, 100));
+  const { scrubber, time, read } = scrubberOf(rows, new Set());
+  await time.run(20_000);
+  // Ten seconds after the first look, at 38 a second.
+  t.true(read.length > 370 && read.length < 390, `${read.length}`);
+  await time.run(30_000);
+  t.true(new Set(read).size >= 1_200, `${read.length}`);
   await scrubber.close();
 });
 
