@@ -10,7 +10,7 @@
  *    per slot. On a node jobs take turns (inference/interleaver.ts), so that each has its share at any time and not only in
  *    the end: a slot has turns for 4 jobs, and room for a query of a job that has no turn there; and, while it has fewer than 8
  *    queries, for a second one of a job that has: when the first is done, the next is there, and the others do not go on
- *    alone. There are no turns while a job of another class, whose turn came before, waits for room.
+ *    alone. No seconds while a job waits for a turn: they would keep it from ever having one. There are no turns while a job of another class, whose turn came before, waits for room.
  * F3 Of the nodes with room those come first that have fewer than one query of the job per slot, then the one with the least
  *    predicted time per slot.
  * F4 Queries that lost their nodes do not wait for room: they go at once to the nodes with the least to do, up to 64 per
@@ -240,14 +240,17 @@ function handOut(assigns: Assign[], loads: readonly Load[], offer: Offer): void 
   let open = loads.filter(isOpen);
   /** Nobody has room for these. */
   const waiting: Standing[] = [];
+  /** One of them has no turn on some slot. */
+  let lacksTurn = false;
   while (assigns.length < assignsPerPlan && open.length > 0) {
     const job = standings.pop();
     if (job === undefined) break;
     if (isKeptBack(job, probation)) continue;
     const mayTurn = waiting.every(({ priority }) => priority === job.priority);
-    const load = placeFor(job.id, open, mayTurn);
+    const load = placeFor(job.id, open, { mayTurn, mayHaveNext: mayTurn && !lacksTurn });
     if (load === undefined) {
       waiting.push(job);
+      lacksTurn ||= loads.some((each) => takesTurn(each, job.id));
       continue;
     }
     assigns.push(give(load, carve(job, offer), predictedMs));
@@ -257,13 +260,23 @@ function handOut(assigns: Assign[], loads: readonly Load[], offer: Offer): void 
   for (const job of waiting) standings.push(job);
 }
 
-/** F3. @param mayTurn whether room to take turns counts */
-function placeFor(job: JobId, open: readonly Load[], mayTurn: boolean): Load | undefined {
+/** F2: whether room to take turns counts, and room for the next query of a job that does. */
+interface Turns {
+  readonly mayTurn: boolean;
+  readonly mayHaveNext: boolean;
+}
+
+/** F3. */
+function placeFor(job: JobId, open: readonly Load[], allowed: Turns): Load | undefined {
   let best: Load | undefined;
   let bestTurns = false;
   for (const load of open) {
     const turns = takesTurn(load, job);
-    if (!hasRoom(load) && !(mayTurn && hasTurnFor(load, job))) continue;
+    if (
+      !hasRoom(load) &&
+      !(turns ? allowed.mayTurn && hasTurn(load) : allowed.mayHaveNext && hasNextFor(load, job))
+    )
+      continue;
     const isBetter = turns === bestTurns ? best === undefined || isIdler(load, best) : turns;
     if (!isBetter && best !== undefined) continue;
     best = load;
@@ -354,11 +367,14 @@ function hasRoom({ queries, ms, slots }: Load): boolean {
   return queries < mostPerSlot * slots && ms < aheadMs * slots;
 }
 
-/** F2: for this one to take turns, or for the next query of one that does. */
-function hasTurnFor(load: Load, job: JobId): boolean {
-  const { queries, turns, slots, byJob } = load;
-  if (takesTurn(load, job)) return turns < turnsPerSlot * slots && queries < mostPerSlot * slots;
-  return hasNext(load) && (byJob.get(job) ?? 0) < queriesPerTurn * slots;
+/** F2: for a job more to take turns. */
+function hasTurn({ queries, turns, slots }: Load): boolean {
+  return turns < turnsPerSlot * slots && queries < mostPerSlot * slots;
+}
+
+/** F2: for the next query of this one, which takes turns. */
+function hasNextFor(load: Load, job: JobId): boolean {
+  return hasNext(load) && (load.byJob.get(job) ?? 0) < queriesPerTurn * load.slots;
 }
 
 /** F2: for the next query of some job that takes turns. */
@@ -373,9 +389,7 @@ function takesTurn({ byJob, slots }: Load, job: JobId): boolean {
 
 /** F2: for some job. */
 function isOpen(load: Load): boolean {
-  const { queries, turns, slots } = load;
-  const mayTurn = turns < turnsPerSlot * slots && queries < mostPerSlot * slots;
-  return mayTurn || hasNext(load) || hasRoom(load);
+  return hasTurn(load) || hasNext(load) || hasRoom(load);
 }
 
 /** F3; of equals the one with fewer queries, then by name. */

@@ -67,6 +67,25 @@ test("jobs take turns: each slot has two queries of each of up to four, the next
   t.deepEqual(counts, [8, 8, 8, 1]);
 });
 
+test("of more jobs than there are turns, none is kept from its turn by the next queries of others (F1, F2)", (t) => {
+  const replica = cluster(1);
+  const nodes = [capacity(1, 1)];
+  const ids = Array.from({ length: turnsPerSlot + 2 }, () =>
+    submit(replica, { totalInputs: 100_000, batchSize: 1 }),
+  );
+  begun(replica, ...ids);
+  carryOut(replica, plan(replica, nodes));
+  // Each time the oldest query in hand is done.
+  for (let i = 0; i < 60; i += 1) {
+    const open = ids.flatMap((id) => [...replica.machine.openQueries(id)]);
+    const [oldest] = open.toSorted((a, b) => a.query - b.query);
+    replica.must(work([completion(oldest!.job, oldest!.query, outputs(oldest!.count))], []));
+    carryOut(replica, plan(replica, nodes));
+  }
+  const given = ids.map((id) => replica.machine.jobs.get(id)?.nextQuery ?? 0);
+  t.true(Math.max(...given) - Math.min(...given) <= 2, given.join());
+});
+
 test("who waits for room keeps jobs of other classes from taking turns (F2)", (t) => {
   const replica = cluster(1);
   const nodes = [capacity(1, 1)];
