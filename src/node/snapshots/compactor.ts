@@ -107,7 +107,7 @@ export class Compactor {
     }
   }
 
-  /** Waits for the cut under way, for instance before a snapshot is installed; none begins any more until resumed. */
+  /** Waits for the cut under way, for instance before a snapshot takes the log's place; none begins any more until resumed. */
   async pause(): Promise<void> {
     this.#isStopped = true;
     await this.#running;

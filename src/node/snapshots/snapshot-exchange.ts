@@ -116,6 +116,8 @@ export class SnapshotExchange {
       const staged = await this.fetcher.fetch({ from, atLeast }, signal);
       this.#staged = staged;
       const { index, term, configuration = founders } = staged.position;
+      // Once the core has taken it, what lies before it is forgotten there, and a cut would have to know who voted then.
+      await this.#compactor.pause();
       const isWanted = await driver().snapshotStaged({ index, term, configuration });
       if (!isWanted) await this.#dismiss(staged);
     } catch (error) {
@@ -127,18 +129,18 @@ export class SnapshotExchange {
   /** The log went on by itself meanwhile. */
   async #dismiss({ folder, database }: Staged): Promise<void> {
     this.#staged = undefined;
+    this.#compactor.resume();
     await database.close();
     const { directory, disk } = this.#ports;
     await disk.files.rm(join(directory, folder), { recursive: true });
   }
 
-  /** Part of the write that installs: the staged state becomes the node's, then the log begins after it. */
+  /** Part of the write that installs: the staged state becomes the node's, then the log begins after it, and may be cut again. */
   async install({ index }: SnapshotMeta, hardState: HardState | undefined): Promise<void> {
     const { logStore } = this.#ports;
     const staged = this.#staged;
     if (staged?.position.index !== index)
       throw new IDunnoError("INTERNAL", { message: `the snapshot of ${index} is not staged` });
-    await this.#compactor.pause();
     const { chain, term, configuration } = await this.#installer.install(staged);
     await logStore.install(
       { index: LogIndex(index), term, chain, configuration },
