@@ -10,7 +10,8 @@
  *    per slot. On a node jobs take turns (inference/interleaver.ts), so that each has its share at any time and not only in
  *    the end: a slot has turns for 4 jobs, and room for a query of a job that has no turn there; and, while it has fewer than 8
  *    queries, for a second one of a job that has: when the first is done, the next is there, and the others do not go on
- *    alone. No seconds while a job waits for a turn: they would keep it from ever having one. There are no turns while a job of another class, whose turn came before, waits for room.
+ *    alone. No seconds while a job waits for a turn: they would keep it from ever having one. There are no turns while a job
+ *    of another class, whose turn came before, waits for room.
  * F3 Of the nodes with room those come first that have fewer than one query of the job per slot, then the one with the least
  *    predicted time per slot.
  * F4 Queries that lost their nodes do not wait for room: they go at once to the nodes with the least to do, up to 64 per
@@ -34,15 +35,9 @@ import { quantile } from "../lib/histogram.ts";
 import type { JobId, LogTime, NodeId, QueryNumber } from "../lib/types.ts";
 import { type Competitor, competitorOf, isFurtherBehind, Standings } from "./classes.ts";
 import { isOnProbation, probationQueries } from "./probation.ts";
+import { aheadMs, Load, type NodeCapacity, placeFor } from "./room.ts";
 import { advanced, hasEnded, hasWork, nextCount } from "./rows.ts";
 import type { Assign, JobRecord, QueryRecord } from "./types.ts";
-
-/** A node that may be given work: up, this boot, and so many inference threads. */
-export interface NodeCapacity {
-  readonly node: NodeId;
-  readonly boot: string;
-  readonly slots: number;
-}
 
 export interface PlanInput {
   /** Any order; only running ones get work, but paused ones may still occupy nodes. */
@@ -55,36 +50,12 @@ export interface PlanInput {
   readonly now: LogTime;
 }
 
-/** Work per slot in predicted milliseconds: neither a round trip nor an election (150 ms) leaves a slot idle. */
-export const aheadMs = 250;
-/** One running and one that waits: the next is there when the slot asks. */
-export const leastPerSlot = 2;
-/** Jobs that take turns on a slot: more would hold more models, inputs and queries there than a death should throw back. */
-export const turnsPerSlot = 4;
-/** Of a job that takes turns: one whose turns they are, and the next. */
-export const queriesPerTurn = 2;
-/** Beyond this a node's death would throw back too much, and no model is so fast that 250 ms need more. */
-export const mostPerSlot = 64;
 /** Jobs begun by one plan: each takes a place for a moment that others have waited for. */
 export const newcomersPerPlan = 16;
 /** Assignments of one plan: a command of some 200 KB. The next plan goes on where this one ended. */
 export const assignsPerPlan = 2_048;
 /** F7: queries from which a job's p95 is learnt. */
 const learnFrom = 5;
-
-/** What a node has in hand, as the plan goes on. */
-interface Load extends NodeCapacity {
-  queries: number;
-  ms: number;
-  readonly byJob: Map<JobId, number>;
-  /** F2: slots with a query of a job, over all jobs. */
-  turns: number;
-  /** F11. */
-  suspects: number;
-}
-
-/** What is bounded per node, each by itself. */
-type Held = "queries" | "suspects";
 
 /** A job as the plan goes on: what apply will make of it. */
 interface Standing extends Competitor {
@@ -106,9 +77,7 @@ interface Probation {
 /** Plans what to hand out now. Deterministic; costs the open queries plus a logarithm per assignment. */
 export function planAssignments(input: PlanInput): readonly Assign[] {
   const loads = new Map<NodeId, Load>();
-  for (const node of input.nodes)
-    if (node.slots > 0)
-      loads.set(node.node, { ...node, queries: 0, ms: 0, byJob: new Map(), turns: 0, suspects: 0 });
+  for (const node of input.nodes) if (node.slots > 0) loads.set(node.node, new Load(node));
   const standings = new Standings<Standing>(input.now);
   const unattended: QueryRecord[] = [];
   const late: QueryRecord[] = [];
@@ -148,20 +117,24 @@ function handOutLost(
   predictedMs: PlanInput["predictedMs"],
 ): Assign[] {
   const assigns: Assign[] = [];
-  const handOutTo = (idlest: Heap<Load>, queries: readonly QueryRecord[], held: Held): void => {
-    for (const load of loads) if (load[held] < mostPerSlot * load.slots) idlest.push(load);
+  const handOutTo = (
+    idlest: Heap<Load>,
+    queries: readonly QueryRecord[],
+    mayHaveMore: (load: Load) => boolean,
+  ): void => {
+    for (const load of loads) if (mayHaveMore(load)) idlest.push(load);
     for (const { job, query, count, blamed, suspect } of queries) {
       const load = assigns.length < assignsPerPlan ? popUnblamed(idlest, blamed ?? []) : undefined;
       if (load === undefined) return;
       assigns.push(give(load, { job, query, count, suspect }, predictedMs));
-      if (load[held] < mostPerSlot * load.slots) idlest.push(load);
+      if (mayHaveMore(load)) idlest.push(load);
     }
   };
   const [suspects, others] = [true, undefined].map((is) =>
     unattended.filter(({ suspect }) => suspect === is),
   );
-  handOutTo(new Heap(hasFewerSuspects), suspects ?? [], "suspects");
-  handOutTo(new Heap(isIdler), others ?? [], "queries");
+  handOutTo(new Heap(Load.hasFewerSuspects), suspects ?? [], (load) => load.isUnderMostSuspects);
+  handOutTo(new Heap(Load.isIdler), others ?? [], (load) => load.isUnderMost);
   return assigns;
 }
 
@@ -216,14 +189,14 @@ function handOutLate(
     predictedMs,
   }: { readonly late: readonly QueryRecord[]; readonly predictedMs: PlanInput["predictedMs"] },
 ): void {
-  const idle = new Set(loads.filter(({ queries, slots }) => queries < slots));
+  const idle = new Set(loads.filter(({ isIdle }) => isIdle));
   const since = ({ attempts }: QueryRecord): number => attempts[0]?.at ?? Infinity;
   for (const { job, query, count, attempts } of late.toSorted((a, b) => since(a) - since(b))) {
     const load = [...idle].find(({ node }) => node !== attempts[0]?.node);
     if (assigns.length >= assignsPerPlan || idle.size === 0) return;
     if (load === undefined) continue;
     assigns.push(give(load, { job, query, count }, predictedMs));
-    if (load.queries >= load.slots) idle.delete(load);
+    if (!load.isIdle) idle.delete(load);
   }
 }
 
@@ -237,20 +210,26 @@ interface Offer {
 /** F1 to F3. */
 function handOut(assigns: Assign[], loads: readonly Load[], offer: Offer): void {
   const { standings, probation, predictedMs } = offer;
-  let open = loads.filter(isOpen);
   /** Nobody has room for these. */
   const waiting: Standing[] = [];
-  /** One of them has no turn on some slot. */
-  let lacksTurn = false;
+  const waitingClasses = new Set<number>();
+  /** None of them lacks a turn on some slot. */
+  let mayHaveNext = true;
+  const isOpen = (load: Load): boolean => load.isOpen({ mayHaveNext });
+  let open = loads.filter(isOpen);
   while (assigns.length < assignsPerPlan && open.length > 0) {
     const job = standings.pop();
     if (job === undefined) break;
     if (isKeptBack(job, probation)) continue;
-    const mayTurn = waiting.every(({ priority }) => priority === job.priority);
-    const load = placeFor(job.id, open, { mayTurn, mayHaveNext: mayTurn && !lacksTurn });
+    const mayTurn = [...waitingClasses].every((each) => each === job.priority);
+    const load = placeFor(job.id, open, { mayTurn, mayHaveNext: mayTurn && mayHaveNext });
     if (load === undefined) {
       waiting.push(job);
-      lacksTurn ||= loads.some((each) => takesTurn(each, job.id));
+      waitingClasses.add(job.priority);
+      if (mayHaveNext && loads.some((each) => each.lacks(job.id))) {
+        mayHaveNext = false;
+        open = open.filter(isOpen);
+      }
       continue;
     }
     assigns.push(give(load, carve(job, offer), predictedMs));
@@ -260,36 +239,11 @@ function handOut(assigns: Assign[], loads: readonly Load[], offer: Offer): void 
   for (const job of waiting) standings.push(job);
 }
 
-/** F2: whether room to take turns counts, and room for the next query of a job that does. */
-interface Turns {
-  readonly mayTurn: boolean;
-  readonly mayHaveNext: boolean;
-}
-
-/** F3. */
-function placeFor(job: JobId, open: readonly Load[], allowed: Turns): Load | undefined {
-  let best: Load | undefined;
-  let bestTurns = false;
-  for (const load of open) {
-    const turns = takesTurn(load, job);
-    if (
-      !hasRoom(load) &&
-      !(turns ? allowed.mayTurn && hasTurn(load) : allowed.mayHaveNext && hasNextFor(load, job))
-    )
-      continue;
-    const isBetter = turns === bestTurns ? best === undefined || isIdler(load, best) : turns;
-    if (!isBetter && best !== undefined) continue;
-    best = load;
-    bestTurns = turns;
-  }
-  return best;
-}
-
 /** F5: for the jobs that nobody had room for. */
 function handOutFirst(assigns: Assign[], loads: readonly Load[], offer: Offer): void {
   const { standings, predictedMs } = offer;
-  const idlest = new Heap(isIdler);
-  for (const load of loads) if (load.queries < mostPerSlot * load.slots) idlest.push(load);
+  const idlest = new Heap(Load.isIdler);
+  for (const load of loads) if (load.isUnderMost) idlest.push(load);
   let begun = 0;
   for (let job = standings.pop(); job !== undefined; job = standings.pop()) {
     if (job.cursor > 0) continue;
@@ -297,7 +251,7 @@ function handOutFirst(assigns: Assign[], loads: readonly Load[], offer: Offer): 
     if (load === undefined || begun === newcomersPerPlan) return;
     begun += 1;
     assigns.push(give(load, carve(job, offer), predictedMs));
-    if (load.queries < mostPerSlot * load.slots) idlest.push(load);
+    if (load.isUnderMost) idlest.push(load);
   }
 }
 
@@ -313,8 +267,8 @@ function give(
   { job, query, count, suspect }: Handed,
   predictedMs: PlanInput["predictedMs"],
 ): Assign {
-  if (suspect === true) load.suspects += 1;
-  else take(load, job, predictedMs(job, load.node, count));
+  if (suspect === true) load.takeSuspect();
+  else load.take(job, predictedMs(job, load.node, count));
   return { job, node: load.node, boot: load.boot, query };
 }
 
@@ -342,68 +296,15 @@ function countAttempts(
   for (const { node, boot } of query.attempts) {
     const load = loads.get(node);
     if (load === undefined || load.boot !== boot) continue;
-    if (query.suspect === true) load.suspects += 1;
-    else take(load, query.job, predictedMs(query.job, node, query.count));
+    if (query.suspect === true) load.takeSuspect();
+    else load.take(query.job, predictedMs(query.job, node, query.count));
   }
-}
-
-/** A query of unknown cost counts as a slot's full share: so such nodes get 2 a slot. */
-function take(load: Load, job: JobId, ms: number = aheadMs): void {
-  if (takesTurn(load, job)) load.turns += 1;
-  load.queries += 1;
-  load.ms += ms;
-  load.byJob.set(job, (load.byJob.get(job) ?? 0) + 1);
 }
 
 function standingOf(job: JobRecord): Standing {
   const { totalInputs, batchSize, weight, cursor } = job;
   const onProbation = isOnProbation(job);
   return { ...competitorOf(job), totalInputs, batchSize, weight, cursor, onProbation };
-}
-
-/** F2: for any job. */
-function hasRoom({ queries, ms, slots }: Load): boolean {
-  if (queries < leastPerSlot * slots) return true;
-  return queries < mostPerSlot * slots && ms < aheadMs * slots;
-}
-
-/** F2: for a job more to take turns. */
-function hasTurn({ queries, turns, slots }: Load): boolean {
-  return turns < turnsPerSlot * slots && queries < mostPerSlot * slots;
-}
-
-/** F2: for the next query of this one, which takes turns. */
-function hasNextFor(load: Load, job: JobId): boolean {
-  return hasNext(load) && (load.byJob.get(job) ?? 0) < queriesPerTurn * load.slots;
-}
-
-/** F2: for the next query of some job that takes turns. */
-function hasNext({ queries, slots }: Load): boolean {
-  return queries < queriesPerTurn * turnsPerSlot * slots;
-}
-
-/** Whether a slot has nothing of this job. */
-function takesTurn({ byJob, slots }: Load, job: JobId): boolean {
-  return (byJob.get(job) ?? 0) < slots;
-}
-
-/** F2: for some job. */
-function isOpen(load: Load): boolean {
-  return hasTurn(load) || hasNext(load) || hasRoom(load);
-}
-
-/** F3; of equals the one with fewer queries, then by name. */
-function isIdler(a: Load, b: Load): boolean {
-  const ms = a.ms / a.slots - b.ms / b.slots;
-  if (ms !== 0) return ms < 0;
-  const queries = a.queries / a.slots - b.queries / b.slots;
-  return queries === 0 ? a.node < b.node : queries < 0;
-}
-
-/** F11; of equals F3. */
-function hasFewerSuspects(a: Load, b: Load): boolean {
-  const more = a.suspects / a.slots - b.suspects / b.slots;
-  return more === 0 ? isIdler(a, b) : more < 0;
 }
 
 /** Which job's lost queries go first (F4): the higher class's, then those of the job furthest behind. */

@@ -3,13 +3,8 @@ import test from "ava";
 import fc from "fast-check";
 import type { JobId } from "../../src/lib/types.ts";
 import { ageingMs } from "../../src/scheduler/classes.ts";
-import {
-  assignsPerPlan,
-  leastPerSlot,
-  newcomersPerPlan,
-  queriesPerTurn,
-  turnsPerSlot,
-} from "../../src/scheduler/policy.ts";
+import { assignsPerPlan, newcomersPerPlan } from "../../src/scheduler/policy.ts";
+import { leastPerSlot, queriesPerTurn, turnsPerSlot } from "../../src/scheduler/room.ts";
 import { holds } from "../lib/property.ts";
 import {
   type Replica,

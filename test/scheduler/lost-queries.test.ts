@@ -1,7 +1,8 @@
 /** Queries whose nodes went down are handed out again. F1 and F4 are numbered in src/scheduler/policy.ts. */
 import test from "ava";
 import { type JobId, QueryNumber } from "../../src/lib/types.ts";
-import { assignsPerPlan, mostPerSlot } from "../../src/scheduler/policy.ts";
+import { assignsPerPlan } from "../../src/scheduler/policy.ts";
+import { mostPerSlot } from "../../src/scheduler/room.ts";
 import {
   assign,
   cluster,

@@ -1,15 +1,15 @@
 /** Fair time by the plainest rules: which assignments F1 to F5, F8 and F10 (policy.ts) demand. */
 import { type JobId, LogTime, type NodeId } from "../../src/lib/types.ts";
 import { agedClass } from "../../src/scheduler/classes.ts";
+import { newcomersPerPlan } from "../../src/scheduler/policy.ts";
 import {
   type NodeCapacity,
   aheadMs,
   leastPerSlot,
   mostPerSlot,
-  newcomersPerPlan,
   queriesPerTurn,
   turnsPerSlot,
-} from "../../src/scheduler/policy.ts";
+} from "../../src/scheduler/room.ts";
 import type { Assign, JobRecord } from "../../src/scheduler/types.ts";
 import type { Replica } from "../machine/fixtures.ts";
 import type { Predicted } from "./planning.ts";

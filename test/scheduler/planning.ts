@@ -1,7 +1,8 @@
 /** Plans on a replica, carried out and followed through virtual time. */
 import type { AssignedQuery } from "../../src/lib/outcome.ts";
 import { Attempt, type JobId, LogTime, type NodeId } from "../../src/lib/types.ts";
-import { type NodeCapacity, planAssignments } from "../../src/scheduler/policy.ts";
+import { planAssignments } from "../../src/scheduler/policy.ts";
+import { type NodeCapacity } from "../../src/scheduler/room.ts";
 import type { Assign } from "../../src/scheduler/types.ts";
 import { type Replica, completion, nodeName, outputs, work } from "../machine/fixtures.ts";
 

@@ -2,15 +2,14 @@
 import test from "ava";
 import fc from "fast-check";
 import { type JobId, QueryNumber } from "../../src/lib/types.ts";
+import { assignsPerPlan, newcomersPerPlan } from "../../src/scheduler/policy.ts";
 import {
   aheadMs,
-  assignsPerPlan,
   leastPerSlot,
   mostPerSlot,
-  newcomersPerPlan,
   queriesPerTurn,
   turnsPerSlot,
-} from "../../src/scheduler/policy.ts";
+} from "../../src/scheduler/room.ts";
 import { holds } from "../lib/property.ts";
 import {
   assign,

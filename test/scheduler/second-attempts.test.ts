@@ -1,7 +1,7 @@
 /** Queries handed out again: those that failed, and those that are late. F6 and F7 are numbered in src/scheduler/policy.ts. */
 import test from "ava";
 import type { JobId } from "../../src/lib/types.ts";
-import { aheadMs } from "../../src/scheduler/policy.ts";
+import { aheadMs } from "../../src/scheduler/room.ts";
 import { assign, cluster, completion, outputs, submit, work } from "../machine/fixtures.ts";
 import { capacity, carryOut, plan } from "./planning.ts";
 

@@ -167,6 +167,15 @@ const planning: readonly Mutant[] = [
     seenBy: "J5",
   },
   {
+    name: "next-queries-keep-turns",
+    bug: "F2: next queries go out while a job waits for its turn, which it then never has",
+    file: "src/scheduler/policy.ts",
+    find: "        mayHaveNext = false;",
+    replace: "",
+    world: "cluster",
+    seenBy: "J5",
+  },
+  {
     name: "probation-without-share",
     bug: "F10: a job that has shown nothing yet competes for every slot",
     file: "src/scheduler/policy.ts",
