@@ -21,6 +21,8 @@ export const waiting: Readonly<Record<string, string>> = {
     "lived through 30 dense seeds: the process has to end in the moment in which a slot stands still",
   "standing-still-counts":
     "lived through 25 dense seeds: a query has to stand still and to hang later",
+  "next-queries-keep-turns":
+    "lived through 60 dense seeds: more than four jobs have to compete on a slot; seed 100001 saw the bug itself",
   "retry-of-a-running-job":
     "lived through 40 dense seeds: the job has to end between the retry's look and its decision",
   "named-chunk-forgotten": race,
