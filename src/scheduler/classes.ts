@@ -65,10 +65,12 @@ export class Standings<T extends Competitor> {
     members.push(job);
   }
 
-  pop(): T | undefined {
+  /** @param isOut of jobs that do not compete any more: they go, and their class is judged by its next one */
+  pop(isOut: (job: T) => boolean = () => false): T | undefined {
     let first: T | undefined;
     for (const members of this.#classes.values()) {
-      const job = members.peek();
+      let job = members.peek();
+      for (; job !== undefined && isOut(job); job = members.peek()) members.pop();
       if (job !== undefined && (first === undefined || this.#isBefore(job, first))) first = job;
     }
     return first === undefined ? undefined : this.#classes.get(first.priority)?.pop();

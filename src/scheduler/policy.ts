@@ -10,8 +10,8 @@
  *    per slot. On a node jobs take turns (inference/interleaver.ts), so that each has its share at any time and not only in
  *    the end: a slot has turns for 4 jobs, and room for a query of a job that has no turn there; and, while it has fewer than 8
  *    queries, for a second one of a job that has: when the first is done, the next is there, and the others do not go on
- *    alone. No seconds while a job waits for a turn: they would keep it from ever having one. There are no turns while a job
- *    of another class, whose turn came before, waits for room.
+ *    alone. No seconds while a job that has begun waits for a turn: they would keep it from ever having one. There are no
+ *    turns while a job of another class, whose turn came before, waits for room.
  * F3 Of the nodes with room those come first that have fewer than one query of the job per slot, then the one with the least
  *    predicted time per slot.
  * F4 Queries that lost their nodes do not wait for room: they go at once to the nodes with the least to do, up to 64 per
@@ -213,20 +213,19 @@ function handOut(assigns: Assign[], loads: readonly Load[], offer: Offer): void 
   /** Nobody has room for these. */
   const waiting: Standing[] = [];
   const waitingClasses = new Set<number>();
-  /** None of them lacks a turn on some slot. */
+  /** None of them that has begun lacks a turn on some slot; the others begin at once (F5). */
   let mayHaveNext = true;
   const isOpen = (load: Load): boolean => load.isOpen({ mayHaveNext });
   let open = loads.filter(isOpen);
   while (assigns.length < assignsPerPlan && open.length > 0) {
-    const job = standings.pop();
+    const job = standings.pop((each) => isKeptBack(each, probation));
     if (job === undefined) break;
-    if (isKeptBack(job, probation)) continue;
     const mayTurn = [...waitingClasses].every((each) => each === job.priority);
     const load = placeFor(job.id, open, { mayTurn, mayHaveNext: mayTurn && mayHaveNext });
     if (load === undefined) {
       waiting.push(job);
       waitingClasses.add(job.priority);
-      if (mayHaveNext && loads.some((each) => each.lacks(job.id))) {
+      if (mayHaveNext && job.cursor > 0 && loads.some((each) => each.lacks(job.id))) {
         mayHaveNext = false;
         open = open.filter(isOpen);
       }

@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { DevCluster, type DevClusterOptions } from "../../src/cli/dev/cluster.ts";
 import { freeBase } from "../../src/cli/dev/ports.ts";
 import {
@@ -31,8 +31,13 @@ class Place implements AsyncDisposable {
     this.directory = directory;
   }
 
-  static async make(): Promise<Place> {
-    return new Place(await mkdtemp(join(tmpdir(), "idunno-dev-")));
+  /** What the cluster said of a daemon that ended is shown when the test has failed. */
+  static async make(t: ExecutionContext): Promise<Place> {
+    const place = new Place(await mkdtemp(join(tmpdir(), "idunno-dev-")));
+    t.teardown(() => {
+      if (!t.passed) t.log(place.notes.join("\n"));
+    });
+    return place;
   }
 
   get options(): DevClusterOptions {
@@ -62,7 +67,7 @@ class Place implements AsyncDisposable {
 }
 
 test.serial("a cluster is started, found again, hurt, healed and stopped", async (t) => {
-  await using place = await Place.make();
+  await using place = await Place.make(t);
   const started = await DevCluster.up(place.options);
   t.deepEqual(
     started.nodes.map(({ name, state }) => `${name} ${state}`),
@@ -76,7 +81,7 @@ test.serial("a cluster is started, found again, hurt, healed and stopped", async
 
   t.true(hasCode(await t.throwsAsync(DevCluster.up(place.options)), "CONFLICT"));
 
-  const found = DevCluster.open({ directory: place.directory, command });
+  const found = DevCluster.open(place.options);
   await found.kill("n2");
   t.is(started.nodes[1]?.state, "stopped");
   t.is(found.endpoints.length, 1);
@@ -112,7 +117,7 @@ test.serial("a cluster is started, found again, hurt, healed and stopped", async
 test.serial(
   "a daemon that fails takes the beginning down, shows its log and leaves no cluster",
   async (t) => {
-    await using place = await Place.make();
+    await using place = await Place.make(t);
     process.env["FAKE_DAEMON"] = "n2 fails";
     try {
       const error = await t.throwsAsync(DevCluster.up(place.options));
@@ -129,7 +134,7 @@ test.serial(
 );
 
 test.serial("a daemon that does not heed SIGTERM is killed", async (t) => {
-  await using place = await Place.make();
+  await using place = await Place.make(t);
   process.env["FAKE_DAEMON"] = "stubborn";
   try {
     const cluster = await DevCluster.up({ ...place.options, nodes: 1 });
@@ -167,7 +172,7 @@ test("a base whose ports are taken is passed over", async (t) => {
 });
 
 test("dev.json is checked: what is not one is MALFORMED and named", async (t) => {
-  await using place = await Place.make();
+  await using place = await Place.make(t);
   t.is(readDevState(place.directory), undefined);
   const state = {
     format: 1 as const,
@@ -191,7 +196,7 @@ test("dev.json is checked: what is not one is MALFORMED and named", async (t) =>
 });
 
 test("dev ls shows the nodes, and without a cluster says how to start one", async (t) => {
-  await using place = await Place.make();
+  await using place = await Place.make(t);
   const options = { directory: place.directory };
   const none = await idunno(["dev", "ls"], options);
   t.is(none.code, 4);

@@ -1,8 +1,8 @@
 /** Classes of priority: F8 and F9 of src/scheduler/policy.ts. */
 import test from "ava";
 import fc from "fast-check";
-import type { JobId } from "../../src/lib/types.ts";
-import { ageingMs } from "../../src/scheduler/classes.ts";
+import { JobId, LogTime } from "../../src/lib/types.ts";
+import { ageingMs, type Competitor, Standings } from "../../src/scheduler/classes.ts";
 import { holds } from "../lib/property.ts";
 import { type Replica, cluster, completion, outputs, submit, work } from "../machine/fixtures.ts";
 import { begun, capacity, carryOut, plan, simulate } from "./planning.ts";
@@ -175,4 +175,22 @@ test("a job whose rows were written before there were classes is of class 0 and 
   const low = submit(old, { ...endless, priority: -1 });
   t.deepEqual(turns(old, 2), [id, id]);
   t.false(turns(old, 3).includes(low));
+});
+
+test("a class is not judged by a job that does not compete any more (F8, F10)", (t) => {
+  const now = LogTime(ageingMs);
+  const of = (name: string, priority: number, progress: number, servedAt: number): Competitor => ({
+    id: JobId(name),
+    priority,
+    progress,
+    servedAt: LogTime(servedAt),
+  });
+  const standings = new Standings<Competitor>(now);
+  // The one kept back has just been served; the next of its class has waited a period.
+  for (const job of [of("j1", 1, 5, ageingMs), of("j2", 0, 0, ageingMs), of("j3", 0, 2, 0)])
+    standings.push(job);
+  const keptBack = ({ id }: Competitor): boolean => id === "j2";
+  t.is(standings.pop(keptBack)?.id, JobId("j3"));
+  t.is(standings.pop(keptBack)?.id, JobId("j1"));
+  t.is(standings.pop(keptBack), undefined);
 });

@@ -89,8 +89,10 @@ export class Oracle {
     const turns = [...byJob.values()].reduce((sum, count) => sum + Math.min(count, of.slots), 0);
     if (this.#takesTurn(id, node)) return turns < turnsPerSlot * of.slots;
     const hasNext = (byJob.get(id) ?? 0) >= queriesPerTurn * of.slots;
-    const nobodyLacks = [...this.#aside].every((each) =>
-      this.#loads.every((load) => !this.#takesTurn(each, load.of.node)),
+    const nobodyLacks = [...this.#aside].every(
+      (each) =>
+        this.#jobs.get(each)?.cursor === 0 ||
+        this.#loads.every((load) => !this.#takesTurn(each, load.of.node)),
     );
     return nobodyLacks && !hasNext && queries < queriesPerTurn * turnsPerSlot * of.slots;
   }
