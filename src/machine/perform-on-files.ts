@@ -2,10 +2,9 @@
  * The operations of the file catalog, and what it has to know of the rest of the state: how many copies the members of
  * the moment require, and what jobs and models still need.
  */
-import type { Pin } from "../lib/content.ts";
 import { type Outcome, done, refuse } from "../lib/outcome.ts";
 import type { Rows, Stamp } from "../lib/rows.ts";
-import type { ChunkHash, StoreId } from "../lib/types.ts";
+import type { StoreId } from "../lib/types.ts";
 import { unfinishedJobs } from "../scheduler/rows.ts";
 import {
   collectChunks,
@@ -23,6 +22,7 @@ import { weighStore } from "../sdfs/catalog/room.ts";
 import { stores } from "../sdfs/catalog/rows.ts";
 import type { CollectVersions, ForgetDrops, Operation } from "./commands.ts";
 import { requiredCopies } from "./members.ts";
+import { pinnedAmong } from "./pins.ts";
 import { restorableMs, versionsKeptNow } from "./settings.ts";
 import { members, meta, models, olderModels, takesMore } from "./tables.ts";
 
@@ -123,24 +123,16 @@ function collect(rows: Rows, { ids }: CollectVersions, stamp: Stamp): Outcome {
       limit: versionsPerCollect,
     });
   const jobs = unfinishedJobs(rows);
-  const pins: Pin[] = [...models.list(rows), ...olderModels.list(rows)].map(([, { file }]) => file);
-  for (const { model, manifest } of jobs) pins.push(model.file, manifest);
+  const all = [...models.list(rows), ...olderModels.list(rows)].map(([, model]) => model);
   const floor = collectVersions(rows, ids, {
     ...stamp,
     restorableMs: restorableMs(rows),
     oldestResolution: jobs.reduce((least, job) => Math.min(least, job.catalogIndex), Infinity),
-    pinned: (hashes) => among(hashes, pins),
+    pinned: (hashes) => pinnedAmong(hashes, all, jobs),
   });
   const before = meta.table.get(rows, meta.collectionFloor) ?? 0;
   if (floor > before) meta.table.put(rows, meta.collectionFloor, floor);
   return done;
-}
-
-function among(hashes: ReadonlySet<ChunkHash>, pins: readonly Pin[]): ReadonlySet<ChunkHash> {
-  const found = new Set<ChunkHash>();
-  for (const { chunks } of pins)
-    for (const { hash } of chunks) if (hashes.has(hash)) found.add(hash);
-  return found;
 }
 
 function forget(rows: Rows, { drops, floor }: ForgetDrops, { index }: Stamp): Outcome {

@@ -5,8 +5,10 @@
 import type { Runtime, Timer } from "../lib/runtime.ts";
 import { ChunkHash, StoreId } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
+import { pinnedAmong } from "../machine/pins.ts";
 import { settingOf } from "../machine/settings.ts";
 import { hasEnded } from "../scheduler/rows.ts";
+import type { JobRecord } from "../scheduler/types.ts";
 import { isDue, versionsPerCollect } from "../sdfs/catalog/collection.ts";
 import { chunksPerMove } from "../sdfs/catalog/replicas.ts";
 import type { RemovedRecord } from "../sdfs/catalog/types.ts";
@@ -50,10 +52,10 @@ const marksKept = 100;
 
 export interface CollectorPorts {
   readonly machine: Machine;
-  readonly state: StateStore;
-  readonly coordination: Coordination;
-  readonly driver: RaftDriver;
-  readonly logClock: LogClock;
+  readonly state: Pick<StateStore, "appliedIndex" | "rows">;
+  readonly coordination: Pick<Coordination, "proposeHere">;
+  readonly driver: Pick<RaftDriver, "isReadyLeader">;
+  readonly logClock: Pick<LogClock, "now">;
   readonly runtime: Runtime;
   readonly log: Logger;
 }
@@ -96,15 +98,29 @@ export class Collector {
         Infinity,
       ),
     };
-    const ids = await this.#page("removed/", versionsPerCollect, (id, row) =>
-      isDue(id, row as RemovedRecord, context),
-    );
+    const due = new Map<string, RemovedRecord>();
+    const seen = await this.#page("removed/", versionsPerCollect, (id, row) => {
+      const isIt = isDue(id, row as RemovedRecord, context);
+      if (isIt) due.set(id, row as RemovedRecord);
+      return isIt;
+    });
+    const ids = seen.length === 0 ? [] : this.#unpinned(due, unfinished);
     await this.#propose({ kind: "collect-versions", ids }, ids.length);
     const chunks = await this.#page("garbage/", chunksPerMove, (hash) => this.#isRipe(hash));
     await this.#propose({ kind: "collect-chunks", chunks }, chunks.length);
     await this.#forgetDrops();
     // What was as much as a command takes may not have been all.
-    if (ids.length === versionsPerCollect || chunks.length === chunksPerMove) this.#duty.nudge();
+    if (seen.length === versionsPerCollect || chunks.length === chunksPerMove) this.#duty.nudge();
+  }
+
+  /** Those of which nothing is pinned: apply would pass over the others, again and again for as long as a model is kept. */
+  #unpinned(due: ReadonlyMap<string, RemovedRecord>, unfinished: readonly JobRecord[]): string[] {
+    const { models, olderModels } = this.#ports.machine;
+    const named = new Set([...due.values()].flatMap((row) => row.chunks.map(({ hash }) => hash)));
+    const pinned = pinnedAmong(named, [...models.values(), ...olderModels.values()], unfinished);
+    return [...due]
+      .filter(([, row]) => !row.chunks.some(({ hash }) => pinned.has(hash)))
+      .map(([id]) => id);
   }
 
   /** Whether a chunk has been nobody's for long enough, as far as this leader has seen. */
