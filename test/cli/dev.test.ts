@@ -14,6 +14,7 @@ import {
   isRunning,
   processIdentity,
   signalProcess,
+  startOf,
   untilEnded,
 } from "../../src/cli/dev/process-identity.ts";
 import { nodesOfDevCluster, readDevState, writeDevState } from "../../src/cli/dev/state.ts";
@@ -158,6 +159,16 @@ test("a process that got a number again is not the one remembered", async (t) =>
   t.true(signalProcess({ pid, identity }, "SIGKILL"));
   await once(child, "exit");
   t.is(processIdentity(pid), undefined);
+});
+
+test("a process has ended when its last thread has: until then its ports are taken", (t) => {
+  const line = (state: string, threads: number): string =>
+    `7 (a (b) c) ${state} 1 7 7 0 -1 4194304 0 0 0 0 12 3 0 0 20 0 ${threads} 0 8151 0 0`;
+  t.is(startOf(line("S", 11)), "8151");
+  t.is(startOf(line("Z", 3)), "8151");
+  t.is(startOf(line("Z", 1)), undefined);
+  t.is(startOf(line("Z", 0)), undefined);
+  t.is(startOf(line("X", 0)), undefined);
 });
 
 test("a base whose ports are taken is passed over", async (t) => {

@@ -10,7 +10,7 @@ import { IDunnoError } from "../../lib/errors.ts";
 /** How often a dying process is looked at: it costs one read of /proc. */
 const lookMs = 10;
 
-/** When process `pid` was started, in a form only fit to be compared; undefined when there is none, or a zombie. */
+/** When process `pid` was started, in a form only fit to be compared; undefined when there is none, or when it has wholly ended. */
 export function processIdentity(pid: number): string | undefined {
   return process.platform === "linux" ? linuxIdentity(pid) : portableIdentity(pid);
 }
@@ -24,12 +24,23 @@ function linuxIdentity(pid: number): string | undefined {
     if (["ENOENT", "ESRCH"].includes((cause as NodeJS.ErrnoException).code ?? "")) return undefined;
     throw cause;
   }
-  // proc(5): after the command in parentheses, which may itself hold some, come state (3) and starttime (22).
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [state, start] = [fields[0], fields[19]];
-  if (state === "Z" || state === "X" || start === undefined) return undefined;
+  const start = startOf(stat);
+  if (start === undefined) return undefined;
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   return `${boot}/${start}`;
+}
+
+/**
+ * When the process was started, in ticks since the boot, by its line in `/proc/PID/stat` (proc(5)).
+ * @returns undefined once all of it has ended. A zombie that still has threads has not: they hold its ports and its
+ * locks until the last of them is gone, which on a busy machine is some time after the first.
+ */
+export function startOf(stat: string): string | undefined {
+  // After the command in parentheses, which may itself hold some, come state (3), num_threads (20) and starttime (22).
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [state, threads, start] = [fields[0], fields[17], fields[19]];
+  const isDead = state === "X" || (state === "Z" && Number(threads) <= 1);
+  return isDead ? undefined : start;
 }
 
 function portableIdentity(pid: number): string | undefined {
