@@ -59,6 +59,11 @@ export class BenchCluster implements AsyncDisposable {
     return this.#dev.nodes.map(({ name }) => name);
   }
 
+  /** Of all nodes' HTTP servers. */
+  get addresses(): string[] {
+    return this.#dev.nodes.map(({ httpAddress }) => httpAddress);
+  }
+
   /** Those whose process is there. */
   get running(): string[] {
     return this.#dev.nodes.filter(({ state }) => state === "running").map(({ name }) => name);

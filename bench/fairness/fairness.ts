@@ -1,6 +1,7 @@
 /**
  * Fair time, seen from outside: jobs of networks that differ 10:1 and more in cost, while one joins, one leaves, and
- * weights and batch sizes change. Which query was done when, and how long a slot took for it, is read from the log.
+ * weights and batch sizes change. How far each job has come is read from the nodes' metrics, and which query was done
+ * when, and how long a slot took for it, from the log.
  */
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,6 +16,7 @@ import { type Figures, writePlot } from "../report.ts";
 import { WorkFollower } from "../work-follower.ts";
 import { inputsNeeded } from "./needs.ts";
 import { type Course, course, type Stage } from "./course.ts";
+import { ProgressFollower } from "./progress.ts";
 import { conclude, fairnessPlot } from "./verdict.ts";
 import type { Phase } from "./windows.ts";
 
@@ -53,6 +55,7 @@ export async function fairness(context: BenchContext): Promise<Figures> {
   const { leader } = await cluster.healthy();
   const client = cluster.client(leader);
   const follower = scope.use(await WorkFollower.start(client, followEveryMs));
+  const progress = scope.use(new ProgressFollower(cluster.addresses));
 
   const inputMs = new Map<string, number>();
   for (const model of plan.models) {
@@ -67,9 +70,12 @@ export async function fairness(context: BenchContext): Promise<Figures> {
   const phases: Phase[] = [];
   for (const stage of plan.stages) phases.push(await play(context, plan, { running, stage }));
   await drain(running, signal);
+  progress.refuseIfFailed();
   const slots = nodes * slotsPerNode;
   const names = new Map([...running.jobs].map(([model, job]) => [job, model]));
-  const measured = { phases, queries: follower.completed, names, slots, windowMs: plan.windowMs };
+  const { readings } = progress;
+  const queries = follower.completed;
+  const measured = { phases, readings, queries, names, slots, windowMs: plan.windowMs };
   const plotFile = await writePlot(resultsDirectory, "fairness", fairnessPlot(measured));
   const figures = conclude(measured, nodes, say);
   say(`plot over time: ${plotFile}`);

@@ -3,18 +3,18 @@ import { plotSvg } from "../plot.ts";
 import { type Figures, figure } from "../report.ts";
 import { type Cell, table } from "../table.ts";
 import { originalRule } from "./original-rule.ts";
+import { queriesRun } from "./progress.ts";
 import {
-  fractionalQueries,
   gapAllowed,
   type Phase,
   type Ran,
+  type Seen,
   windowsOf,
   type WindowView,
 } from "./windows.ts";
 
-export interface Measured {
+export interface Measured extends Seen {
   readonly phases: readonly Phase[];
-  readonly queries: readonly Ran[];
   /** The models' names by job. */
   readonly names: ReadonlyMap<string, string>;
   readonly slots: number;
@@ -29,11 +29,11 @@ const pointsPerWindow = 5;
  * @param nodes that the original's rule has to deal out
  */
 export function conclude(
-  { phases, queries, names, slots, windowMs }: Measured,
+  { phases, readings, queries, names, slots, windowMs }: Measured,
   nodes: number,
   say: (text: string) => void,
 ): Figures {
-  const windows = windowsOf(phases, queries, { windowMs, slots });
+  const windows = windowsOf(phases, { readings, queries }, { windowMs, slots });
   const figures: Record<string, Figures[string]> = {};
   const rows: Cell[][] = [];
   for (const phase of phases) {
@@ -119,7 +119,7 @@ function costsOf(
 }
 
 /** Fractional queries per second of every job, from the first phase's beginning to the last one's end. */
-export function fairnessPlot({ phases, queries, names, windowMs }: Measured): string {
+export function fairnessPlot({ phases, readings, names, windowMs }: Measured): string {
   const startMs = phases[0]?.fromMs ?? 0;
   const endMs = phases.at(-1)?.toMs ?? startMs;
   const stepMs = windowMs / pointsPerWindow;
@@ -128,7 +128,7 @@ export function fairnessPlot({ phases, queries, names, windowMs }: Measured): st
     const points = Array.from({ length: count }, (_, i) => {
       const fromMs = startMs + i * stepMs;
       const span = { fromMs, toMs: fromMs + stepMs };
-      const y = (fractionalQueries(queries, job, span) * 1000) / stepMs;
+      const y = (queriesRun(readings, job, span) * 1000) / stepMs;
       return { x: (fromMs + stepMs / 2 - startMs) / 1000, y };
     });
     return { name, points };

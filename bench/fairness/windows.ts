@@ -1,9 +1,10 @@
 /**
- * Promise P7, judged window by window. Two measures, since both can deceive: whole queries, counted when they are
- * committed, come in lumps; fractional ones, each spread evenly over the time that a slot spent on it, do not, but
- * nobody can read them off while a query runs. Rates are compared per weight.
+ * Promise P7, judged window by window, by two measures: fractional queries, which count as their micro-batches end, as the
+ * nodes tell (progress.ts); and whole ones, counted when the log has their results, which come in lumps. Rates are
+ * compared per weight.
  */
 import type { Completed } from "../work-follower.ts";
+import { queriesRun, type Readings } from "./progress.ts";
 
 /** A time in which the same jobs ran under the same settings. */
 export interface Phase {
@@ -18,8 +19,14 @@ export interface WeighedJob {
   readonly weight: number;
 }
 
+/** A query with a result. */
+export type Ran = Pick<Completed, "job" | "elapsedMs" | "seenMs">;
+
 /** What the windows are made of. */
-export type Ran = Pick<Completed, "job" | "elapsedMs" | "spanMs" | "seenMs">;
+export interface Seen {
+  readonly readings: Readings;
+  readonly queries: readonly Ran[];
+}
 
 export interface WindowView {
   readonly phase: string;
@@ -52,7 +59,7 @@ export interface WindowOptions {
 /** The whole windows of each phase, from its beginning on; what is left at its end is in none. */
 export function windowsOf(
   phases: readonly Phase[],
-  queries: readonly Ran[],
+  seen: Seen,
   { windowMs, slots }: WindowOptions,
 ): WindowView[] {
   return phases.flatMap((phase) => {
@@ -60,31 +67,14 @@ export function windowsOf(
     return Array.from({ length: count }, (_, i) => {
       const fromMs = phase.fromMs + i * windowMs;
       const toMs = fromMs + windowMs;
-      return windowOf(phase, queries, { fromMs, toMs, judged: i > 0, slots });
+      return windowOf(phase, seen, { fromMs, toMs, judged: i > 0, slots });
     });
   });
 }
 
-/** Fractional queries of a job between two moments. */
-export function fractionalQueries(
-  queries: readonly Ran[],
-  job: string,
-  { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
-): number {
-  let sum = 0;
-  for (const { job: id, spanMs, seenMs } of queries) {
-    if (id !== job) continue;
-    // A query of no measurable length counts at the moment of its end.
-    const lengthMs = Math.max(spanMs, 1);
-    const insideMs = Math.min(seenMs, toMs) - Math.max(seenMs - lengthMs, fromMs);
-    sum += Math.max(0, insideMs) / lengthMs;
-  }
-  return sum;
-}
-
 function windowOf(
   { name, jobs }: Phase,
-  queries: readonly Ran[],
+  { readings, queries }: Seen,
   options: {
     readonly fromMs: number;
     readonly toMs: number;
@@ -97,7 +87,7 @@ function windowOf(
   const perWeight = (values: readonly number[]): number[] =>
     values.map((value, i) => value / ((jobs[i]?.weight ?? 1) / least));
   const seconds = (toMs - fromMs) / 1000;
-  const rates = jobs.map(({ job }) => fractionalQueries(queries, job, { fromMs, toMs }) / seconds);
+  const rates = jobs.map(({ job }) => queriesRun(readings, job, { fromMs, toMs }) / seconds);
   const counts = jobs.map(
     ({ job }) =>
       queries.filter(({ job: id, seenMs }) => id === job && seenMs >= fromMs && seenMs < toMs)

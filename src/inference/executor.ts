@@ -177,6 +177,14 @@ export class Executor implements AsyncDisposable {
   }
 
   /**
+   * What has been run of each job since this node began, in queries, as their micro-batches end: fair time is that jobs
+   * of equal weight grow alike. Of jobs that went away the last 64 are remembered.
+   */
+  get queriesRun(): ReadonlyMap<string, number> {
+    return this.#interleaver.queriesRun;
+  }
+
+  /**
    * Opens the model in every thread and runs it once there. It is loaded again whenever the process is replaced.
    * A model that is loaded already answers at once, with the time its loading took. Over the limit the one that was
    * used longest ago goes.

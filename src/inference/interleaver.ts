@@ -25,9 +25,12 @@ import type { QueryRequest, QueryResult } from "./types.ts";
 const ALONE_MS = 500;
 /** While jobs take turns, about this time at most: each of them waits for the pieces of the others. */
 const TURN_MS = 150;
-/** Of jobs that take turns each piece is this part of its query: a window of one query then shows shares to 3 %. */
+/**
+ * Of jobs that take turns each has its query cut into so many pieces, whatever it costs, so that they go on in step: a
+ * window of one query then shows shares to 3 %.
+ */
 const PIECES_PER_QUERY = 32;
-/** But it takes this time at least: two messages between processes are then some hundredths of it. */
+/** But pieces take this time at least, on the average of those jobs: two messages between processes are some hundredths of it. */
 const LEAST_MS = 20;
 /** Jobs that went away and are remembered, for I4. */
 const REMEMBERED_JOBS = 64;
@@ -51,6 +54,8 @@ export interface InterleaverPorts {
 /** A job as this node knows it. */
 interface Sharer {
   progress: number;
+  /** Parts of queries that have been run, whether or not their queries came to an end. */
+  queriesRun: number;
   /** Slot time; unknown until a piece is done. */
   perInputMs: number | undefined;
   /** Those that may run and are not settled, as they came. */
@@ -86,6 +91,11 @@ export class Interleaver {
   /** The models that they need. */
   get models(): ReadonlySet<number> {
     return new Set([...this.#queries.values()].flatMap(({ plan }) => plan?.key ?? []));
+  }
+
+  /** What has been run of each job, in queries, parts included: of the jobs here and of those that went away last. */
+  get queriesRun(): ReadonlyMap<string, number> {
+    return new Map([...this.#sharers].map(([job, { queriesRun }]) => [job, queriesRun]));
   }
 
   has(id: string): boolean {
@@ -146,7 +156,12 @@ export class Interleaver {
     // It comes, or comes back (I4).
     const here = [...this.#sharers.values()].filter(({ queries }) => queries.size > 0);
     const least = here.length === 0 ? 0 : Math.min(...here.map(({ progress }) => progress));
-    const sharer = known ?? { progress: least, perInputMs: undefined, queries: new Set() };
+    const sharer = known ?? {
+      progress: least,
+      queriesRun: 0,
+      perInputMs: undefined,
+      queries: new Set(),
+    };
     if (here.length > 0) sharer.progress = Math.max(sharer.progress, least - 1);
     this.#sharers.set(job, sharer);
     return sharer;
@@ -200,9 +215,23 @@ export class Interleaver {
     const within = (ms: number): number => Math.max(1, Math.floor(ms / perInputMs));
     const alone = within(ALONE_MS);
     if (!this.#isContested()) return alone * 1.5 >= left ? left : alone;
-    const share = Math.ceil(request.inputs.length / PIECES_PER_QUERY);
-    const least = Math.ceil(LEAST_MS / perInputMs);
-    return Math.min(Math.max(share, least), within(TURN_MS), left);
+    const share = Math.ceil(request.inputs.length / this.#piecesPerQuery());
+    return Math.min(share, within(TURN_MS), left);
+  }
+
+  /** While jobs take turns. A dear one pays for the messages of a cheap one: in a round of turns they are as few. */
+  #piecesPerQuery(): number {
+    let turns = 0;
+    let ms = 0;
+    for (const { perInputMs = 0, queries } of this.#sharers.values()) {
+      // The one whose turns they are; those behind it are alike.
+      const [query] = queries;
+      if (query === undefined) continue;
+      const { weight = 1, inputs } = query.request;
+      turns += weight;
+      ms += weight * inputs.length * perInputMs;
+    }
+    return Math.min(PIECES_PER_QUERY, Math.max(1, Math.floor(ms / turns / LEAST_MS)));
   }
 
   #isContested(): boolean {
@@ -214,11 +243,18 @@ export class Interleaver {
   async #run(query: SharedQuery, piece: Piece, plan: ModelPlan, sharer: Sharer): Promise<void> {
     const placedAtMs = this.#ports.clock.now();
     const { request } = piece;
+    const counted = (tell: () => void): void => {
+      const before = query.inputsDone;
+      tell();
+      sharer.queriesRun += (query.inputsDone - before) / Math.max(1, query.request.inputs.length);
+    };
     try {
-      const result = await this.#ports.run(request, plan, (done) => query.progress(piece, done));
+      const result = await this.#ports.run(request, plan, (done) =>
+        counted(() => query.progress(piece, done)),
+      );
       if (result.kind === "done") {
         this.#learn(sharer, request.inputs.length, result.timings.totalMs);
-        query.done(piece, result, placedAtMs);
+        counted(() => query.done(piece, result, placedAtMs));
       } else {
         query.dropped(piece);
         if (!query.isSettled) query.resolve(result);

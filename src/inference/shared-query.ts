@@ -78,6 +78,11 @@ export class SharedQuery {
     return this.#settled;
   }
 
+  /** As far as pieces have told; never less than before. */
+  get inputsDone(): number {
+    return this.#toldInputs;
+  }
+
   /** Ids of the pieces under way. */
   get placed(): readonly string[] {
     return [...this.#placed.keys()];

@@ -40,6 +40,7 @@ export type Inference = Pick<
   | "load"
   | "loadedModels"
   | "pid"
+  | "queriesRun"
   | "queued"
   | "run"
   | "runAlone"

@@ -121,6 +121,13 @@ const processReadings: readonly Reading[] = [
     read: ({ executor }) => one(executor.queued),
   },
   {
+    name: "idunno_job_queries_run",
+    help: "queries of a job that this node has run since its start, in parts as micro-batches end",
+    labels: ["job"],
+    read: ({ executor }) =>
+      [...executor.queriesRun].map(([job, value]) => ({ labels: { job }, value })),
+  },
+  {
     name: "idunno_models",
     help: "models that every node is to keep loaded, by whether this node's threads have them",
     labels: ["state"],

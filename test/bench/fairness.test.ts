@@ -2,13 +2,28 @@ import test from "ava";
 import { course } from "../../bench/fairness/course.ts";
 import { inputsNeeded } from "../../bench/fairness/needs.ts";
 import { originalRule } from "../../bench/fairness/original-rule.ts";
+import { parseQueriesRun, queriesRun, type Readings } from "../../bench/fairness/progress.ts";
 import { type Ran, windowsOf } from "../../bench/fairness/windows.ts";
 
 /** Queries of a job one after the other on one slot: `count` of `ms` each, from `fromMs` on. */
 function lane(job: string, ms: number, count: number, fromMs = 0): Ran[] {
   return Array.from({ length: count }, (_, i) => {
-    return { job, elapsedMs: ms, spanMs: ms, seenMs: fromMs + (i + 1) * ms };
+    return { job, elapsedMs: ms, seenMs: fromMs + (i + 1) * ms };
   });
+}
+
+/** Readings of one node, in which each job has run so many queries at each second from 0 on. */
+function node(perSecond: Readonly<Record<string, readonly number[]>>): Readings[number] {
+  const seconds = Math.max(...Object.values(perSecond).map(({ length }) => length));
+  return Array.from({ length: seconds }, (_, i) => {
+    const run = Object.entries(perSecond).map(([job, values]) => [job, values[i] ?? 0] as const);
+    return { atMs: i * 1_000, run: new Map(run) };
+  });
+}
+
+/** A job that goes on evenly. */
+function evenly(perSecond: number, seconds: number): number[] {
+  return Array.from({ length: seconds + 1 }, (_, i) => i * perSecond);
 }
 
 const pair = (toMs: number, weights: readonly [number, number] = [1, 1]) => ({
@@ -21,26 +36,68 @@ const pair = (toMs: number, weights: readonly [number, number] = [1, 1]) => ({
   ],
 });
 const options = { windowMs: 10_000, slots: 2 };
+const rounded = (value: number): number => Math.round(value * 1e9) / 1e9;
+const nothing = { readings: [], queries: [] };
 
-test("a query counts in each window by the time that it ran there", (t) => {
-  // a: 4 s each, so the third lies half in the first window; b the same rate in smaller pieces.
-  const queries = [...lane("a", 4_000, 5), ...lane("b", 1_000, 5), ...lane("b", 2_000, 8, 5_000)];
-  const [first, second, ...others] = windowsOf([pair(20_000)], queries, options);
+test("what a job has run is read off the nodes' metrics", (t) => {
+  const text = [
+    "# TYPE idunno_job_queries_run gauge",
+    'idunno_job_queries_run{job="j4"} 2.03125',
+    "idunno_slots 1",
+    'idunno_job_queries_run{job="j7"} 1e-2',
+  ].join("\n");
+  t.deepEqual(
+    [...parseQueriesRun(text)],
+    [
+      ["j4", 2.03125],
+      ["j7", 0.01],
+    ],
+  );
+});
+
+test("between two readings a job goes on evenly; before the first and after the last it does not", (t) => {
+  const readings = [node({ a: [1, 2, 4] }), node({ a: [0, 0.5], b: [3, 9] })];
+  const run = (job: string, fromMs: number, toMs: number) =>
+    queriesRun(readings, job, { fromMs, toMs });
+  t.is(run("a", 0, 1_000), 1.5);
+  t.is(run("a", 500, 1_500), 0.5 + 1 + 0.25);
+  t.is(run("b", 0, 500), 3);
+  t.is(run("a", 2_000, 9_000), 0);
+  t.is(run("a", -1_000, 2_000), 3.5);
+  t.is(run("c", 0, 2_000), 0);
+});
+
+test("rates are those of all nodes, counts those of the log, and the first window is not judged", (t) => {
+  const readings = [
+    node({
+      a: evenly(0.25, 20),
+      b: [
+        ...evenly(1, 10),
+        ...evenly(0.5, 10)
+          .slice(1)
+          .map((n) => n + 10),
+      ],
+    }),
+    node({ a: evenly(0.05, 20) }),
+  ];
+  const queries = [...lane("a", 4_000, 5), ...lane("b", 1_000, 10), ...lane("b", 2_000, 5, 10_000)];
+  const seen = { readings, queries };
+  const [first, second, ...others] = windowsOf([pair(20_000)], seen, options);
   t.is(others.length, 0);
-  t.deepEqual(first?.rates, [0.25, 0.75]);
-  t.deepEqual(first?.counts, [2, 7]);
+  t.deepEqual(first?.rates.map(rounded), [0.3, 1]);
+  t.deepEqual(first?.counts, [2, 9]);
   t.is(first?.judged, false);
-  t.deepEqual(second?.rates, [0.25, 0.5]);
+  t.deepEqual(second?.rates.map(rounded), [0.3, 0.5]);
   t.is(second?.judged, true);
-  t.is(second?.fractionalGap, 0.5);
+  t.is(rounded(second?.fractionalGap ?? 0), 0.4);
 });
 
 test("rates are compared per weight", (t) => {
-  const queries = [...lane("a", 1_000, 10), ...lane("b", 500, 20), ...lane("b", 1_000, 10)];
-  const [window] = windowsOf([pair(10_000, [1, 3])], queries, options);
+  const readings = [node({ a: evenly(1, 10), b: evenly(3, 10) })];
+  const [window] = windowsOf([pair(10_000, [1, 3])], { readings, queries: [] }, options);
   t.is(window?.fractionalGap, 0);
   t.true(window?.meetsFractional);
-  const [unequal] = windowsOf([pair(10_000)], queries, options);
+  const [unequal] = windowsOf([pair(10_000)], { readings, queries: [] }, options);
   t.true(Math.abs((unequal?.fractionalGap ?? 0) - 2 / 3) < 1e-9);
   t.false(unequal?.meetsFractional);
 });
@@ -48,7 +105,7 @@ test("rates are compared per weight", (t) => {
 test("as many whole queries as there are slots may lie between two jobs, and no more", (t) => {
   const counted = (a: number) => {
     const queries = [...lane("a", 9_000 / a, a), ...lane("b", 900, 10)];
-    return windowsOf([pair(10_000)], queries, options)[0];
+    return windowsOf([pair(10_000)], { readings: [], queries }, options)[0];
   };
   t.deepEqual([counted(12)?.wholeGap, counted(12)?.meetsWhole], [2, true]);
   t.deepEqual([counted(13)?.wholeGap, counted(13)?.meetsWhole], [3, false]);
@@ -56,16 +113,16 @@ test("as many whole queries as there are slots may lie between two jobs, and no 
 
 test("five per cent of many whole queries are more than the slots", (t) => {
   const queries = [...lane("a", 50, 190), ...lane("b", 50, 199)];
-  const [window] = windowsOf([pair(10_000)], queries, options);
+  const [window] = windowsOf([pair(10_000)], { readings: [], queries }, options);
   t.deepEqual([window?.wholeGap, window?.meetsWhole], [9, true]);
 });
 
 test("what is left of a phase after its last whole window is in none", (t) => {
-  t.is(windowsOf([pair(19_999)], [], options).length, 1);
+  t.is(windowsOf([pair(19_999)], nothing, options).length, 1);
 });
 
 test("a window in which nothing ran meets nothing", (t) => {
-  t.is(windowsOf([pair(10_000)], [], options)[0]?.meetsFractional, false);
+  t.is(windowsOf([pair(10_000)], nothing, options)[0]?.meetsFractional, false);
 });
 
 test("the original's rule moves nodes to the slower job while that lessens the gap", (t) => {

@@ -20,6 +20,7 @@ const plan = { key: 0 } as unknown as ModelPlan;
 
 interface Running {
   readonly request: QueryRequest;
+  readonly onProgress: (inputsDone: number) => void;
   readonly resolve: (result: QueryResult) => void;
   readonly reject: (error: IDunnoError) => void;
 }
@@ -39,8 +40,10 @@ class Node {
     this.#costs = costs;
     this.interleaver = new Interleaver(slots, {
       clock: systemClock,
-      run: async (request) =>
-        new Promise((resolve, reject) => this.placed.push({ request, resolve, reject })),
+      run: async (request, _plan, onProgress) =>
+        new Promise((resolve, reject) => {
+          this.placed.push({ request, onProgress, resolve, reject });
+        }),
       cancel: (id) => {
         this.cancelled.push(id);
         const at = this.placed.findIndex(({ request }) => request.id === id);
@@ -150,6 +153,41 @@ test("jobs of any cost and weight make equal progress, whole queries or not (I3)
     },
   );
   await holdsAsync(t, property, 60);
+});
+
+test("a cheap job goes on in as small parts as the dear one beside it; alone, two cheap ones do not (I3)", async (t) => {
+  /** Of a query in the middle of each job, the inputs of its pieces. */
+  const pieces = async (a: number, b: number): Promise<number[][]> => {
+    const node = new Node(1, { ja: a, jb: b });
+    for (let n = 0; n < 8; n += 1)
+      for (const job of ["ja", "jb"]) void node.submit(`${job}/${n}/1`, 8);
+    while (await node.step());
+    return ["ja/4/1#", "jb/4/1#"].map((query) =>
+      node.ran.filter(({ id }) => id.startsWith(query)).map(({ inputs }) => inputs),
+    );
+  };
+  const ones = Array.from({ length: 8 }, () => 1);
+  t.deepEqual(await pieces(200, 2), [ones, ones]);
+  t.deepEqual(await pieces(10, 2), [
+    [4, 4],
+    [4, 4],
+  ]);
+  t.deepEqual(await pieces(2, 2), [[8], [8]]);
+});
+
+test("what has been run of each job is told in queries, as their pieces go on", async (t) => {
+  const node = new Node(1, { ja: 100, jb: 100 });
+  void node.submit("ja/0/1", 8);
+  void node.submit("jb/0/1", 8);
+  t.deepEqual([...node.interleaver.queriesRun.values()], [0, 0]);
+  node.placed[0]?.onProgress(1);
+  t.is(node.interleaver.queriesRun.get("ja"), 1 / 8);
+  // Told again, and by the end of the piece: once is what counts.
+  node.placed[0]?.onProgress(1);
+  await node.step();
+  t.is(node.interleaver.queriesRun.get("ja"), 1 / 8);
+  while (await node.step());
+  t.deepEqual([...node.interleaver.queriesRun.values()], [1, 1]);
 });
 
 test("who comes back has what it missed, but no more than a query of it (I4)", async (t) => {

@@ -26,7 +26,13 @@ function services(leads: boolean): Services {
       aliases: new Map(),
     },
     peers: { connected: 1 },
-    executor: { slots: 4, running: 3, queued: 2, isLoaded: (sha256: string) => sha256 !== "c" },
+    executor: {
+      slots: 4,
+      running: 3,
+      queued: 2,
+      isLoaded: (sha256: string) => sha256 !== "c",
+      queriesRun: new Map([["j1", 2.25]]),
+    },
     room: { freeBytes: 77, isFull: false },
     upkeep: () => ({
       scrub: { chunks: 12, damaged: 2 },
@@ -72,6 +78,7 @@ test("what the node's parts say is read at each asking, in base units", async (t
     idunno_slots: 4,
     idunno_slots_busy: 3,
     idunno_queries_queued: 2,
+    'idunno_job_queries_run{job="j1"}': 2.25,
     'idunno_models{state="loaded"}': 2,
     'idunno_models{state="notLoaded"}': 1,
     'idunno_event_loop_delay_seconds{quantile="0.99"}': 0.099,

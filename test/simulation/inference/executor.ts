@@ -108,6 +108,10 @@ export class SimulatedExecutor implements Inference {
     return this.#interleaver.queued;
   }
 
+  get queriesRun(): ReadonlyMap<string, number> {
+    return this.#interleaver.queriesRun;
+  }
+
   async load(model: LocalModel): Promise<{ readonly loadMs: number }> {
     await this.#entry(model).loading;
     return { loadMs };
