@@ -13,7 +13,7 @@ import type {
 import { hasCode } from "../../src/lib/errors.ts";
 import { crops, Folder, photo, plain } from "./input-files.ts";
 import { encodeModel, SIDE, writeModel } from "./onnx-models.ts";
-import { until } from "./until.ts";
+import { until } from "../until.ts";
 
 const folder = await Folder.make();
 
@@ -194,7 +194,7 @@ test("an idle thread takes over what a busy one holds ahead", async (t) => {
     executor.run({ id, model, inputs, timeoutMs: noLimitMs }),
   );
   for (const result of await Promise.all(short)) t.is(result.kind, "done");
-  await until(() => executor.running > 0);
+  await until("it runs", () => executor.running > 0);
   abort.abort();
   t.true(hasCode(await busy, "CLOSED"));
 });

@@ -6,7 +6,7 @@ import type { LocalModel, QueryResult } from "../../src/inference/types.ts";
 import { hasCode } from "../../src/lib/errors.ts";
 import { Folder, plain } from "./input-files.ts";
 import { encodeModel, writeModel } from "./onnx-models.ts";
-import { until } from "./until.ts";
+import { until } from "../until.ts";
 
 const folder = await Folder.make();
 const models = await Promise.all(
@@ -37,7 +37,7 @@ test("over the limit the model used longest ago goes, and an idle process is rep
   t.is((await run(executor, "1", a)).kind, "done");
   await executor.load(c);
   t.deepEqual(loadedOf(executor), [a, c], "a was used after b");
-  await until(() => executor.pid !== pid);
+  await until("the next process", () => executor.pid !== pid);
   for (const [i, model] of [a, b, c, d].entries())
     t.is((await run(executor, `again ${i}`, model)).kind, "done");
   t.deepEqual(loadedOf(executor), [c, d]);
@@ -94,7 +94,7 @@ test("the memory of a model that was unloaded is given back at the next idle mom
   const { pid } = executor;
   executor.unload(a.sha256);
   t.deepEqual(loadedOf(executor), [b]);
-  await until(() => executor.pid !== pid);
+  await until("the next process", () => executor.pid !== pid);
   t.is((await run(executor, "1", b)).kind, "done");
   t.is((await run(executor, "2", a)).kind, "done", "it comes back when it is needed");
 });

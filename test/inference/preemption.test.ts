@@ -9,7 +9,7 @@ import type { InputFile, InputOutput, QueryResult } from "../../src/inference/ty
 import { hasCode } from "../../src/lib/errors.ts";
 import { Folder, plain } from "./input-files.ts";
 import { encodeModel, writeModel } from "./onnx-models.ts";
-import { until } from "./until.ts";
+import { until } from "../until.ts";
 
 const folder = await Folder.make();
 const noLimitMs = 600_000;
@@ -74,7 +74,7 @@ async function stands(executor: Executor, { answer }: Long): Promise<boolean> {
     hasEnded = true;
   };
   answer.then(end, end);
-  await until(() => executor.standing === 1 || hasEnded);
+  await until("a slot stands still, or never did", () => executor.standing === 1 || hasEnded);
   return !hasEnded;
 }
 
@@ -130,7 +130,7 @@ test.serial(
     t.true(await stands(executor, old));
     const stoodAt = performance.now();
     let stillAt = stoodAt;
-    await until(() => {
+    await until("the slot goes on", () => {
       if (executor.standing === 0) return true;
       stillAt = performance.now();
       return false;

@@ -25,7 +25,7 @@ class Writer {
       const value = String(this.written);
       await this.#client.set(`x-w${this.written % 100}`, value);
       this.written += 1;
-      // Who is there changes: as any client that goes on for long, it looks now and then.
+      // Who is there changes, so a client that goes on for long looks now and then.
       if (this.written % 20 === 0) await this.#client.members();
       // As a client that has other things to do: the machine is shared by ten daemons.
       await sleep(5);

@@ -6,7 +6,6 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { Readable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { ExecutionContext } from "ava";
 import { IDunnoClient } from "../../src/client/client.ts";
@@ -18,6 +17,7 @@ import { ModelManifest } from "../../src/lib/model-manifest.ts";
 import { parser } from "../../src/lib/schema.ts";
 import { makeModels } from "../../tools/models/models.ts";
 import { makePhotos } from "../../tools/photos/photos.ts";
+import { until as untilSo } from "../until.ts";
 
 export const idunnoMain = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
 
@@ -77,17 +77,13 @@ export function clientOf(nodes: readonly string[], timeoutMs = 60_000): IDunnoCl
   return new IDunnoClient({ nodes, timeoutMs });
 }
 
-/** Waits for a condition of the world outside; fails the test when it does not come. */
+/** Waits for a condition of the world outside. Each look is a request to daemons that share the machine, so there are few. */
 export async function until(
   what: string,
   condition: () => Promise<boolean>,
   withinMs = 60_000,
 ): Promise<void> {
-  const end = performance.now() + withinMs;
-  while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`${what} did not happen within ${withinMs} ms`);
-    await sleep(20);
-  }
+  await untilSo(what, condition, { withinMs, everyMs: 20 });
 }
 
 export async function uploadPhotos(client: IDunnoClient, count: number): Promise<string[]> {

@@ -10,7 +10,8 @@ import {
 } from "../../src/net/connection.ts";
 import { encodeFrame, frameLimits } from "../../src/net/frame.ts";
 import { FramedSocket } from "../../src/net/framed-socket.ts";
-import { BareServer, until } from "./support.ts";
+import { until } from "../until.ts";
+import { BareServer } from "./support.ts";
 
 const options: ConnectionOptions = {
   name: "the wire",
@@ -38,7 +39,7 @@ async function ends(
   );
   const socket = connect(server.port, "127.0.0.1");
   await once(socket, "connect");
-  await until(() => farSocket !== undefined, "accepted");
+  await until("accepted", () => farSocket !== undefined);
   const nearSocket = new FramedSocket(socket, frameLimits);
   const near = new Connection(nearSocket, { ...options, ...changes.near }, {});
   const connections = {
@@ -119,7 +120,7 @@ test("a request ends at its time-out or its caller's signal, and a late reply bo
   await t.throwsAsync(wire.near.request(3, undefined, { timeoutMs: 10_000, signal: before }), {
     code: "CLOSED",
   });
-  await until(() => waiting.length === 3, "all have arrived");
+  await until("all have arrived", () => waiting.length === 3);
   for (const answer of waiting) answer();
   t.deepEqual((await wire.near.request("now", undefined, { ...patience, signal })).head, "now");
 });
@@ -147,7 +148,7 @@ test("close lets requests being served finish, and sends what was queued", async
     },
   });
   const last = wire.near.request("last", undefined, patience);
-  await until(() => waiting.length === 1, "it is served");
+  await until("it is served", () => waiting.length === 1);
   const closing = wire.far.close();
   waiting[0]?.();
   t.is((await last).head, "last");
@@ -169,7 +170,7 @@ test("close does not wait for ever for a request that hangs", async (t) => {
     },
   });
   const hanging = t.throwsAsync(wire.near.request(1, undefined, patience), { code: "CLOSED" });
-  await until(() => served === 1, "it is served");
+  await until("it is served", () => served === 1);
   await wire.far.close();
   await hanging;
 });
@@ -184,7 +185,7 @@ test("what waits to be sent is bounded: messages are dropped and requests told B
   t.true(wire.near.queuedBytes <= options.queueBytes);
   await t.throwsAsync(wire.near.request("?", body, patience), { code: "BUSY" });
   wire.farSocket.resume();
-  await until(() => messages.length === sent, "the rest arrived");
+  await until("the rest arrived", () => messages.length === sent);
   t.true(wire.near.send("again"));
 });
 
@@ -211,14 +212,14 @@ test("no more requests are read than may be served at once, and all are served i
   const body = new Uint8Array(128 * 1024);
   const requests: Promise<unknown>[] = [];
   for (let n = 0; n < 6; n += 1) requests.push(wire.near.request(n, body, patience));
-  await until(() => serving === options.served, "as many as may be");
+  await until("as many as may be", () => serving === options.served);
   const replies = Promise.all(requests);
   let done = false;
   void replies.then(() => (done = true));
-  await until(() => {
+  await until("all are served", () => {
     waiting.shift()?.();
     return done;
-  }, "all are served");
+  });
   t.is(most, options.served);
 });
 
@@ -241,11 +242,11 @@ test("a peer that does not read its replies is not read either, until it does", 
   const requests: Promise<unknown>[] = [];
   for (let n = 0; n < asked; n += 1) requests.push(wire.near.request(n, body, patience));
   let [before, sameFor] = [0, 0];
-  await until(() => {
+  await until("nothing more is served", () => {
     sameFor = served === before ? sameFor + 1 : 0;
     before = served;
     return sameFor > 30 && wire.far.queuedBytes > options.queueBytes;
-  }, "nothing more is served");
+  });
   t.true(served < asked);
   t.true(wire.near.queuedBytes > 0);
   t.true(wire.far.queuedBytes < options.queueBytes + options.served * (reply.length + body.length));

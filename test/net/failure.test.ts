@@ -9,7 +9,8 @@ import test from "ava";
 import { hasCode } from "../../src/lib/errors.ts";
 import { dial } from "../../src/net/dial.ts";
 import { greet } from "../../src/net/handshake.ts";
-import { a, at, b, BareServer, identity, join, listen, until, welcome } from "./support.ts";
+import { until } from "../until.ts";
+import { a, at, b, BareServer, identity, join, listen, welcome } from "./support.ts";
 
 const childFile = fileURLToPath(new URL("./peer-child.js", import.meta.url));
 
@@ -40,12 +41,12 @@ test("a killed process is told as refused, once, and its next life by its boot i
   await using _ = network;
   const first = await start({ boot: "life-1", port: 0 });
   network.setPeers(new Map([[b, at(first.port)]]));
-  await until(() => count("connected") === 1, "connected");
+  await until("connected", () => count("connected") === 1);
   await kill(first);
-  await until(() => count("refused") === 1, "the death is noticed");
+  await until("the death is noticed", () => count("refused") === 1);
   t.false(network.isConnected(b));
   const second = await start({ boot: "life-2", port: first.port });
-  await until(() => count("connected") === 2, "the next life is noticed");
+  await until("the next life is noticed", () => count("connected") === 2);
   t.deepEqual(events, [
     "connected b life-1",
     "disconnected b",
@@ -54,7 +55,7 @@ test("a killed process is told as refused, once, and its next life by its boot i
     "connected b life-2",
   ]);
   await kill(second);
-  await until(() => count("refused") === 2, "the second death is noticed as well");
+  await until("the second death is noticed as well", () => count("refused") === 2);
 });
 
 test("a peer that hangs up but lives is not called dead", async (t) => {
@@ -68,8 +69,8 @@ test("a peer that hangs up but lives is not called dead", async (t) => {
   const { network, events, count } = await listen({ identity: identity(a) });
   await using _ = network;
   network.setPeers(new Map([[b, at(server.port)]]));
-  await until(() => count("disconnected") === 1, "it hung up");
-  await until(() => shakes > 20, "it was dialled again and again");
+  await until("it hung up", () => count("disconnected") === 1);
+  await until("it was dialled again and again", () => shakes > 20);
   t.is(count("refused"), 0);
   t.is(events.length, 2);
 });
@@ -88,11 +89,10 @@ test("a refused dial long after the connection closed says nothing", async (t) =
   await using _ = network;
   network.setPeers(new Map([[b, at(server.port)]]));
   // More dials than the window has room for.
-  await until(() => shakes > 6, "the window has passed");
+  await until("the window has passed", () => shakes > 6);
   await server.close();
-  await until(
-    () => troubles.some(({ error }) => hasCode(error, "UNREACHABLE")),
-    "a dial was refused",
+  await until("a dial was refused", () =>
+    troubles.some(({ error }) => hasCode(error, "UNREACHABLE")),
   );
   t.is(count("disconnected"), 1);
   t.is(count("refused"), 0);
@@ -104,13 +104,12 @@ test("a refused dial to a peer that was never connected says nothing", async (t)
   const { network, troubles, count } = await listen({ identity: identity(a) });
   await using _1 = network;
   network.setPeers(new Map([[b, at(port)]]));
-  await until(
-    () => troubles.some(({ error }) => hasCode(error, "UNREACHABLE")),
-    "a dial was refused",
+  await until("a dial was refused", () =>
+    troubles.some(({ error }) => hasCode(error, "UNREACHABLE")),
   );
   const later = await listen({ identity: identity(b), port });
   await using _2 = later.network;
-  await until(() => network.isConnected(b), "it is dialled until it comes");
+  await until("it is dialled until it comes", () => network.isConnected(b));
   t.is(count("refused"), 0);
   t.is(count("rebooted"), 0);
 });
@@ -126,7 +125,7 @@ test("a new life is noticed from whichever side the handshake comes", async (t) 
   for (const boot of ["one", "two", "two"]) {
     const far = await listen({ identity: identity(b, { boot }) });
     far.network.setPeers(new Map([[a, at(near.network.port)]]));
-    await until(() => far.network.isConnected(a), "it has dialled us");
+    await until("it has dialled us", () => far.network.isConnected(a));
     await far.network.close();
   }
   t.deepEqual(near.events, ["rebooted b two"]);
@@ -146,15 +145,15 @@ test("a new life ends the lanes of the old one, and what was asked over them", a
   await using _1 = near.network;
   await using _2 = old.network;
   join([a, near], [b, old]);
-  await until(() => near.network.isConnected(b) && old.network.isConnected(a), "connected");
+  await until("connected", () => near.network.isConnected(b) && old.network.isConnected(a));
   const lost = near.network.request(b, "control", "?", { timeoutMs: 10_000 });
-  await until(() => asked === 1, "it is asked");
+  await until("it is asked", () => asked === 1);
   old.network.setPeers(new Map());
   const next = await listen({ identity: identity(b, { boot: "new" }) });
   await using _3 = next.network;
   next.network.setPeers(new Map([[a, at(near.network.port)]]));
   await t.throwsAsync(lost, { code: "UNREACHABLE" });
-  await until(() => near.count("disconnected") === 1, "its raft lane closed");
+  await until("its raft lane closed", () => near.count("disconnected") === 1);
   t.true(near.events.indexOf("rebooted b new") < near.events.indexOf("disconnected b"));
 });
 
@@ -185,7 +184,7 @@ test("a peer gone silent is hung up on and dialled anew, but not called dead", a
   });
   await using _2 = network;
   network.setPeers(new Map([[b, at(server.port)]]));
-  await until(() => count("connected") >= 2, "dialled anew");
+  await until("dialled anew", () => count("connected") >= 2);
   t.true(hasCode(troubles[0]?.error, "TIMED_OUT"));
   t.is(count("refused"), 0);
 });

@@ -5,7 +5,8 @@ import test from "ava";
 import { hasCode } from "../../src/lib/errors.ts";
 import { NodeId } from "../../src/lib/types.ts";
 import { encodeFrame, FrameDecoder } from "../../src/net/frame.ts";
-import { a, at, b, c, type Identity, identity, join, listen, until } from "./support.ts";
+import { until } from "../until.ts";
+import { a, at, b, c, type Identity, identity, join, listen } from "./support.ts";
 
 const misfits: readonly (readonly [string, Partial<Identity>, RegExp])[] = [
   ["another cluster", { cluster: "other" }, /belongs to another cluster/],
@@ -23,7 +24,7 @@ for (const [title, changes, why] of misfits) {
         [c, at(callee.network.port)],
       ]),
     );
-    await until(() => callee.troubles.length > 0 && caller.troubles.length > 0, "both know");
+    await until("both know", () => callee.troubles.length > 0 && caller.troubles.length > 0);
     for (const { error } of [...caller.troubles, ...callee.troubles]) {
       t.true(hasCode(error, "HANDSHAKE_REFUSED"));
     }
@@ -48,7 +49,7 @@ test("a node reached under another's name is refused", async (t) => {
   await using scope = await pair({});
   const [caller, callee] = scope.both;
   caller.network.setPeers(new Map([[c, at(callee.network.port)]]));
-  await until(() => caller.troubles.length > 0, "the caller knows");
+  await until("the caller knows", () => caller.troubles.length > 0);
   t.regex(caller.troubles[0]?.error.message ?? "", /this is b, not c/);
   t.false(caller.network.isConnected(c));
 });
@@ -57,7 +58,7 @@ test("a node that dials itself under another name notices by the boot id", async
   const { network, troubles, events } = await listen({ identity: identity(a) });
   await using _ = network;
   network.setPeers(new Map([[b, at(network.port)]]));
-  await until(() => troubles.some(({ peer }) => peer === b), "the dial failed");
+  await until("the dial failed", () => troubles.some(({ peer }) => peer === b));
   t.true(troubles.every(({ error }) => /this very process/.test(error.message)));
   t.deepEqual(events, []);
 });
@@ -66,7 +67,7 @@ test("a node does not dial the entry of its own name", async (t) => {
   await using scope = await pair({});
   const [caller, callee] = scope.both;
   join([a, caller], [b, callee]);
-  await until(() => caller.network.isConnected(b), "they are connected");
+  await until("they are connected", () => caller.network.isConnected(b));
   t.false(caller.network.isConnected(a));
   t.deepEqual(caller.troubles, []);
 });
@@ -86,10 +87,10 @@ test("the admit hook decides on hellos that fit, and sees the damage they tell o
   await using _2 = wiped.network;
   await using _3 = member.network;
   wiped.network.setPeers(new Map([[b, at(callee.network.port)]]));
-  await until(() => wiped.troubles.length > 0, "the wiped node was refused");
+  await until("the wiped node was refused", () => wiped.troubles.length > 0);
   t.regex(wiped.troubles[0]?.error.message ?? "", /was wiped/);
   member.network.setPeers(new Map([[b, at(callee.network.port)]]));
-  await until(() => member.network.isConnected(b), "the member is connected");
+  await until("the member is connected", () => member.network.isConnected(b));
   t.deepEqual(
     [...damaged],
     [

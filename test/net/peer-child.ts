@@ -2,7 +2,8 @@
  * A peer in a process of its own, to be killed: tells its port. With `endAfterConnect` it dials `peer`, asks it
  * something, closes, tells which handles are left, and has to end without being told to.
  */
-import { at, a, b, identity, listen, until } from "./support.ts";
+import { until } from "../until.ts";
+import { at, a, b, identity, listen } from "./support.ts";
 
 interface Options {
   readonly boot: string;
@@ -17,7 +18,7 @@ process.send?.(network.port);
 
 if (endAfterConnect === true && peer !== undefined) {
   network.setPeers(new Map([[a, at(peer)]]));
-  await until(() => network.isConnected(a), "connected");
+  await until("connected", () => network.isConnected(a));
   await network.request(a, "control", "hello", { timeoutMs: 10_000 });
   await network.request(a, "bulk", "hello", { timeoutMs: 10_000 });
   await network.close();

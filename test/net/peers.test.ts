@@ -7,6 +7,7 @@ import type { FramedSocket } from "../../src/net/framed-socket.ts";
 import { greet } from "../../src/net/handshake.ts";
 import { dial } from "../../src/net/dial.ts";
 import { encodeFrame } from "../../src/net/frame.ts";
+import { until } from "../until.ts";
 import {
   a,
   at,
@@ -18,7 +19,6 @@ import {
   join,
   listen,
   type NetOptions,
-  until,
   welcome,
 } from "./support.ts";
 
@@ -37,8 +37,8 @@ async function pair(
   const far = await listen({ identity: identity(b), ...options.far });
   join([a, near], [b, far]);
   await until(
-    () => near.network.isConnected(b) && far.network.isConnected(a),
     "both are connected",
+    () => near.network.isConnected(b) && far.network.isConnected(a),
   );
   return {
     near,
@@ -55,7 +55,7 @@ test("raft messages arrive in order, with the sender's name", async (t) => {
     t.true(nodes.near.network.send(b, { n }));
     if (n % 7 === 0) await new Promise(setImmediate);
   }
-  await until(() => nodes.far.count("message") === 100, "all arrived");
+  await until("all arrived", () => nodes.far.count("message") === 100);
   t.deepEqual(
     nodes.far.events.filter((event) => event.startsWith("message")),
     Array.from({ length: 100 }, (_, n) => `message a {"n":${n}}`),
@@ -66,7 +66,7 @@ test("who is called hears where the caller listens, though he is no peer of his"
   const near = await listen({ identity: identity(a), advertise: "localhost" });
   const far = await listen({ identity: identity(b) });
   near.network.setPeers(new Map([[b, at(far.network.port)]]));
-  await until(() => far.calls.length === 1, "it was called");
+  await until("it was called", () => far.calls.length === 1);
   t.deepEqual(far.calls, [`a raft localhost:${near.network.port}`]);
   t.false(far.network.send(a, {}), "nobody told it to dial");
   await Promise.all([near.network.close(), far.network.close()]);
@@ -79,7 +79,7 @@ test("three nodes are all connected to each other", async (t) => {
   );
   join(...nodes);
   for (const [, { network }] of nodes) {
-    await until(() => ids.filter((id) => network.isConnected(id)).length === 2, "it has two peers");
+    await until("it has two peers", () => ids.filter((id) => network.isConnected(id)).length === 2);
   }
   for (const [, { events }] of nodes)
     t.is(events.filter((e) => e.startsWith("connected")).length, 2);
@@ -99,15 +99,15 @@ test("the messages of one turn share a frame; too many bytes take several", asyn
   const { network } = await listen({ identity: identity(a) });
   await using _ = network;
   network.setPeers(new Map([[b, at(server.port)]]));
-  await until(() => network.isConnected(b), "connected");
+  await until("connected", () => network.isConnected(b));
   for (const n of [1, 2, 3]) network.send(b, n);
-  await until(() => frames.length > 0, "the first frame");
+  await until("the first frame", () => frames.length > 0);
   network.send(b, 4);
-  await until(() => frames.length > 1, "the second frame");
+  await until("the second frame", () => frames.length > 1);
   t.deepEqual(frames, [[1, 2, 3], [4]]);
   const large = "x".repeat(700_000);
   for (const _n of [1, 2]) network.send(b, large);
-  await until(() => frames.length > 3, "one frame each");
+  await until("one frame each", () => frames.length > 3);
   t.deepEqual(frames.slice(2), [[large], [large]]);
 });
 
@@ -121,7 +121,7 @@ test("raft messages to a peer that does not read are dropped at the limit", asyn
   t.false(network.send(b, "not a peer"));
   network.setPeers(new Map([[b, at(server.port)]]));
   t.false(network.send(b, "not yet connected"));
-  await until(() => network.isConnected(b) && held !== undefined, "connected");
+  await until("connected", () => network.isConnected(b) && held !== undefined);
   const payload = "x".repeat(30_000);
   let sent = 0;
   while (network.send(b, payload)) sent += 1;
@@ -169,7 +169,7 @@ test("each lane is a socket of its own, dialled once", async (t) => {
   const { network } = await listen({ identity: identity(a) });
   await using _ = network;
   network.setPeers(new Map([[b, at(server.port)]]));
-  await until(() => network.isConnected(b), "connected");
+  await until("connected", () => network.isConnected(b));
   t.deepEqual(lanes, ["raft"], "the others are dialled on demand");
   for (const lane of ["bulk", "control", "bulk", "control"] as const) {
     await Promise.all([1, 2].map((n) => network.request(b, lane, n, patience)));
@@ -196,11 +196,11 @@ test("a bulk lane full of bodies that nobody takes delays neither messages nor c
   // The far side serves 32 at most, so that what comes after stays in the socket.
   for (let n = 0; n < 44; n += 1) {
     stuck.push(t.throwsAsync(network.request(b, "bulk", n, { timeoutMs: 60_000, body })));
-    await until(() => hanging === Math.min(n + 1, 32), "it is being served");
+    await until("it is being served", () => hanging === Math.min(n + 1, 32));
   }
   network.send(b, "heartbeat");
   t.is((await network.request(b, "control", "ok?", patience)).head, "ok?");
-  await until(() => nodes.far.count('message a "heartbeat"') === 1, "the message arrived");
+  await until("the message arrived", () => nodes.far.count('message a "heartbeat"') === 1);
   t.is(hanging, 32);
   await Promise.all([network.close(), nodes.far.network.close(), ...stuck]);
 });
@@ -253,7 +253,7 @@ test("a request whose peer goes away is UNREACHABLE; the next one dials anew", a
   };
   await using nodes = await pair({ far: { request, limits: { closeGraceMs: 50 } } });
   const hanging = nodes.near.network.request(b, "control", "hang", patience);
-  await until(() => requests.length === 1, "it is served");
+  await until("it is served", () => requests.length === 1);
   const { port } = nodes.far.network;
   await Promise.all([t.throwsAsync(hanging, { code: "UNREACHABLE" }), nodes.far.network.close()]);
   const { network } = await listen({ identity: identity(b), port, request });
@@ -271,9 +271,9 @@ test("peers that are no longer set are hung up on, and a new address is dialled"
   const moved = await listen({ identity: identity(c) });
   await using _ = moved.network;
   near.network.setPeers(new Map([[b, at(moved.network.port)]]));
-  await until(() => near.troubles.length > 0, "the wrong address is noticed");
+  await until("the wrong address is noticed", () => near.troubles.length > 0);
   near.network.setPeers(new Map([[b, at(far.network.port)]]));
-  await until(() => near.network.isConnected(b), "connected again");
+  await until("connected again", () => near.network.isConnected(b));
   t.is(near.count("disconnected"), 0, "what we hang up ourselves is no news");
 });
 
@@ -290,7 +290,7 @@ test("a malformed raft message costs its connection, not the process", async (t)
   dialled.framed.write(encodeFrame({ kind: "message", head: [Uint8Array.of(0x92)] }));
   dialled.framed.receive(() => undefined);
   await dialled.framed.closed;
-  await until(() => troubles.length > 0, "it is told");
+  await until("it is told", () => troubles.length > 0);
   t.true(hasCode(troubles[0]?.error, "MALFORMED"));
 });
 

@@ -1,4 +1,4 @@
-/** What the network tests share: networks that record what their handlers hear, and conditions with a deadline. */
+/** What the network tests share: networks that record what their handlers hear. */
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import type { IDunnoError } from "../../src/lib/errors.ts";
@@ -20,15 +20,6 @@ export function identity(node: NodeId, changes: Partial<Identity> = {}): Identit
   boots += 1;
   const boot = `boot-${boots}-${process.pid}`;
   return { cluster: "test", generation: 0, node, incarnation: `i-${node}`, boot, ...changes };
-}
-
-/** Waits until `condition` holds; looks again whenever the loop turns. The deadline is far above need. */
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 15_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`waited too long until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }
 
 /** What a network's handlers heard, in order: `connected b`, `message b {"n":1}`. */

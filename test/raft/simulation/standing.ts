@@ -27,7 +27,7 @@ export function standFault(seed: number): Cluster {
     cluster.trace.add(cluster.now, `from here on: ${kind} ${[...cluster.network.cut].join(" ")}`);
     let reign: Reign | undefined;
     if (random.chance(1, 2)) {
-      // Whose log is as long as any is refused for hearing no leader alone.
+      // Then all logs are equally long, and who asks for votes is refused only because the others hear a leader.
       cluster.run(quietMs);
       reign = reignOf(cluster);
       cluster.run(quietMs);
