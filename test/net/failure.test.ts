@@ -153,7 +153,8 @@ test("a new life ends the lanes of the old one, and what was asked over them", a
   await using _3 = next.network;
   next.network.setPeers(new Map([[a, at(near.network.port)]]));
   await t.throwsAsync(lost, { code: "UNREACHABLE" });
-  await until("its raft lane closed", () => near.count("disconnected") === 1);
+  // More than once, if the old process, which still listens, is dialled again: here, two call themselves by one name.
+  await until("its raft lane closed", () => near.count("disconnected") > 0);
   t.true(near.events.indexOf("rebooted b new") < near.events.indexOf("disconnected b"));
 });
 
