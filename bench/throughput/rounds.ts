@@ -9,8 +9,8 @@ export interface Round {
   readonly bareProcesses: number;
   readonly oneNode: number;
   readonly fiveNodes: number;
-  /** BullMQ's workers, where there are any. */
-  readonly bullmq?: number;
+  /** BullMQ's workers; NaN where there are none. */
+  readonly bullmq: number;
 }
 
 export interface Comparison {
@@ -52,8 +52,23 @@ export function compare(rounds: readonly Round[]): Comparison {
     oneNodeToBare: over((round) => round.oneNode / bareOf(round)),
     fiveNodesToBare: over((round) => round.fiveNodes / bareOf(round)),
     fiveNodesToBareProcesses: over(({ fiveNodes, bareProcesses }) => fiveNodes / bareProcesses),
-    bullmq: over(({ bullmq = NaN }) => bullmq),
-    oneNodeToBullmq: over(({ oneNode, bullmq = NaN }) => oneNode / bullmq),
-    fiveNodesToBullmq: over(({ fiveNodes, bullmq = NaN }) => fiveNodes / bullmq),
+    bullmq: over(({ bullmq }) => bullmq),
+    oneNodeToBullmq: over(({ oneNode, bullmq }) => oneNode / bullmq),
+    fiveNodesToBullmq: over(({ fiveNodes, bullmq }) => fiveNodes / bullmq),
   };
+}
+
+/**
+ * Measures one after the other, and tells what each measured. A machine that grows slower while they do so is unkind to
+ * the last: over rounds in both directions that falls on all alike.
+ */
+export async function inTurn<K extends string>(
+  measurements: Readonly<Record<K, () => Promise<number>>>,
+  { backwards }: { readonly backwards: boolean },
+): Promise<Record<K, number>> {
+  const names = Object.keys(measurements) as K[];
+  const found = {} as Record<K, number>;
+  for (const name of backwards ? names.toReversed() : names)
+    found[name] = await measurements[name]();
+  return found;
 }

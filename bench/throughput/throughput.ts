@@ -2,8 +2,8 @@
  * How much of the machine's inference a cluster delivers: images per second of jobs over photos in SDFS, on one node
  * with a slot per core and on five nodes with a slot each, beside a loop that does nothing but decode and infer, with
  * as many threads and images of one run as a small search found best, and beside BullMQ where it is installed. The
- * measurements take turns, and the bare loop is measured before and after each round, so that a change of the
- * machine's speed shows.
+ * measurements take turns, forwards in one round and backwards in the next, and the bare loop is measured before and
+ * after each round, so that a change of the machine's speed shows.
  */
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -20,7 +20,7 @@ import { BullmqPeer, photosPerJob } from "./bullmq.ts";
 import { jobRate } from "./job-rate.ts";
 import { plotLatency } from "./latency.ts";
 import { missingRedis } from "./redis.ts";
-import { agreement, compare, type Comparison, type Round } from "./rounds.ts";
+import { agreement, compare, type Comparison, inTurn, type Round } from "./rounds.ts";
 import { bestOf, mostThreads, searchBare } from "./search.ts";
 
 /** A hundred megabytes of ResNet-50 are too much for a rough answer. */
@@ -145,20 +145,27 @@ async function playRounds(
   const count = trials ?? rounds[pace];
   for (let i = 0; i < count; i += 1) {
     signal.throwIfAborted();
+    let isSteady = true;
+    const rateOf = async (cluster: BenchCluster): Promise<number> => {
+      const { perSecond, steady } = await jobRate(cluster, job);
+      isSteady &&= steady;
+      return perSecond;
+    };
     const bareBefore = await bare();
-    const [oneNode, fiveNodes] = [await jobRate(one, job), await jobRate(five, job)];
-    const peer = await bullmq?.();
-    const processes = await bareProcesses();
+    const between = await inTurn(
+      {
+        oneNode: async () => rateOf(one),
+        fiveNodes: async () => rateOf(five),
+        bullmq: bullmq ?? (async () => NaN),
+        bareProcesses,
+      },
+      { backwards: i % 2 === 1 },
+    );
     const bareAfter = await bare();
-    const [oneRate, fiveRate] = [oneNode.perSecond, fiveNodes.perSecond];
-    const round = { bareBefore, bareAfter, oneNode: oneRate, fiveNodes: fiveRate };
-    measured.push({
-      ...round,
-      bareProcesses: processes,
-      ...(peer === undefined ? {} : { bullmq: peer }),
-    });
-    const rates = [bareBefore, oneRate, fiveRate, peer ?? NaN, processes, bareAfter];
-    const rough = oneNode.steady && fiveNodes.steady ? "" : " (jobs too short for a steady rate)";
+    measured.push({ bareBefore, ...between, bareAfter });
+    const { oneNode, fiveNodes, bullmq: peer, bareProcesses: processes } = between;
+    const rates = [bareBefore, oneNode, fiveNodes, peer, processes, bareAfter];
+    const rough = isSteady ? "" : " (jobs too short for a steady rate)";
     say(
       `${name}, round ${i + 1} of ${count}, images/s: bare, one node, five nodes, BullMQ, bare ×${nodes}, bare: ` +
         rates.map((rate) => (Number.isNaN(rate) ? "-" : rate.toFixed(1))).join(", ") +

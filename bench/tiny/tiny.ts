@@ -18,7 +18,11 @@ import { jobSteadyRate } from "../throughput/steady.ts";
 import { WorkFollower } from "../work-follower.ts";
 import { logBytes } from "./log-bytes.ts";
 
-const nodes = 5;
+/** Five daemons share this machine's cores with inference; one is what a machine of a real cluster has. */
+const layouts = {
+  fiveNodes: { nodes: 5, slots: 1, name: "five nodes" },
+  oneNode: { nodes: 1, slots: availableParallelism(), name: "one node" },
+} as const;
 const modelName = "text_orientation";
 const inputs = { full: 10_000, quick: 400 } as const;
 /** Each node tries its micro-batch sizes on some twenty inputs, or at least runs once. */
@@ -35,13 +39,33 @@ const targets = { accuracy: 0.97, logBytes: 100 } as const;
 const build = fileURLToPath(new URL("../../../build/", import.meta.url));
 
 export async function tiny(context: BenchContext): Promise<Figures> {
-  const { quick, scope, signal, say } = context;
+  const { quick, signal, say } = context;
   const pace = quick ? "quick" : "full";
   const [model] = await makeModels(join(build, "models"), { only: [modelName] });
   if (model === undefined) throw new TypeError("no such model");
   const images = await makeTextImages(join(build, `bench-text-${pace}`), inputs[pace]);
-  const cluster = scope.use(await BenchCluster.up({ nodes, slots: 1, signal }));
-  say(`${nodes} nodes with a slot each; putting ${images.length} inputs`);
+  const five = await measure(layouts.fiveNodes, { model, images, signal, say });
+  const one = await measure(layouts.oneNode, { model, images, signal, say });
+  const alone = await networkAlone(model, images, bareMs[pace]);
+  const runs = { fiveNodes: five.runs, oneNode: one.runs };
+  return conclude(say, { runs, ...alone, accuracy: five.accuracy, inputs: images.length });
+}
+
+type Runs = Readonly<Record<keyof typeof batches, JobRun>>;
+
+/** Both jobs on a cluster of that layout, which is alone on the machine meanwhile. */
+async function measure(
+  { nodes, slots, name }: (typeof layouts)[keyof typeof layouts],
+  options: {
+    readonly model: ReadyModel;
+    readonly images: readonly TextImage[];
+    readonly signal: AbortSignal;
+    readonly say: BenchContext["say"];
+  },
+): Promise<{ readonly runs: Runs; readonly accuracy: number }> {
+  const { model, images, signal, say } = options;
+  await using cluster = await BenchCluster.up({ nodes, slots, signal });
+  say(`${name}, ${slots} at a time each; putting ${images.length} inputs`);
   const filesOf = (folder: string, some: readonly TextImage[]) =>
     some.map(({ file }) => ({ path: `${folder}${basename(file)}`, local: file }));
   await cluster.putSmallFiles(filesOf("warm/", images.slice(0, warmInputs)));
@@ -51,11 +75,10 @@ export async function tiny(context: BenchContext): Promise<Figures> {
   const run = async (folder: string, batchSize: number | undefined): Promise<JobRun> =>
     runJob(cluster, { leader, folder, batchSize, signal });
   await run("warm/", batches.usual);
-  const alone = await networkAlone(model, images, bareMs[pace]);
   const usual = await run("tiny/", batches.usual);
   const accuracy = await accuracyOf(cluster, usual.id, images);
   const large = await run("tiny/", batches.large);
-  return conclude(say, { runs: { usual, large }, ...alone, accuracy, inputs: images.length });
+  return { runs: { usual, large }, accuracy };
 }
 
 interface JobRun {
@@ -140,7 +163,7 @@ async function accuracyOf(
 }
 
 interface Outcome extends Alone {
-  readonly runs: Readonly<Record<keyof typeof batches, JobRun>>;
+  readonly runs: Readonly<Record<keyof typeof layouts, Runs>>;
   readonly accuracy: number;
   readonly inputs: number;
 }
@@ -158,27 +181,29 @@ function conclude(say: BenchContext["say"], outcome: Outcome): Figures {
     ["bare loop, decoding included, inputs per second", barePerSecond],
     ["the network alone, all cores, inputs per second", networkPerSecond],
   ];
-  for (const [name, run] of Object.entries(outcome.runs)) {
-    const { batchSize, perSecond, logBytesPerInput } = run;
-    const [toBare, share] = [perSecond / barePerSecond, perSecond / networkPerSecond];
-    const bytes = figure(logBytesPerInput, "B", { atMost: targets.logBytes });
-    Object.assign(figures, {
-      [`${name}.batchSize`]: figure(batchSize, "inputs"),
-      [`${name}.inputsPerSecond`]: figure(perSecond, "inputs/s"),
-      [`${name}.queriesPerSecond`]: figure(perSecond / batchSize, "queries/s"),
-      [`${name}.shareOfTimeInInference`]: figure(share, "of the cores' time"),
-      [`${name}.toBare`]: figure(toBare, "of bare"),
-      [`${name}.logBytesPerInput`]: bytes,
-    });
-    const of = `${batchSize} a query: `;
-    rows.push(
-      [`${of}inputs per second`, perSecond],
-      [`${of}queries per second`, perSecond / batchSize],
-      [`${of}part of the bare loop`, toBare.toFixed(3)],
-      [`${of}share of the cores' time in the network`, share.toFixed(3)],
-      [`${of}log bytes per input`, logBytesPerInput, targets.logBytes, isMet(bytes)],
-    );
-  }
+  for (const layout of Object.keys(layouts) as (keyof typeof layouts)[])
+    for (const [name, run] of Object.entries(outcome.runs[layout])) {
+      const { batchSize, perSecond, logBytesPerInput } = run;
+      const [toBare, share] = [perSecond / barePerSecond, perSecond / networkPerSecond];
+      const bytes = figure(logBytesPerInput, "B", { atMost: targets.logBytes });
+      const key = `${layout}.${name}`;
+      Object.assign(figures, {
+        [`${key}.batchSize`]: figure(batchSize, "inputs"),
+        [`${key}.inputsPerSecond`]: figure(perSecond, "inputs/s"),
+        [`${key}.queriesPerSecond`]: figure(perSecond / batchSize, "queries/s"),
+        [`${key}.shareOfTimeInInference`]: figure(share, "of the cores' time"),
+        [`${key}.toBare`]: figure(toBare, "of bare"),
+        [`${key}.logBytesPerInput`]: bytes,
+      });
+      const of = `${layouts[layout].name}, ${batchSize} a query: `;
+      rows.push(
+        [`${of}inputs per second`, perSecond],
+        [`${of}queries per second`, perSecond / batchSize],
+        [`${of}part of the bare loop`, toBare.toFixed(3)],
+        [`${of}share of the cores' time in the network`, share.toFixed(3)],
+        [`${of}log bytes per input`, logBytesPerInput, targets.logBytes, isMet(bytes)],
+      );
+    }
   say(`\n${table([`${count} inputs`, "", "target", "met"], rows)}`);
   return figures;
 }

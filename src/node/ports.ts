@@ -23,6 +23,7 @@ export type Chunks = Pick<
   | "has"
   | "hash"
   | "id"
+  | "knows"
   | "list"
   | "put"
   | "putMany"

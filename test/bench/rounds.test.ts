@@ -1,6 +1,9 @@
-/** Rounds in which the machine changed its speed do not count, unless there are no others. */
+/**
+ * Rounds in which the machine changed its speed do not count, unless there are no others, and within a round the
+ * measurements go in either direction.
+ */
 import test from "ava";
-import { compare, type Round } from "../../bench/throughput/rounds.ts";
+import { compare, inTurn, type Round } from "../../bench/throughput/rounds.ts";
 
 const steady: Round = {
   bareBefore: 100,
@@ -8,6 +11,7 @@ const steady: Round = {
   bareProcesses: 80,
   oneNode: 96,
   fiveNodes: 72,
+  bullmq: NaN,
 };
 const unsteady: Round = { ...steady, bareAfter: 50 };
 
@@ -29,4 +33,19 @@ test("when none counts, the medians are of all, and it shows", (t) => {
 test("ratios are taken round by round, since the machine's speed may drift between rounds", (t) => {
   const slower: Round = { ...steady, bareBefore: 50, bareAfter: 50, oneNode: 48 };
   t.is(compare([steady, steady, slower]).oneNodeToBare, 0.96);
+});
+
+test("measurements run one after the other, forwards or backwards, and each has its own rate", async (t) => {
+  const log: string[] = [];
+  const measuring = (name: string, rate: number) => async () => {
+    log.push(`${name} begins`);
+    await Promise.resolve();
+    log.push(`${name} ends`);
+    return rate;
+  };
+  const measurements = { first: measuring("first", 1), second: measuring("second", 2) };
+  t.deepEqual(await inTurn(measurements, { backwards: false }), { first: 1, second: 2 });
+  t.deepEqual(log.splice(0), ["first begins", "first ends", "second begins", "second ends"]);
+  t.deepEqual(await inTurn(measurements, { backwards: true }), { first: 1, second: 2 });
+  t.deepEqual(log, ["second begins", "second ends", "first begins", "first ends"]);
 });
