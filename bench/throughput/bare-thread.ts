@@ -29,8 +29,8 @@ export interface BareRun {
   readonly decoded: boolean;
 }
 
-/** Images decoded or being decoded ahead, beside the next batch: as many as the executor has for small micro-batches. */
-const ahead = 4;
+/** Images whose decoding begins together, when fewer than the next batch and one are ahead: as the executor does it. */
+const burst = 8;
 /** Images that are decoded before the clock starts. */
 const decodedImages = 32;
 
@@ -54,7 +54,8 @@ async function decodeNext(): Promise<DecodedImage> {
 }
 
 async function nextImage(batch: number): Promise<Item> {
-  while (decoding.length < ahead + batch) decoding.push(decodeNext());
+  if (decoding.length <= batch)
+    while (decoding.length <= batch + burst) decoding.push(decodeNext());
   return pixelsOf(await decoding.shift());
 }
 

@@ -16,8 +16,8 @@ import { type QueryEnd, runQuery, type RunnerPorts, ThreadModel } from "./query-
 import { SlotThread } from "./slot-thread.ts";
 import { decodeAhead, ThreadQuery } from "./thread-query.ts";
 
-/** Two micro-batches, so that one is ready when the other is done, and for small ones what the pool can take. */
-const MIN_AHEAD = 4;
+/** Inputs whose decoding begins together. More would keep the pool from a newcomer's first ones for longer. */
+const BURST = 8;
 /** Decoded pixels and arrays held per thread; matters only for networks with huge inputs. */
 const MAX_AHEAD_BYTES = 64 * 1024 * 1024;
 
@@ -126,8 +126,10 @@ class ModelThread {
     const [running] = queries;
     if (running === undefined) return;
     const { micro, feeder } = this.#model(running.model);
-    const fitting = Math.floor(MAX_AHEAD_BYTES / feeder.readyBytes);
-    decodeAhead(queries, Math.max(1, Math.min(fitting, Math.max(MIN_AHEAD, 2 * micro.size))));
+    const fitting = Math.max(1, Math.floor(MAX_AHEAD_BYTES / feeder.readyBytes));
+    // The next micro-batch is ready, or nearly so, when this one is done.
+    const low = Math.min(fitting, micro.size + 1);
+    decodeAhead(queries, { low, high: Math.min(fitting, low + BURST) });
   }
 
   #model(key: number): ThreadModel {
