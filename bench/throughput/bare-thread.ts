@@ -11,6 +11,7 @@ import { answersOf } from "../../src/inference/answers.ts";
 import { OnnxModel } from "../../src/inference/onnx.ts";
 import { planOf } from "../../src/inference/protocol.ts";
 import { ThreadModel } from "../../src/inference/query-runner.ts";
+import { readAheadOf } from "../../src/inference/thread-query.ts";
 import type { LocalModel } from "../../src/inference/types.ts";
 
 export interface BareThreadData {
@@ -29,8 +30,6 @@ export interface BareRun {
   readonly decoded: boolean;
 }
 
-/** Images whose decoding begins together, when fewer than the next batch and one are ahead: as the executor does it. */
-const burst = 8;
 /** Images that are decoded before the clock starts. */
 const decodedImages = 32;
 
@@ -54,8 +53,8 @@ async function decodeNext(): Promise<DecodedImage> {
 }
 
 async function nextImage(batch: number): Promise<Item> {
-  if (decoding.length <= batch)
-    while (decoding.length <= batch + burst) decoding.push(decodeNext());
+  const { low, high } = readAheadOf(batch);
+  if (decoding.length < low) while (decoding.length < high) decoding.push(decodeNext());
   return pixelsOf(await decoding.shift());
 }
 

@@ -111,9 +111,7 @@ async function compareModel(
     folders,
     bare: async () => bare.rate({ ms, ...best }),
     bareProcesses: async () => bareMany.rate({ ms, batch }),
-    ...(bullmq === undefined
-      ? {}
-      : { bullmq: async () => bullmq.rate(folders * photosPerFolder[pace]) }),
+    bullmq: async () => bullmq?.rate(folders * photosPerFolder[pace]) ?? NaN,
   });
   if (plotted[pace].includes(name)) {
     const clusters = [
@@ -132,7 +130,8 @@ interface RoundsOptions {
   /** Each measures once, in images per second. */
   readonly bare: () => Promise<number>;
   readonly bareProcesses: () => Promise<number>;
-  readonly bullmq?: () => Promise<number>;
+  /** NaN where there is none. */
+  readonly bullmq: () => Promise<number>;
 }
 
 async function playRounds(
@@ -156,7 +155,7 @@ async function playRounds(
       {
         oneNode: async () => rateOf(one),
         fiveNodes: async () => rateOf(five),
-        bullmq: bullmq ?? (async () => NaN),
+        bullmq,
         bareProcesses,
       },
       { backwards: i % 2 === 1 },

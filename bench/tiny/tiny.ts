@@ -48,8 +48,9 @@ export async function tiny(context: BenchContext): Promise<Figures> {
   if (model === undefined) throw new TypeError("no such model");
   const images = await makeTextImages(join(build, `bench-text-${pace}`), inputs[pace]);
   const five = await measure(layouts.fiveNodes, { model, images, signal, say });
-  const one = await measure(layouts.oneNode, { model, images, signal, say });
+  // Between the two, so that it stands next to either: a machine's speed drifts.
   const alone = await networkAlone(model, images, bareMs[pace]);
+  const one = await measure(layouts.oneNode, { model, images, signal, say });
   const runs = { fiveNodes: five.runs, oneNode: one.runs };
   return conclude(say, { runs, ...alone, accuracy: five.accuracy, inputs: images.length });
 }

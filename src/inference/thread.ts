@@ -14,10 +14,8 @@ import { channelsOf } from "./preprocess.ts";
 import type { FromThread, ModelPlan, NetworkFile, ToThread } from "./protocol.ts";
 import { type QueryEnd, runQuery, type RunnerPorts, ThreadModel } from "./query-runner.ts";
 import { SlotThread } from "./slot-thread.ts";
-import { decodeAhead, ThreadQuery } from "./thread-query.ts";
+import { decodeAhead, readAheadOf, ThreadQuery } from "./thread-query.ts";
 
-/** Inputs whose decoding begins together. More would keep the pool from a newcomer's first ones for longer. */
-const BURST = 8;
 /** Decoded pixels and arrays held per thread; matters only for networks with huge inputs. */
 const MAX_AHEAD_BYTES = 64 * 1024 * 1024;
 
@@ -127,9 +125,8 @@ class ModelThread {
     if (running === undefined) return;
     const { micro, feeder } = this.#model(running.model);
     const fitting = Math.max(1, Math.floor(MAX_AHEAD_BYTES / feeder.readyBytes));
-    // The next micro-batch is ready, or nearly so, when this one is done.
-    const low = Math.min(fitting, micro.size + 1);
-    decodeAhead(queries, { low, high: Math.min(fitting, low + BURST) });
+    const { low, high } = readAheadOf(micro.size);
+    decodeAhead(queries, { low: Math.min(fitting, low), high: Math.min(fitting, high) });
   }
 
   #model(key: number): ThreadModel {

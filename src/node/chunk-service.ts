@@ -68,12 +68,8 @@ export class ChunkService {
     return this.#ports.state.get(`chunk/${hash}`) as ChunkRecord | undefined;
   }
 
-  /**
-   * Whether the catalog knows of no store any more that could have a chunk: not merely of none that is up. It is not
-   * asked about what was verified here: that is most inputs of a job, and each look is a read of the database.
-   */
+  /** Whether the catalog knows of no store any more that could have a chunk: not merely of none that is up. */
   isLost(hash: ChunkHash): boolean {
-    if (this.#ports.store.knows(hash)) return false;
     const stores = this.#record(hash)?.stores ?? [];
     return stores.every((store) => this.#ports.machine.stores.get(store)?.state !== "active");
   }

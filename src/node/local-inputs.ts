@@ -5,26 +5,43 @@ import type { ManifestInput } from "../scheduler/manifest.ts";
 import type { ChunkService } from "./chunk-service.ts";
 
 export class LocalInputs implements Disposable {
-  readonly #chunks: Pick<ChunkService, "acquire">;
+  readonly #chunks: Pick<ChunkService, "acquire" | "isLost">;
   readonly #held: { readonly release: () => void }[] = [];
+  #isOver = false;
 
-  constructor(chunks: Pick<ChunkService, "acquire">) {
+  constructor(chunks: Pick<ChunkService, "acquire" | "isLost">) {
     this.#chunks = chunks;
   }
 
-  /** Fetches what is not here. @throws IDunnoError CHUNK_UNAVAILABLE */
-  async add(input: ManifestInput, signal: AbortSignal): Promise<InputFile> {
-    const parts = await Promise.all(
-      input.chunks.map(async (hash, i) => {
-        const lease = await this.#chunks.acquire(hash, signal);
-        this.#held.push(lease);
-        return { hash, path: lease.path, bytes: partBytes(input, i) };
-      }),
-    );
-    return { parts, bytes: input.bytes };
+  /**
+   * An input, fetched if it is not here, or why it cannot be had ever. Whether it is lost is asked only when it cannot be had
+   * now: a look at the catalog for each input that is here would cost more than finding it.
+   * @throws IDunnoError CHUNK_UNAVAILABLE
+   */
+  async add(
+    input: ManifestInput,
+    signal: AbortSignal,
+  ): Promise<InputFile | "too_large" | "missing"> {
+    if (input.tooLarge) return "too_large";
+    try {
+      const parts = await Promise.all(
+        input.chunks.map(async (hash, i) => {
+          const lease = await this.#chunks.acquire(hash, signal);
+          // Another one failed meanwhile, and all were let go.
+          if (this.#isOver) lease.release();
+          else this.#held.push(lease);
+          return { hash, path: lease.path, bytes: partBytes(input, i) };
+        }),
+      );
+      return { parts, bytes: input.bytes };
+    } catch (error) {
+      if (input.chunks.some((hash) => this.#chunks.isLost(hash))) return "missing";
+      throw error;
+    }
   }
 
   [Symbol.dispose](): void {
+    this.#isOver = true;
     for (const lease of this.#held.splice(0)) lease.release();
   }
 }

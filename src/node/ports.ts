@@ -23,7 +23,6 @@ export type Chunks = Pick<
   | "has"
   | "hash"
   | "id"
-  | "knows"
   | "list"
   | "put"
   | "putMany"

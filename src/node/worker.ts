@@ -252,16 +252,12 @@ export class Worker {
     const { inputs, models } = this.#ports;
     const list = await inputs.range(job.manifest, query, signal);
     const model = await models.ready(job.model, signal);
-    const { chunks } = this.#ports;
-    const unreadable = list.map(({ tooLarge, chunks: parts }) =>
-      tooLarge ? "too_large" : parts.some((hash) => chunks.isLost(hash)) ? "missing" : undefined,
-    );
-    const readable = list.filter((_, i) => unreadable[i] === undefined);
-    using local = new LocalInputs(chunks);
-    const files = await Promise.all(readable.map(async (input) => local.add(input, signal)));
+    using local = new LocalInputs(this.#ports.chunks);
+    const found = await Promise.all(list.map(async (input) => local.add(input, signal)));
+    const files = found.filter((each) => typeof each !== "string");
     // While the inputs came, the executor did not know of it yet and could not be told.
     if (this.#isOver(query)) throw new IDunnoError("CLOSED", { what: `query ${idOf(query)}` });
-    const numbers = list.flatMap((_, i) => (unreadable[i] === undefined ? [query.from + i] : []));
+    const numbers = found.flatMap((each, i) => (typeof each === "string" ? [] : [query.from + i]));
     const newest = this.#newest(job);
     const timeoutMs = queryTimeoutMs(newest, files.length);
     const work = { model, files, numbers, timeoutMs, weight: newest.weight, suspected };
@@ -269,8 +265,8 @@ export class Worker {
     let next = 0;
     return {
       ...rest,
-      outputs: unreadable.map((code) => {
-        if (code !== undefined) return code;
+      outputs: found.map((each) => {
+        if (typeof each === "string") return each;
         const output = outputs[next];
         next += 1;
         assert(output !== undefined, "the executor answers for every input");

@@ -98,11 +98,6 @@ export class SimulatedChunks implements Chunks {
     return this.#disk.durable.has(hash) ? `chunks/${hash}` : undefined;
   }
 
-  /** Verified is what {@link get} reads, each time anew. */
-  knows(): boolean {
-    return false;
-  }
-
   async put(hash: ChunkHash, bytes: Uint8Array): Promise<void> {
     await this.#deletes.get(hash)?.catch(() => undefined); // it is decided, and that is all
     if (chunkHash(bytes) !== hash)

@@ -197,12 +197,6 @@ export class ChunkStore implements AsyncDisposable {
     return isHere ? this.path(hash) : undefined;
   }
 
-  /** Whether this process has verified the copy that is here. Not having done so says nothing about what is here. */
-  knows(hash: ChunkHash): boolean {
-    this.#refuseUnlessOpen();
-    return !this.#deletes.has(hash) && this.#verified.has(hash);
-  }
-
   /** The file's size, which is no promise about its content; undefined when there is none. */
   size(hash: ChunkHash): Promise<number | undefined> {
     this.#refuseUnlessOpen();
