@@ -11,7 +11,7 @@ import { answersOf } from "../../src/inference/answers.ts";
 import { OnnxModel } from "../../src/inference/onnx.ts";
 import { planOf } from "../../src/inference/protocol.ts";
 import { ThreadModel } from "../../src/inference/query-runner.ts";
-import { readAheadOf } from "../../src/inference/thread-query.ts";
+import { Burst, readAheadOf } from "../../src/inference/thread-query.ts";
 import type { LocalModel } from "../../src/inference/types.ts";
 
 export interface BareThreadData {
@@ -42,6 +42,7 @@ const model = new ThreadModel(plan, await OnnxModel.open(plan, feederOf(plan).ro
 const target = targetOf(plan.input);
 const answers = answersOf(plan, 0, undefined);
 const decoding: Promise<DecodedImage>[] = [];
+const burst = new Burst(() => performance.now());
 const kept: Item[] = [];
 let next = first;
 
@@ -53,8 +54,13 @@ async function decodeNext(): Promise<DecodedImage> {
 }
 
 async function nextImage(batch: number): Promise<Item> {
-  const { low, high } = readAheadOf(batch);
-  if (decoding.length < low) while (decoding.length < high) decoding.push(decodeNext());
+  const { low, high } = readAheadOf(batch, burst);
+  if (decoding.length < low) {
+    const ahead = decoding.length;
+    while (decoding.length < high) decoding.push(decodeNext());
+    // A photo that cannot be decoded ends the run where it is taken.
+    void burst.begun(decoding.slice(ahead)).catch(() => undefined);
+  }
   return pixelsOf(await decoding.shift());
 }
 

@@ -9,8 +9,8 @@ import { WorkFollower } from "../work-follower.ts";
 import { type SteadyRate, jobSteadyRate } from "./steady.ts";
 
 /** Rarely enough not to cost the cluster anything: no figure hangs on when it is read. */
-const followEveryMs = 500;
-const lookEveryMs = 500;
+const followEveryMs = 2_000;
+const lookEveryMs = 2_000;
 
 export interface JobRateOptions {
   readonly model: string;

@@ -140,7 +140,8 @@ export class Dispatcher {
     const placed = isHeld ? [] : this.#placed.assign();
     for (const { slot, item } of placed) {
       const { id, inputs, tensorsTo } = item.request;
-      live?.send(slot, { kind: "run", id, model: item.plan.key, inputs, tensorsTo });
+      const { express, plan } = item;
+      live?.send(slot, { kind: "run", id, model: plan.key, inputs, tensorsTo, express });
     }
     // After the newcomer has been sent, which waits for nobody.
     this.#tellYields();

@@ -38,7 +38,7 @@ export interface ExecutorOptions {
 }
 
 export interface RunOptions {
-  /** Called as inputs are done, some twenty times a second at most, never with a smaller number than before. */
+  /** Called as inputs are done, a few times a second at most, never with a smaller number than before. */
   readonly onProgress?: (inputsDone: number) => void;
   /** Aborting is a {@link Executor.cancel}. */
   readonly signal?: AbortSignal;

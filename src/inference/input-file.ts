@@ -18,16 +18,19 @@ export function sha256(bytes: Uint8Array): string {
 
 export function readInput(input: InputFile): ReadFile {
   const parts: Uint8Array[] = [];
-  for (const { hash, path } of input.parts) {
+  for (const part of input.parts) {
+    const { hash } = part;
     let bytes: Uint8Array;
     try {
-      bytes = readFileSync(path);
+      bytes = "path" in part ? readFileSync(part.path) : part.content;
     } catch (error) {
       return { kind: "damaged", hash, why: error instanceof Error ? error.message : String(error) };
     }
     const actual = sha256(bytes);
-    if (actual !== hash)
-      return { kind: "damaged", hash, why: `${path} hashes to ${actual} (${bytes.length} bytes)` };
+    if (actual !== hash) {
+      const where = "path" in part ? part.path : `a chunk in memory, ${hash},`;
+      return { kind: "damaged", hash, why: `${where} hashes to ${actual} (${bytes.length} bytes)` };
+    }
     parts.push(bytes);
   }
   const [only] = parts;

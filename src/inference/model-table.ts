@@ -5,6 +5,7 @@
  */
 import { IDunnoError } from "../lib/errors.ts";
 import { ioOf } from "../lib/model-io.ts";
+import type { ModelManifest } from "../lib/model-manifest.ts";
 import { type ModelPlan, planOf } from "./protocol.ts";
 import type { LocalModel } from "./types.ts";
 
@@ -106,6 +107,14 @@ export class ModelTable {
   }
 }
 
+/** Every query asks, with the same manifest as the one before. */
+const fingerprints = new WeakMap<ModelManifest, string>();
+
 function fingerprintOf({ sha256, path, manifest }: LocalModel): string {
-  return JSON.stringify([sha256, path, ioOf(manifest)]);
+  let io = fingerprints.get(manifest);
+  if (io === undefined) {
+    io = JSON.stringify(ioOf(manifest));
+    fingerprints.set(manifest, io);
+  }
+  return JSON.stringify([sha256, path, io]);
 }

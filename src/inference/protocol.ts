@@ -1,6 +1,6 @@
 /**
  * The messages between the daemon and a thread of the executor. The child's main thread only routes them,
- * by slot. Image bytes never cross: paths do.
+ * by slot. Paths cross rather than image bytes, but for small chunks that are on no disk here.
  */
 import { type ModelIo, ioOf } from "../lib/model-io.ts";
 import type { InputHints, Network } from "../lib/network.ts";
@@ -48,6 +48,8 @@ export type ToThread =
       readonly model: number;
       readonly inputs: readonly InputFile[];
       readonly tensorsTo?: TensorsTo | undefined;
+      /** Somebody waits for its first micro-batch, which is told at once. Default: no. */
+      readonly express?: boolean;
     }
   /** Stop after the micro-batch in hand. */
   | { readonly kind: "cancel"; readonly id: string }

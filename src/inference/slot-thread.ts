@@ -8,8 +8,11 @@ import type { Clock } from "./clock.ts";
 import type { FromThread, ToThread } from "./protocol.ts";
 import type { QueryEnd, RunnerPorts } from "./query-runner.ts";
 
-/** After a query's first micro-batch, for which a slot may stand still, its progress is told at most this often. */
-const PROGRESS_EVERY_MS = 50;
+/**
+ * Progress is told at most this often, but for a newcomer's first micro-batch, for which a slot may stand still. Each message
+ * wakes two processes, and nothing but metrics waits for the others.
+ */
+const PROGRESS_EVERY_MS = 250;
 
 /** A query in a thread. */
 export interface HeldQuery {
@@ -37,6 +40,9 @@ export class SlotThread<Q extends HeldQuery> {
   /** The first is the one that runs. */
   readonly #queries: Q[] = [];
   #busy = false;
+  /** Those that are held and whose first micro-batch somebody waits for. */
+  readonly #newcomers = new Set<string>();
+  #toldAt = -Infinity;
   /** Whom it is to stand still for. */
   #yieldTo: number | undefined;
   /** Ends the standing still. */
@@ -56,6 +62,7 @@ export class SlotThread<Q extends HeldQuery> {
           return;
         }
         this.#queries.push(query);
+        if (message.express === true) this.#newcomers.add(query.id);
         this.#ports.refill(this.#queries);
         // Never rejects: what goes wrong is answered.
         if (!this.#busy) void this.#work();
@@ -77,6 +84,7 @@ export class SlotThread<Q extends HeldQuery> {
         const at = this.#queries.findIndex(({ id }) => id === message.id);
         if (at < 1) return; // It has begun, or is done: its answer is on its way.
         this.#queries.splice(at, 1);
+        this.#newcomers.delete(message.id);
         this.#ports.send({ kind: "recalled", id: message.id });
         return;
       }
@@ -94,23 +102,21 @@ export class SlotThread<Q extends HeldQuery> {
       const end = await run(query, {
         boundary: () => this.#boundary(running),
         refill: () => refill(this.#queries),
-        onProgress: this.#teller(id),
+        onProgress: (inputsDone) => this.#tell(id, inputsDone),
       });
       this.#queries.shift();
+      this.#newcomers.delete(id);
       send({ ...end, id });
     }
     this.#busy = false;
   }
 
-  #teller(id: string): (inputsDone: number) => void {
+  #tell(id: string, inputsDone: number): void {
     const { clock, send } = this.#ports;
-    let toldAt = -Infinity;
-    return (inputsDone) => {
-      const now = clock.now();
-      if (now - toldAt < PROGRESS_EVERY_MS) return;
-      toldAt = now;
-      send({ kind: "progress", id, inputsDone });
-    };
+    const now = clock.now();
+    if (!this.#newcomers.delete(id) && now - this.#toldAt < PROGRESS_EVERY_MS) return;
+    this.#toldAt = now;
+    send({ kind: "progress", id, inputsDone });
   }
 
   /** Before each micro-batch. */

@@ -14,7 +14,7 @@ import { channelsOf } from "./preprocess.ts";
 import type { FromThread, ModelPlan, NetworkFile, ToThread } from "./protocol.ts";
 import { type QueryEnd, runQuery, type RunnerPorts, ThreadModel } from "./query-runner.ts";
 import { SlotThread } from "./slot-thread.ts";
-import { decodeAhead, readAheadOf, ThreadQuery } from "./thread-query.ts";
+import { Burst, decodeAhead, readAheadOf, ThreadQuery } from "./thread-query.ts";
 
 /** Decoded pixels and arrays held per thread; matters only for networks with huge inputs. */
 const MAX_AHEAD_BYTES = 64 * 1024 * 1024;
@@ -30,6 +30,7 @@ class ModelThread {
   readonly #tell: (found: Found) => void;
   readonly #models = new Map<number, ThreadModel>();
   readonly #queue: SlotThread<ThreadQuery>;
+  readonly #burst = new Burst(systemClock.now);
 
   /** @param tell reaches the other threads of the process */
   constructor(send: (message: FromThread) => void, tell: (found: Found) => void) {
@@ -125,8 +126,9 @@ class ModelThread {
     if (running === undefined) return;
     const { micro, feeder } = this.#model(running.model);
     const fitting = Math.max(1, Math.floor(MAX_AHEAD_BYTES / feeder.readyBytes));
-    const { low, high } = readAheadOf(micro.size);
-    decodeAhead(queries, { low: Math.min(fitting, low), high: Math.min(fitting, high) });
+    const { low, high } = readAheadOf(micro.size, this.#burst);
+    const bounds = { low: Math.min(fitting, low), high: Math.min(fitting, high) };
+    void this.#burst.begun(decodeAhead(queries, bounds)); // never rejects
   }
 
   #model(key: number): ThreadModel {

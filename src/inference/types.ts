@@ -14,17 +14,26 @@ export interface LocalModel {
   readonly manifest: ModelManifest;
 }
 
-/** A chunk on this machine's disk. */
-export interface ChunkFile {
+/** Where a chunk is on this machine: in a file, by its absolute path, or, if it is small, in memory. */
+export type ChunkPlace = { readonly path: string } | { readonly content: Uint8Array };
+
+interface NamedChunk {
   readonly hash: ChunkHash;
-  /** Absolute path. */
-  readonly path: string;
   readonly bytes: number;
 }
 
+/** A chunk on this machine's disk. */
+export interface ChunkFile extends NamedChunk {
+  /** Absolute path. */
+  readonly path: string;
+}
+
+/** A chunk on this machine. */
+export type LocalChunk = NamedChunk & ChunkPlace;
+
 /** One image or array file: the concatenation of its parts. */
 export interface InputFile {
-  readonly parts: readonly ChunkFile[];
+  readonly parts: readonly LocalChunk[];
   /** Of the whole file. */
   readonly bytes: number;
 }

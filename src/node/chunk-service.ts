@@ -4,25 +4,36 @@
  */
 import { asIDunnoError, IDunnoError } from "../lib/errors.ts";
 import { chunkBuffers, type UploadedChunk } from "../lib/content.ts";
-import { ChunkHash, type NodeId, type StoreId } from "../lib/types.ts";
+import type { ChunkHash, NodeId, StoreId } from "../lib/types.ts";
+import type { Runtime } from "../lib/runtime.ts";
+import type { ChunkPlace } from "../inference/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import { takesMore } from "../machine/tables.ts";
 import { type Candidate, place } from "../sdfs/catalog/placement.ts";
 import { type ChunkRecord, replicationFactor } from "../sdfs/catalog/types.ts";
-import type { Lease } from "../sdfs/chunks/chunk-cache.ts";
+import { IoSlots } from "../sdfs/chunks/io-slots.ts";
+import { SmallChunks } from "../sdfs/chunks/small-chunks.ts";
 import type { StoredChunk } from "../sdfs/chunks/chunk-store.ts";
 import { type CutChunk, cutChunks } from "../sdfs/chunks/cut.ts";
 import type { Applier } from "./applier.ts";
 import { spread } from "./bulk.ts";
-import { parseDurable, parseFound } from "./control.ts";
+import { ChunkFetcher, transferMs } from "./chunk-fetcher.ts";
+import { parseDurable } from "./control.ts";
 import { candidateOf, nodeOf } from "./stores-of.ts";
 import type { Logger } from "./log.ts";
 import type { CachedChunks, Chunks, Peers } from "./ports.ts";
 import type { StateStore } from "./stores/state-store.ts";
 import type { StoreRoom } from "./store-room.ts";
 
-/** How long one replica may take over one chunk (4 MiB), in ms; then another is asked. */
-const transferMs = 15_000;
+/** Small chunks that are read for one request at once: others want the disk, too. */
+const readAtOnce = 8;
+
+/** A chunk on this machine, where it stays until it is released. */
+export interface HeldChunk {
+  readonly place: ChunkPlace;
+  /** Idempotent. */
+  release(): void;
+}
 
 export interface ChunkServicePorts {
   readonly self: NodeId;
@@ -33,17 +44,19 @@ export interface ChunkServicePorts {
   readonly store: Chunks;
   readonly cache: CachedChunks;
   readonly room: Pick<StoreRoom, "take">;
+  readonly runtime: Pick<Runtime, "soon">;
   readonly log: Logger;
 }
 
 export class ChunkService {
   readonly #ports: ChunkServicePorts;
-  /** Where this node begins in a list of replicas. */
-  readonly #turn: number;
+  readonly #fetcher: ChunkFetcher;
+  /** Small ones that were fetched for inference. */
+  readonly #small = new SmallChunks();
 
   constructor(ports: ChunkServicePorts) {
     this.#ports = ports;
-    this.#turn = Buffer.from(ports.self).reduce((sum, byte) => sum + byte, 0);
+    this.#fetcher = new ChunkFetcher(ports);
   }
 
   /** The chunks of a stream, in order. */
@@ -54,14 +67,6 @@ export class ChunkService {
   /** The name of a chunk with these bytes. */
   async hash(bytes: Uint8Array): Promise<ChunkHash> {
     return this.#ports.store.hash(bytes);
-  }
-
-  /** Other nodes that should have a chunk, as this node's state says. */
-  #holders(hash: ChunkHash): NodeId[] {
-    const stores = new Set(this.#record(hash)?.stores);
-    return [...this.#ports.machine.members.values()]
-      .filter(({ node, store }) => node !== this.#ports.self && stores.has(store))
-      .map(({ node }) => node);
   }
 
   #record(hash: ChunkHash): ChunkRecord | undefined {
@@ -80,18 +85,52 @@ export class ChunkService {
    */
   async read(hash: ChunkHash, signal: AbortSignal): Promise<Uint8Array> {
     const local = await this.#ports.store.get(hash);
-    return local ?? this.#fetch(hash, signal);
+    return local ?? this.#fetcher.fetch(hash, signal);
   }
 
   /**
-   * A chunk as a file on this machine, kept until released. Whoever reads the file verifies it and says when it is
-   * damaged ({@link discard}): hashing it here as well would be work done twice.
+   * A chunk on this machine, kept until released. Whoever reads it verifies it and says when it is damaged
+   * ({@link discard}): hashing a file here as well would be work done twice.
+   * @param options.inMemory it is small, and if it has to be fetched its bytes may be what is held. Default: a file
+   * @throws IDunnoError CHUNK_UNAVAILABLE
    */
-  async acquire(hash: ChunkHash, signal: AbortSignal): Promise<Pick<Lease, "path" | "release">> {
+  async acquire(
+    hash: ChunkHash,
+    signal: AbortSignal,
+    { inMemory = false }: { readonly inMemory?: boolean } = {},
+  ): Promise<HeldChunk> {
     const { store, cache } = this.#ports;
-    const path = await store.find(hash);
-    if (path !== undefined) return { path, release: () => undefined };
-    return cache.acquire(hash, async () => this.#fetch(hash, signal));
+    const path = await this.#pathHere(hash);
+    if (path !== undefined) return stays({ path });
+    const kept = inMemory ? this.#small.get(hash) : undefined;
+    if (kept !== undefined) return stays({ content: kept });
+    try {
+      if (inMemory && !cache.has(hash))
+        return stays({ content: await this.#fetchSmall(hash, signal) });
+      const fetch = async (): Promise<Uint8Array> => this.#fetcher.fetch(hash, signal);
+      const lease = await cache.acquire(hash, fetch);
+      return { place: { path: lease.path }, release: () => lease.release() };
+    } catch (error) {
+      // The catalog does not count on a copy here, but there may be one.
+      const uncounted = await store.find(hash);
+      if (uncounted === undefined) throw error;
+      return stays({ path: uncounted });
+    }
+  }
+
+  /** Where it lies, if this store is to have it: most inputs of a job are such, and a look at the disk costs more than the catalog's. */
+  async #pathHere(hash: ChunkHash): Promise<string | undefined> {
+    const { store } = this.#ports;
+    const path = store.known(hash);
+    if (path !== undefined) return path;
+    const isCountedOn = this.#record(hash)?.stores.includes(store.id) === true;
+    return isCountedOn ? store.find(hash) : undefined;
+  }
+
+  async #fetchSmall(hash: ChunkHash, signal: AbortSignal): Promise<Uint8Array> {
+    const bytes = await this.#fetcher.fetchSmall(hash, signal);
+    this.#small.keep(hash, bytes);
+    return bytes;
   }
 
   /** A local copy turned out to be damaged: the next acquire fetches it anew. */
@@ -99,45 +138,14 @@ export class ChunkService {
     // Reading verifies, and sets a bad file aside.
     await this.#ports.store.get(hash);
     this.#ports.cache.suspect(hash);
+    this.#small.drop(hash);
   }
 
-  async #fetch(hash: ChunkHash, signal: AbortSignal): Promise<Uint8Array> {
-    const tried: string[] = [];
-    const nodes = this.#holders(hash);
-    // Each node starts elsewhere, so that many readers of one chunk spread over its replicas.
-    const start = Number.parseInt(hash.slice(-4), 16) + this.#turn;
-    for (let i = 0; i < nodes.length; i += 1) {
-      signal.throwIfAborted();
-      const node = nodes[(start + i) % nodes.length];
-      if (node === undefined || !this.#ports.peers.isConnected(node)) continue;
-      tried.push(node);
-      const bytes = await this.#fetchFrom(node, hash, signal);
-      if (bytes !== undefined) return bytes;
-    }
-    throw new IDunnoError("CHUNK_UNAVAILABLE", { hash, tried });
-  }
-
-  async #fetchFrom(
-    node: NodeId,
-    hash: ChunkHash,
-    signal: AbortSignal,
-  ): Promise<Uint8Array | undefined> {
-    const { peers, log } = this.#ports;
-    try {
-      const { head, body } = await peers.request(
-        node,
-        "bulk",
-        { kind: "getChunk", hash },
-        { timeoutMs: transferMs, signal },
-      );
-      if (!parseFound(head).found) return undefined;
-      if ((await this.#ports.store.hash(body)) === hash) return body;
-      log.warn("chunk-corrupt-in-transit", { hash, from: node });
-    } catch (error) {
-      if (signal.aborted) throw error;
-      log.debug("chunk-fetch-failed", { hash, from: node, error: String(error) });
-    }
-    return undefined;
+  /** What this node's own store has of these small chunks, verified. */
+  async readHere(hashes: readonly ChunkHash[]): Promise<(Uint8Array | undefined)[]> {
+    const lanes = new IoSlots(readAtOnce);
+    const read = async (hash: ChunkHash) => lanes.runAlways(() => this.#ports.store.get(hash));
+    return Promise.all(hashes.map(read));
   }
 
   /**
@@ -337,7 +345,7 @@ export class ChunkService {
     const index = await this.hasHere(hash);
     if (index !== undefined) return index;
     for (const node of from) {
-      const bytes = await this.#fetchFrom(node, ChunkHash(hash), signal);
+      const bytes = await this.#fetcher.fetchFrom(node, hash, signal);
       if (bytes === undefined) continue;
       const kept = await this.#keepHere(hash, bytes);
       chunkBuffers.give(bytes);
@@ -345,6 +353,11 @@ export class ChunkService {
     }
     throw new IDunnoError("CHUNK_UNAVAILABLE", { hash, tried: from });
   }
+}
+
+/** Nothing takes it away: a replica's file, or bytes in memory. */
+function stays(place: ChunkPlace): HeldChunk {
+  return { place, release: () => undefined };
 }
 
 /** At most a chunk's size together. */

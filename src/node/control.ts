@@ -4,6 +4,7 @@
  */
 import { ModelNodeView } from "../lib/api/models.ts";
 import { parser, type Static, Type } from "../lib/schema.ts";
+import { smallChunksTogether } from "../sdfs/chunks/small-chunks.ts";
 import { batchChunks } from "./bulk.ts";
 import { SnapshotRequest } from "./snapshots/snapshot-chunk.ts";
 
@@ -128,6 +129,14 @@ const requests = {
   ),
   /** Answer's body: the chunk; `found: false` when it is not here or damaged. */
   getChunk: Type.Object({ kind: Type.Literal("getChunk"), hash: Hash }, closed),
+  /** Small chunks. Answer: the size of each, in their order, absent where it is not here; body: those, one after the other. */
+  getChunks: Type.Object(
+    {
+      kind: Type.Literal("getChunks"),
+      hashes: Type.Array(Hash, { maxItems: smallChunksTogether }),
+    },
+    closed,
+  ),
   /** "Have it already" is answered by the replica itself, after it hashed it. Answer as for putChunk, or found: false. */
   hasChunk: Type.Object({ kind: Type.Literal("hasChunk"), hash: Hash }, closed),
   /** The next rows of a snapshot of the state. Answer: which, and how far (snapshot-chunk.ts); body: the rows. */
@@ -169,6 +178,17 @@ export const parseDelay = parser(
   "answer",
 );
 export const parseFound = parser(Type.Object({ found: Type.Boolean() }, closed), "answer");
+export const parseFoundMany = parser(
+  Type.Object(
+    {
+      bytes: Type.Array(Type.Union([Count, Type.Literal("absent")]), {
+        maxItems: smallChunksTogether,
+      }),
+    },
+    closed,
+  ),
+  "answer",
+);
 export const parseModelStates = parser(
   Type.Object({ states: Type.Array(Type.Omit(ModelNodeView, ["node"])) }, closed),
   "answer",

@@ -5,6 +5,7 @@ import { Attempt, ChunkHash, JobId, NodeId, QueryNumber } from "../lib/types.ts"
 import type { Reply } from "../net/peers.ts";
 import type { Completion } from "../scheduler/types.ts";
 import type { StoredChunk } from "../sdfs/chunks/chunk-store.ts";
+import { smallChunkBytes } from "../sdfs/chunks/small-chunks.ts";
 import { type CompleteRequest, parseRequest } from "./control.ts";
 import { deadline } from "./deadline.ts";
 import type { Dispatcher } from "./dispatcher.ts";
@@ -91,8 +92,18 @@ export class PeerRequests {
         const bytes = await chunkStore.get(ChunkHash(request.hash));
         return { head: { found: bytes !== undefined }, body: bytes ?? nothing };
       }
+      case "getChunks": {
+        const found = await chunks.readHere(request.hashes.map(ChunkHash));
+        const bytes = found.map((each) => (isSmall(each) ? each.length : "absent"));
+        return { head: { bytes }, body: Buffer.concat(found.filter(isSmall)) };
+      }
     }
   }
+}
+
+/** Large ones are asked for by themselves. */
+function isSmall(bytes: Uint8Array | undefined): bytes is Uint8Array {
+  return bytes !== undefined && bytes.length <= smallChunkBytes;
 }
 
 /** @throws IDunnoError MALFORMED when the lengths are not those of the body */

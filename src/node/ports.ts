@@ -23,6 +23,7 @@ export type Chunks = Pick<
   | "has"
   | "hash"
   | "id"
+  | "known"
   | "list"
   | "put"
   | "putMany"
@@ -30,7 +31,7 @@ export type Chunks = Pick<
   | "size"
 >;
 
-export type CachedChunks = Pick<ChunkCache, "acquire" | "bytes" | "suspect">;
+export type CachedChunks = Pick<ChunkCache, "acquire" | "bytes" | "has" | "suspect">;
 
 export type Inference = Pick<
   Executor,

@@ -3,6 +3,7 @@
  * nobody knows what happened to the disk meanwhile, and then on a schedule. Damage is set aside, told and repaired, as
  * when a reader finds it.
  */
+import { chunkBytes } from "../lib/content.ts";
 import type { Runtime, Timer } from "../lib/runtime.ts";
 import { ChunkHash } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -24,6 +25,8 @@ const bytesPerMegabyte = 1_000_000;
  * and of a million small files four megabytes a second would else be thousands each second.
  */
 const leastBytes = 256 * 1024;
+/** Small chunks are read together, so many of these bytes at a time: sixteen by themselves would wake this process eighty times. */
+const togetherBytes = chunkBytes;
 const msPerHour = 3_600_000;
 
 export interface ScrubberPorts {
@@ -46,6 +49,27 @@ export interface ScrubProgress {
   readonly passes: number;
   /** Milliseconds since the last of them ended. */
   readonly endedAgoMs?: number;
+}
+
+/** A chunk that should be here: `held/<store>/<hash>`, and its size. */
+type Row = readonly [key: string, bytes: number];
+
+/** Those that are read together, and what they count. */
+function* groups(
+  rows: readonly Row[],
+): Generator<{ readonly hashes: readonly ChunkHash[]; readonly bytes: number }> {
+  let hashes: ChunkHash[] = [];
+  let bytes = 0;
+  for (const [key, size] of rows) {
+    const counted = Math.max(size, leastBytes);
+    if (hashes.length > 0 && bytes + counted > togetherBytes) {
+      yield { hashes, bytes };
+      [hashes, bytes] = [[], 0];
+    }
+    hashes.push(ChunkHash(key.slice(key.lastIndexOf("/") + 1)));
+    bytes += counted;
+  }
+  if (hashes.length > 0) yield { hashes, bytes };
 }
 
 export class Scrubber {
@@ -112,18 +136,18 @@ export class Scrubber {
     // A page at a time: a pass may take days, and nobody else could clean up the state's files meanwhile.
     for (let after = ""; !this.#closing.signal.aborted;) {
       const page = await this.#page(this.#heldHere + digit, after);
-      for (const [key, bytes] of page) {
-        await this.#rate.take(Math.max(bytes, leastBytes), this.#closing.signal);
+      for (const { hashes, bytes } of groups(page)) {
+        await this.#rate.take(bytes, this.#closing.signal);
         if (this.#closing.signal.aborted) return;
-        await this.#check(ChunkHash(key.slice(this.#heldHere.length)));
+        await Promise.all(hashes.map(async (hash) => this.#check(hash)));
       }
       after = page.at(-1)?.[0] ?? "";
       if (page.length < pageRows) return;
     }
   }
 
-  async #page(prefix: string, after: string): Promise<(readonly [key: string, bytes: number])[]> {
-    const page: (readonly [string, number])[] = [];
+  async #page(prefix: string, after: string): Promise<Row[]> {
+    const page: Row[] = [];
     for await (const [key, bytes] of this.#ports.state.rows(prefix, after)) {
       page.push([key, Number(bytes)]);
       if (page.length === pageRows) break;

@@ -202,6 +202,7 @@ export function makeServices(
     store: parts.chunkStore,
     cache: parts.cache,
     room,
+    runtime,
     log,
   });
   const files = new Files({ machine, state, chunks, coordination, runtime });

@@ -137,3 +137,20 @@ test("of an animation the first page counts", async (t) => {
   t.is((await sharp(animated).metadata()).pages, 2);
   t.deepEqual(await output(animated), await output(await plain(40)));
 });
+
+test("small chunks may be in memory: the same answer, and damage is found as in a file", async (t) => {
+  const inFile = await folder.input(good!, 100);
+  const [first, second] = inFile.parts;
+  const content = good!.subarray(100);
+  const inMemory = { hash: second!.hash, bytes: content.length, content };
+  const mixed = { parts: [first!, inMemory], bytes: good!.length };
+  t.deepEqual(await outputs([mixed]), await outputs([inFile]));
+  const spoilt = { ...inMemory, content: Buffer.from(content).fill(0, 0, 1) };
+  const request = {
+    id: "spoilt",
+    model,
+    timeoutMs: 60_000,
+    inputs: [{ ...mixed, parts: [spoilt] }],
+  };
+  t.like(await executor.run(request), { kind: "damaged", hash: second!.hash });
+});

@@ -7,6 +7,11 @@ import sharp from "sharp";
 import type { ChunkFile, InputFile } from "../../src/inference/types.ts";
 import { ChunkHash } from "../../src/lib/types.ts";
 
+/** An input whose chunks are all files. */
+export interface FilesInput extends InputFile {
+  readonly parts: readonly ChunkFile[];
+}
+
 export class Folder implements AsyncDisposable {
   readonly path: string;
 
@@ -26,7 +31,7 @@ export class Folder implements AsyncDisposable {
   }
 
   /** A file of one chunk, or of several that are cut at `cuts`. */
-  async input(bytes: Uint8Array, ...cuts: readonly number[]): Promise<InputFile> {
+  async input(bytes: Uint8Array, ...cuts: readonly number[]): Promise<FilesInput> {
     const parts: ChunkFile[] = [];
     let from = 0;
     for (const to of [...cuts, bytes.length]) {

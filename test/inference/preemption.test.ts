@@ -7,7 +7,7 @@ import { Executor } from "../../src/inference/executor.ts";
 import { Ticket } from "../../src/inference/ticket.ts";
 import type { InputFile, InputOutput, QueryResult } from "../../src/inference/types.ts";
 import { hasCode } from "../../src/lib/errors.ts";
-import { Folder, plain } from "./input-files.ts";
+import { type FilesInput, Folder, plain } from "./input-files.ts";
 import { encodeModel, writeModel } from "./onnx-models.ts";
 import { until } from "../until.ts";
 
@@ -31,7 +31,7 @@ const longCount = 600;
 test.after.always(() => folder[Symbol.asyncDispose]());
 
 /** The first image, cut so that its parts are nobody else's: `at` is another one for each caller. */
-function ownInput(at: number): Promise<InputFile> {
+function ownInput(at: number): Promise<FilesInput> {
   return folder.input(images[0]!, at);
 }
 

@@ -2,7 +2,8 @@
 import test from "ava";
 import { hasCode, IDunnoError } from "../../src/lib/errors.ts";
 import { type ChunkHash, FileVersion } from "../../src/lib/types.ts";
-import { LocalInputs } from "../../src/node/local-inputs.ts";
+import { inMemoryBytes, LocalInputs } from "../../src/node/local-inputs.ts";
+import { smallChunkBytes } from "../../src/sdfs/chunks/small-chunks.ts";
 import { hashOf } from "../machine/fixtures.ts";
 
 const { signal } = new AbortController();
@@ -19,13 +20,15 @@ const inputOf = (...chunks: ChunkHash[]) => ({
 class FakeChunks {
   readonly asked: ChunkHash[] = [];
   readonly held = new Set<ChunkHash>();
+  readonly inMemory: boolean[] = [];
 
-  async acquire(hash: ChunkHash) {
+  async acquire(hash: ChunkHash, _: AbortSignal, options: { readonly inMemory?: boolean } = {}) {
+    this.inMemory.push(options.inMemory === true);
     if (hash !== here) throw new IDunnoError("CHUNK_UNAVAILABLE", { hash, tried: [] });
     // As a file is found: later than what fails at once.
     await new Promise(setImmediate);
     this.held.add(hash);
-    return { path: `chunks/${hash}`, release: () => void this.held.delete(hash) };
+    return { place: { path: `chunks/${hash}` }, release: () => void this.held.delete(hash) };
   }
 
   isLost(hash: ChunkHash): boolean {
@@ -65,4 +68,19 @@ test("what is found after the attempt has failed is let go at once", async (t) =
   await t.throwsAsync(attempt());
   await Promise.all(late);
   t.is(chunks.held.size, 0);
+});
+
+test("small inputs may be in memory, up to some bytes of an attempt; others are files", async (t) => {
+  const chunks = new FakeChunks();
+  using local = new LocalInputs(chunks);
+  const input = { ...inputOf(here), bytes: smallChunkBytes };
+  await local.add({ ...input, bytes: smallChunkBytes + 1 }, signal);
+  await local.add({ ...input, chunks: [here, here] }, signal);
+  t.deepEqual(chunks.inMemory.splice(0), [false, false, false]);
+  const count = inMemoryBytes / smallChunkBytes;
+  for (let i = 0; i <= count; i += 1) await local.add(input, signal);
+  t.deepEqual(
+    chunks.inMemory,
+    Array.from({ length: count + 1 }, (_, i) => i < count),
+  );
 });

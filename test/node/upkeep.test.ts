@@ -56,12 +56,14 @@ function scrubberOf(rows: readonly ReturnType<typeof chunk>[], bad: ReadonlySet<
   for (let n = 0; n < rows.length; n += 100) replica.must(upload(`f${n}`, rows.slice(n, n + 100)));
   replica.must({ kind: "set-setting", name: "sdfs-scrub-mbps", value: "10" });
   const read: ChunkHash[] = [];
+  const times: number[] = [];
   const told: ChunkHash[] = [];
   const whole = new Uint8Array(1_000_000);
   const chunks = {
     id: store,
     get: async (hash: ChunkHash) => {
       read.push(hash);
+      times.push(time.now);
       return bad.has(hash) ? undefined : whole;
     },
     size: async (hash: ChunkHash) => (bad.has(hash) ? undefined : whole.length),
@@ -75,7 +77,7 @@ function scrubberOf(rows: readonly ReturnType<typeof chunk>[], bad: ReadonlySet<
     reportLost: async (lost) => void told.push(...lost),
   });
   scrubber.start();
-  return { scrubber, time, replica, read, told };
+  return { scrubber, time, replica, read, times, told };
 }
 
 test("a scrub reads all that should be here, tells what is damaged or gone, and comes again in time", async (t) => {
@@ -103,10 +105,12 @@ test("a scrub reads all that should be here, tells what is damaged or gone, and 
 
 test("of small chunks a scrub reads no more than of some of 256 KiB", async (t) => {
   const rows = Array.from({ length: 1_200 }, (_, n) => chunk(n + 5_000, [1, 2, 3, 4], 0, 100));
-  const { scrubber, time, read } = scrubberOf(rows, new Set());
+  const { scrubber, time, read, times } = scrubberOf(rows, new Set());
   await time.run(20_000);
-  // Ten seconds after the first look, at 38 a second.
-  t.true(read.length > 370 && read.length < 390, `${read.length}`);
+  // Ten seconds after the first look, at 38 a second, sixteen at a time.
+  t.true(read.length > 365 && read.length < 395, `${read.length}`);
+  const groups = new Set(times);
+  t.true(groups.size * 16 <= read.length + 16, `${groups.size} times`);
   await time.run(30_000);
   t.true(new Set(read).size >= 1_200, `${read.length}`);
   await scrubber.close();

@@ -20,7 +20,7 @@ import { greet } from "../../src/net/handshake.ts";
 import type { Raft } from "../../src/raft/core.ts";
 import type { RaftLimits, RaftTimings } from "../../src/raft/types.ts";
 import type { PreemptionCounts } from "./checks/preemption.ts";
-import { ChunkDisk, SimulatedCache, SimulatedChunks } from "./chunks.ts";
+import { ChunkDisk, chunkHash, SimulatedCache, SimulatedChunks } from "./chunks.ts";
 import { SimulatedDisk } from "./disk/simulated-disk.ts";
 import type { ExecutorFaults } from "./inference/child.ts";
 import { calmExecutor, SimulatedExecutor } from "./inference/executor.ts";
@@ -288,10 +288,13 @@ export class SimulatedMachine {
       random: this.#random.fork(),
       faults: () => this.executorFaults,
       counts: this.preemptions,
-      isWhole: (path, hash) =>
-        path.startsWith("cache/")
+      isWhole: (part) => {
+        if ("content" in part) return chunkHash(part.content) === part.hash;
+        const { path, hash } = part;
+        return path.startsWith("cache/")
           ? cache.contents.has(hash)
-          : this.chunks.durable.get(hash)?.isDamaged === false,
+          : this.chunks.durable.get(hash)?.isDamaged === false;
+      },
       costMs: (modelSha256) => this.knobs.costMs(modelSha256),
     });
   }

@@ -71,9 +71,15 @@ export class ChunkCache implements AsyncDisposable {
     return this.#bytes;
   }
 
+  /** Whether it is here, or on its way. */
+  has(hash: ChunkHash): boolean {
+    return this.#entries.has(hash);
+  }
+
   /**
    * Makes a chunk local and keeps it so until the lease is released. Concurrent calls share one fetch, the first's.
-   * @throws IDunnoError what `fetch` throws; MALFORMED when it brings other bytes; BUSY when all that is cached is in use
+   * @param fetch brings bytes that it has verified
+   * @throws IDunnoError what `fetch` throws; BUSY when all that is cached is in use
    */
   async acquire(hash: ChunkHash, fetch: () => Promise<Uint8Array>): Promise<Lease> {
     if (this.#closed) throw new IDunnoError("CLOSED", { what: "the chunk cache" });
@@ -119,7 +125,6 @@ export class ChunkCache implements AsyncDisposable {
     if (entry.bytes > 0 && (await this.#isWhole(hash))) return;
     this.#resize(entry, 0);
     const bytes = await fetch();
-    await this.#options.io.run(() => verify(hash, bytes));
     await this.#leaving.get(hash);
     this.#resize(entry, bytes.length);
     if (!this.#evict()) {

@@ -187,14 +187,17 @@ export class ChunkStore implements AsyncDisposable {
     return this.#inTurn(hash, () => this.#readVerified(hash));
   }
 
-  /**
-   * Where the chunk lies, for a reader who verifies it; undefined when it is not here. What this process has verified is
-   * not looked for: most inputs of a job are such, and each look costs a trip through the pool.
-   */
-  async find(hash: ChunkHash): Promise<string | undefined> {
+  /** Where the chunk lies, for a reader who verifies it, if this process has verified it; a look at the disk costs more. */
+  known(hash: ChunkHash): string | undefined {
     this.#refuseUnlessOpen();
-    const isHere = this.#touch(hash) || (await this.#folder.size(hash)) !== undefined;
-    return isHere ? this.path(hash) : undefined;
+    return this.#touch(hash) ? this.path(hash) : undefined;
+  }
+
+  /** Where the chunk lies, for a reader who verifies it; undefined when it is not here. */
+  async find(hash: ChunkHash): Promise<string | undefined> {
+    const known = this.known(hash);
+    if (known !== undefined) return known;
+    return (await this.#folder.size(hash)) === undefined ? undefined : this.path(hash);
   }
 
   /** The file's size, which is no promise about its content; undefined when there is none. */

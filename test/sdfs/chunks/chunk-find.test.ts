@@ -12,7 +12,9 @@ test("what was verified is not looked for again, until somebody finds it gone", 
   {
     await using store = await ChunkStore.open(directory, options);
     t.is(await store.find(hash), undefined);
+    t.is(store.known(hash), undefined);
     await store.put(hash, bytes);
+    t.is(store.known(hash), store.path(hash));
     await rm(store.path(hash));
     t.is(await store.find(hash), store.path(hash), "its reader will see");
     t.is(await store.get(hash), undefined);
@@ -23,5 +25,6 @@ test("what was verified is not looked for again, until somebody finds it gone", 
     await store.put(hash, bytes);
   }
   await using store = await ChunkStore.open(directory, options);
+  t.is(store.known(hash), undefined, "not by this process");
   t.is(await store.find(hash), store.path(hash), "what an earlier process stored");
 });

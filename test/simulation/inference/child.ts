@@ -10,7 +10,7 @@ import type {
   QueryAnswer,
   ToThread,
 } from "../../../src/inference/protocol.ts";
-import type { ChunkFile } from "../../../src/inference/types.ts";
+import type { LocalChunk } from "../../../src/inference/types.ts";
 import type { SimulatedProcess } from "../process.ts";
 import type { VirtualTime } from "../virtual-time.ts";
 import { type Fate, SimulatedThread } from "./thread.ts";
@@ -38,7 +38,7 @@ export interface ChildPorts {
   readonly process: SimulatedProcess;
   readonly random: Random;
   readonly faults: () => ExecutorFaults;
-  readonly isWhole: (path: string, hash: ChunkFile["hash"]) => boolean;
+  readonly isWhole: (part: LocalChunk) => boolean;
   readonly costMs: (plan: ModelPlan) => number;
   readonly model: (key: number) => ModelPlan | undefined;
   readonly onAnswer: (slot: number, answer: QueryAnswer) => void;
@@ -109,7 +109,7 @@ export class SimulatedChild {
       model,
       microBatch: (plan) => this.microBatch(plan),
       costMs,
-      isWhole: ({ path, hash }) => isWhole(path, hash),
+      isWhole,
       fate: (runs) => this.#fate(runs),
       slowness: () => this.#slowness(),
       crash: () => this.#end(),

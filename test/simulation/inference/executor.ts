@@ -12,13 +12,13 @@ import { SharedQuery } from "../../../src/inference/shared-query.ts";
 import { Ticket } from "../../../src/inference/ticket.ts";
 import type {
   InputOutput,
+  LocalChunk,
   LocalModel,
   QueryRequest,
   QueryResult,
 } from "../../../src/inference/types.ts";
 import type { Network } from "../../../src/lib/network.ts";
 import type { Random } from "../../../src/lib/random.ts";
-import type { ChunkHash } from "../../../src/lib/types.ts";
 import type { Inference } from "../../../src/node/ports.ts";
 import { PreemptionChecks, type PreemptionCounts } from "../checks/preemption.ts";
 import type { SimulatedProcess } from "../process.ts";
@@ -41,7 +41,7 @@ export interface SimulatedExecutorPorts {
   readonly faults: () => ExecutorFaults;
   readonly counts: PreemptionCounts;
   /** Whether a chunk's bytes, as they lie on this machine now, are what its name says. */
-  readonly isWhole: (path: string, hash: ChunkHash) => boolean;
+  readonly isWhole: (part: LocalChunk) => boolean;
   /** Milliseconds that an input takes with the model of this SHA-256 on this machine. */
   readonly costMs: (modelSha256: string) => number;
 }
@@ -281,7 +281,7 @@ export class SimulatedExecutor implements Inference {
 
   #resultOf({ model, inputs }: QueryRequest): QueryResult {
     const parts = inputs.flatMap((input) => input.parts);
-    const bad = parts.find(({ path, hash }) => !this.#ports.isWhole(path, hash));
+    const bad = parts.find((part) => !this.#ports.isWhole(part));
     if (bad !== undefined) return { kind: "damaged", hash: bad.hash, why: "its bytes" };
     const outputs = inputs.map((input): InputOutput => {
       const output = oracleOf(model.sha256, input);

@@ -7,7 +7,7 @@ import type { FromThread, ModelPlan, ToThread } from "../../../src/inference/pro
 import { type QueryEnd, runQuery, type RunnerPorts } from "../../../src/inference/query-runner.ts";
 import { type HeldQuery, SlotThread, type ToQueue } from "../../../src/inference/slot-thread.ts";
 import type { ReadyInput } from "../../../src/inference/thread-query.ts";
-import type { ChunkFile, InputFile } from "../../../src/inference/types.ts";
+import type { InputFile, LocalChunk } from "../../../src/inference/types.ts";
 import { imageOf, inputOf, oracleOf, rowOf } from "./oracle.ts";
 
 /** What becomes of a query beside what its inputs do. */
@@ -27,7 +27,7 @@ export interface ThreadPorts {
   /** Images that the network takes at a time. */
   readonly microBatch: (plan: ModelPlan) => number;
   readonly costMs: (plan: ModelPlan) => number;
-  readonly isWhole: (part: ChunkFile) => boolean;
+  readonly isWhole: (part: LocalChunk) => boolean;
   /** Drawn when it begins. @param runs of the network, at most */
   readonly fate: (runs: number) => Fate | undefined;
   /** By how much this run is slower than usual. */
