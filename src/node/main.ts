@@ -185,7 +185,7 @@ async function open(
   scope.defer(async () => made.close());
   const http = await startHttp(options.http, made.services);
   scope.defer(async () => http.close());
-  peers.setPeers(peerAddresses(identity, machine.members, callers.addresses));
+  peers.setPeers(peerAddresses(identity, machine.members, callers.all));
   watchDisk(options, made, { log, scope });
   const { advertise, labels } = options;
   const peerAddress = peers.address;

@@ -24,7 +24,7 @@ import { Repairer } from "./repairer.ts";
 import { Scrubber } from "./scrubber.ts";
 import { ResultsOutbox } from "./results-outbox.ts";
 import { makeServices, type NodeIdentity, type NodeParts, type Services } from "./services.ts";
-import { partingMs, peerAddresses } from "./peer-list.ts";
+import { hasComeBack, partingMs, peerAddresses } from "./peer-list.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Trimmer } from "./trimmer.ts";
 import { Voters } from "./voters.ts";
@@ -167,10 +167,11 @@ export class Node {
     this.#members?.refused(peer);
   }
 
-  /** Somebody new has called. One that is in the list has registered where he is. */
+  /** Somebody new has called. One that is in the list has registered where he is, unless he has left by it and come back. */
   onCalled(hello: Hello): void {
     const { machine, identity } = this.services;
-    if (machine.members.has(hello.node)) return;
+    const member = machine.members.get(hello.node);
+    if (member !== undefined && !hasComeBack(member, hello)) return;
     const known = peerAddresses(identity, machine.members).get(hello.node);
     if (known !== undefined && hello.address === `${known.host}:${known.port}`) return;
     this.#parts.log.info("caller-unlisted", { peer: hello.node, address: hello.address });
@@ -226,7 +227,7 @@ export class Node {
     const { self } = this.#identity;
     if (machine.memberChanges === this.#memberChanges) return;
     this.#memberChanges = machine.memberChanges;
-    this.#parts.callers.forget(machine.members.keys());
+    this.#parts.callers.forget(machine.members.values());
     this.#setPeers();
     // Again when whoever has left has had time to hear of it.
     this.#parting?.cancel();
@@ -241,7 +242,7 @@ export class Node {
     const { machine, identity, logClock } = this.services;
     const { peers, callers } = this.#parts;
     const now = logClock.now();
-    peers.setPeers(peerAddresses(identity, machine.members, callers.addresses, now));
+    peers.setPeers(peerAddresses(identity, machine.members, callers.all, now));
   }
 
   async #reconcile(): Promise<void> {

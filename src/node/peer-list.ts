@@ -6,7 +6,8 @@ export const partingMs = 10_000;
 /**
  * Whom to dial: everybody in the member list who has not left, at the address that he registered; before this node
  * knows the list, the founders and whoever was known when it joined. And whoever calls without being in the list: a node
- * that lost all it knew could else never answer a leader that came after the founders.
+ * that lost all it knew could else never answer a leader that came after the founders. So does who calls under another
+ * incarnation than the one that left: he has come back, and a node that was away meanwhile could never answer him if he leads.
  */
 import { NodeId } from "../lib/types.ts";
 import type { MemberRecord } from "../machine/commands.ts";
@@ -17,15 +18,17 @@ export function peerAddresses(
   { node: self, founders, seeds = [] }: Identity,
   members: ReadonlyMap<NodeId, MemberRecord>,
   /** What callers said of themselves ({@link Callers}). */
-  callers: ReadonlyMap<NodeId, Address> = new Map(),
+  callers: ReadonlyMap<NodeId, Caller> = new Map(),
   /** Log time: who has left longer than {@link partingMs} ago is not dialled any more. */
   now = Number.POSITIVE_INFINITY,
 ): ReadonlyMap<NodeId, Address> {
   const addresses = new Map<NodeId, Address>();
   for (const { name, host, port } of [...founders, ...seeds])
     addresses.set(NodeId(name), { host, port });
-  for (const [node, address] of callers) addresses.set(node, address);
-  for (const { node, state, since, peerAddress } of members.values()) {
+  for (const [node, { address }] of callers) addresses.set(node, address);
+  for (const member of members.values()) {
+    const { node, state, since, peerAddress } = member;
+    if (hasComeBack(member, callers.get(node))) continue;
     const address = parseAddress(peerAddress);
     const isGone = state === "left" && now - since > partingMs;
     if (isGone || address === undefined) addresses.delete(node);
@@ -35,27 +38,49 @@ export function peerAddresses(
   return addresses;
 }
 
-/** Who has called and is in no list, at the address that he gave: at most {@link callersKept}. */
-export class Callers {
-  readonly #addresses = new Map<NodeId, Address>();
+/** Where somebody who called says that he is, and under which data directory. */
+export interface Caller {
+  readonly address: Address;
+  readonly incarnation: string;
+}
 
-  get addresses(): ReadonlyMap<NodeId, Address> {
-    return this.#addresses;
+type Listed = Pick<MemberRecord, "state" | "incarnation">;
+
+/** Whether the list is out of date: it says that he left, and he calls under another directory. */
+export function hasComeBack(
+  { state, incarnation }: Listed,
+  caller: Pick<Caller, "incarnation"> | undefined,
+): boolean {
+  return state === "left" && caller !== undefined && caller.incarnation !== incarnation;
+}
+
+/** Who has called and is in no list, or has left by it, at the address that he gave: at most {@link callersKept}. */
+export class Callers {
+  readonly #callers = new Map<NodeId, Caller>();
+
+  get all(): ReadonlyMap<NodeId, Caller> {
+    return this.#callers;
   }
 
   /** @returns whether that was new */
-  called({ node, address: text }: Pick<Hello, "node" | "address">): boolean {
+  called({
+    node,
+    incarnation,
+    address: text,
+  }: Pick<Hello, "node" | "incarnation" | "address">): boolean {
     const address = text === undefined ? undefined : parseAddress(text);
-    const known = this.#addresses.get(node);
-    if (address === undefined || this.#addresses.size >= callersKept) return false;
-    if (known?.host === address.host && known.port === address.port) return false;
-    this.#addresses.set(node, address);
+    const known = this.#callers.get(node);
+    if (address === undefined || this.#callers.size >= callersKept) return false;
+    const isKnown = known?.address.host === address.host && known.address.port === address.port;
+    if (isKnown && known.incarnation === incarnation) return false;
+    this.#callers.set(node, { address, incarnation });
     return true;
   }
 
   /** Those are in the list now, or never will be. */
-  forget(nodes: Iterable<NodeId>): void {
-    for (const node of nodes) this.#addresses.delete(node);
+  forget(members: Iterable<Pick<MemberRecord, "node" | "state" | "incarnation">>): void {
+    for (const member of members)
+      if (!hasComeBack(member, this.#callers.get(member.node))) this.#callers.delete(member.node);
   }
 }
 

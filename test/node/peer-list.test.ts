@@ -9,6 +9,9 @@ const n1 = NodeId("n1");
 const n2 = NodeId("n2");
 const n4 = NodeId("n4");
 
+/** Of another directory than the list knows. */
+const other = { incarnation: "other" };
+
 const identity: Identity = {
   format: 1,
   cluster: "c",
@@ -39,13 +42,13 @@ function member(node: NodeId, peerAddress: string, state: MemberRecord["state"])
 test("who knows no members dials the founders, and whoever calls at the address that he gives", (t) => {
   const callers = new Callers();
   t.deepEqual([...peerAddresses(identity, new Map())], [[n2, { host: "h2", port: 2 }]]);
-  t.true(callers.called({ node: n4, address: "h4:4" }));
-  t.true(callers.called({ node: n2, address: "moved:22" }));
-  t.false(callers.called({ node: n2, address: "moved:22" }), "that is known");
-  t.false(callers.called({ node: n2, address: "nonsense" }));
-  t.false(callers.called({ node: NodeId("old") }), "an older version");
+  t.true(callers.called({ ...other, node: n4, address: "h4:4" }));
+  t.true(callers.called({ ...other, node: n2, address: "moved:22" }));
+  t.false(callers.called({ ...other, node: n2, address: "moved:22" }), "that is known");
+  t.false(callers.called({ ...other, node: n2, address: "nonsense" }));
+  t.false(callers.called({ ...other, node: NodeId("old") }), "an older version");
   t.deepEqual(
-    [...peerAddresses(identity, new Map(), callers.addresses)],
+    [...peerAddresses(identity, new Map(), callers.all)],
     [
       [n2, { host: "moved", port: 22 }],
       [n4, { host: "h4", port: 4 }],
@@ -55,26 +58,42 @@ test("who knows no members dials the founders, and whoever calls at the address 
 
 test("the member list has the last word, and callers in it are forgotten", (t) => {
   const callers = new Callers();
-  callers.called({ node: n2, address: "lies:9" });
-  callers.called({ node: n4, address: "h4:4" });
+  callers.called({ ...other, node: n2, address: "lies:9" });
+  callers.called({ ...other, node: n4, address: "h4:4" });
   const members = new Map([
     [n2, member(n2, "listed:7", "down")],
-    [n4, member(n4, "h4:4", "left")],
+    [n4, { ...member(n4, "h4:4", "left"), ...other }],
   ]);
   const now = partingMs + 1;
   t.deepEqual(
-    [...peerAddresses(identity, members, callers.addresses, now)],
+    [...peerAddresses(identity, members, callers.all, now)],
     [[n2, { host: "listed", port: 7 }]],
   );
-  callers.forget(members.keys());
-  t.is(callers.addresses.size, 0);
+  callers.forget(members.values());
+  t.is(callers.all.size, 0);
   t.false(peerAddresses(identity, new Map([[n1, member(n1, "h1:1", "up")]])).has(n1), "not itself");
+});
+
+test("who has left by the list and calls under another directory has come back, until the list knows it", (t) => {
+  const callers = new Callers();
+  const left = new Map([[n4, member(n4, "old:4", "left")]]);
+  const dialled = (now: number) => peerAddresses(identity, left, callers.all, now).get(n4);
+  t.true(callers.called({ incarnation: "i", node: n4, address: "old:4" }));
+  t.is(dialled(partingMs + 1), undefined, "the one who left");
+  t.true(callers.called({ ...other, node: n4, address: "old:4" }), "another one at that address");
+  t.true(callers.called({ ...other, node: n4, address: "new:44" }));
+  callers.forget(left.values());
+  for (const now of [0, partingMs + 1]) t.deepEqual(dialled(now), { host: "new", port: 44 });
+  const back = new Map([[n4, { ...member(n4, "listed:7", "up"), ...other }]]);
+  t.deepEqual(peerAddresses(identity, back, callers.all, 0).get(n4), { host: "listed", port: 7 });
+  callers.forget(back.values());
+  t.is(callers.all.size, 0);
 });
 
 test("callers are bounded", (t) => {
   const callers = new Callers();
   for (let i = 0; i < callersKept; i += 1)
-    t.true(callers.called({ node: NodeId(`x${i}`), address: "h:1" }));
-  t.false(callers.called({ node: n4, address: "h4:4" }));
-  t.is(callers.addresses.size, callersKept);
+    t.true(callers.called({ ...other, node: NodeId(`x${i}`), address: "h:1" }));
+  t.false(callers.called({ ...other, node: n4, address: "h4:4" }));
+  t.is(callers.all.size, callersKept);
 });

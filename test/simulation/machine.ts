@@ -219,7 +219,7 @@ export class SimulatedMachine {
     this.running = { process, boot, identity, stores, raft, node, peers, executor };
     process.onRan = () => this.#watch.ran(this);
     this.#watch.made(this, this.running);
-    peers.setPeers(peerAddresses(identity, machine.members, callers.addresses));
+    peers.setPeers(peerAddresses(identity, machine.members, callers.all));
     node.start(
       makeRegistration(identity, {
         boot,

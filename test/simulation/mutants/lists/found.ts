@@ -47,9 +47,9 @@ export const foundMutants: readonly Mutant[] = [
     name: "unlisted-caller-unanswered",
     bug: "who lost all that it knew cannot answer a leader that came after the founders, and is never refilled",
     file: "src/node/peer-list.ts",
-    find: "for (const [node, address] of callers) addresses.set(node, address);",
+    find: "for (const [node, { address }] of callers) addresses.set(node, address);",
     replace:
-      "for (const [node, address] of callers) if (addresses.has(node)) addresses.set(node, address);",
+      "for (const [node, { address }] of callers) if (addresses.has(node)) addresses.set(node, address);",
     world: "cluster",
   },
   {
