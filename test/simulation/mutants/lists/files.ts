@@ -130,14 +130,17 @@ const replicas: readonly Mutant[] = [
   },
 ];
 
-const chunks = mutants({ file: "src/node/chunk-service.ts", world: "cluster" }, [
+const fetched = mutants({ file: "src/node/chunk-fetcher.ts", world: "cluster" }, [
   {
     name: "damaged-copy-is-copied",
     bug: "S17: a chunk that is damaged on its way or at its source is stored as if it were whole",
-    find: "if ((await this.#ports.store.hash(body)) === hash) return body;",
-    replace: "if (body.length >= 0) return body;",
+    find: "if ((await this.#ports.store.hash(bytes)) === hash) return bytes;",
+    replace: "if (bytes.length >= 0) return bytes;",
     seenBy: "every chunk file hashes to its name; every read gives what was put",
   },
+]);
+
+const chunks = mutants({ file: "src/node/chunk-service.ts", world: "cluster" }, [
   {
     name: "put-to-a-leaving-node",
     bug: "copies of new files are placed on nodes that are leaving or gone",
@@ -179,6 +182,7 @@ export const fileMutants: readonly Mutant[] = [
   ...sweeping,
   ...commit,
   ...replicas,
+  ...fetched,
   ...chunks,
   ...balance,
 ];
