@@ -50,17 +50,13 @@ export class ThreadQuery {
     return this.#ready.length - this.#taken;
   }
 
-  get wholly(): boolean {
-    return this.#ready.length === this.inputs.length;
-  }
-
-  /** Starts on the next input, if there is one. */
-  decodeNext(): readonly Promise<ReadyInput>[] {
+  /** Starts on the next input; undefined when there is none. */
+  decodeNext(): Promise<ReadyInput> | undefined {
     const input = this.inputs[this.#ready.length];
-    if (input === undefined) return [];
+    if (input === undefined) return undefined;
     const begun = prepare(input, this.#feeder);
     this.#ready.push(begun);
-    return [begun];
+    return begun;
   }
 
   /** The next input in order, or undefined after the last. {@link decodeNext} must have been called for it. */
@@ -135,8 +131,12 @@ export function decodeAhead(
   let ahead = queries.reduce((sum, query) => sum + query.ahead, 0);
   if (ahead >= low) return begun;
   for (const query of queries)
-    for (; ahead < high && !query.wholly && !query.cancelled; ahead += 1)
-      begun.push(...query.decodeNext());
+    while (ahead < high && !query.cancelled) {
+      const next = query.decodeNext();
+      if (next === undefined) break;
+      begun.push(next);
+      ahead += 1;
+    }
   return begun;
 }
 

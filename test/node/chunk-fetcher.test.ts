@@ -114,8 +114,7 @@ test("one request has as many as a frame has room for, and who wants the same sh
 test("what is absent or spoilt on the node that was asked comes from another; the rest of the request counts", async (t) => {
   for (const wrong of ["absent" as const, Uint8Array.of(7, 8)]) {
     const world = new World({ 1: [2, 3], 2: [2, 3] });
-    for (const node of ["n2", "n3"]) world.odd.set(`${node} 1`, wrong);
-    world.odd.delete("n3 1");
+    world.odd.set("n2 1", wrong);
     for (let i = 0; i < 2; i += 1)
       t.deepEqual(await world.small(1, 2), [
         [1, 1],
