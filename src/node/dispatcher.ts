@@ -2,8 +2,8 @@
  * The leader's scheduler: takes completions in, hands queries out. One `work` command is under way at a time; what
  * comes meanwhile goes with the next, so the log sees few large commands under load and small quick ones without.
  *
- * A result that nobody can miss yet waits {@link gatherMs} for others to go with, since each command costs every node some
- * milliseconds of processor. Nobody misses it while its job is the only one that has more to hand out: then its slot has
+ * A result that nobody can miss yet waits for others to go with, since each command costs every node some milliseconds of
+ * processor. Nobody misses it while its job is the only one that has more to hand out: then its slot has
  * other queries of it in hand (scheduler/policy.ts), and whoever reads results is far from the last one.
  *
  * A push to a worker is a hint after the commit. A new leader pushes all open assignments again; a worker drops what it
@@ -16,10 +16,12 @@ import type { Runtime, Timer } from "../lib/runtime.ts";
 import { type JobId, NodeId, type QueryNumber } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import { takesMore } from "../machine/tables.ts";
+import { horizonMs, onlyJob, type PredictedMs } from "../scheduler/horizon.ts";
 import { planAssignments } from "../scheduler/policy.ts";
 import { Predictor } from "../scheduler/prediction.ts";
 import { completionBytes } from "../scheduler/results.ts";
-import { hasWork } from "../scheduler/rows.ts";
+import type { NodeCapacity } from "../scheduler/room.ts";
+import { hasEnded } from "../scheduler/rows.ts";
 import type { Completion, QueryRecord } from "../scheduler/types.ts";
 import type { Coordination } from "./coordination.ts";
 import { pause, sharedAbort } from "./deadline.ts";
@@ -33,8 +35,8 @@ const completionsWaiting = 20_000;
 /** Completions in one command, and their bytes: well under the limit of a command, which one alone never reaches. */
 const completionsPerCommand = 128;
 const completionBytesPerCommand = 1024 * 1024;
-/** How long a result waits for others at most, in ms: a small part of the work that slots have in hand. */
-const gatherMs = 40;
+/** How long a result waits for others at most: a small part of the work that slots have in hand, a worker's next request too. */
+const gatherShare = 1 / 6;
 /** Pause before a push that was not answered is repeated, in ms. */
 const pushAgainMs = 100;
 /** How often to look whether a query is late, in ms: nothing else happens while all wait for it. */
@@ -61,6 +63,8 @@ export class Dispatcher {
   readonly #ports: DispatcherPorts;
   readonly #duty: LeaderDuty;
   #predictor = new Predictor();
+  readonly #predictedMs: PredictedMs = (job, node, inputs) =>
+    this.#predictor.predictMs(job, node, inputs);
   readonly #closing = sharedAbort();
   readonly #waiting: Waiting[] = [];
   /** When they are to be committed at the latest, on this node's clock. */
@@ -80,6 +84,10 @@ export class Dispatcher {
   #lookForLate(): void {
     const { machine, driver } = this.#ports;
     if (!driver.isReadyLeader) return;
+    this.#predictor.forgetJobs((id) => {
+      const job = machine.jobs.get(id);
+      return job === undefined || hasEnded(job.status);
+    });
     for (const { status, cursor, totalInputs, openQueries } of machine.jobs.values())
       if (status.kind === "running" && cursor === totalInputs && openQueries > 0) {
         this.nudge();
@@ -104,23 +112,21 @@ export class Dispatcher {
           this.#waiting.push({ completion, resolve, reject });
         }),
     );
-    const canWait =
-      this.#waiting.length < completionsPerCommand &&
-      completions.every((completion) => this.#canWait(completion));
-    this.#commitWithin(canWait ? gatherMs : 0);
+    this.#commitWithin(this.#mayWaitMs(completions));
     await Promise.all(committed);
   }
 
-  /** Whether its node has more of its job to do, and its job more to hand out. */
-  #canWait({ job: id, failed }: Completion): boolean {
-    const { jobs } = this.#ports.machine;
-    const job = jobs.get(id);
+  /** How long they may wait: while their nodes have more of their job to do, and the job more to hand out. */
+  #mayWaitMs(completions: readonly Completion[]): number {
+    if (this.#waiting.length >= completionsPerCommand) return 0;
+    // Of jobs that take turns a slot has few queries each in hand: without the next one the others go ahead.
+    const only = onlyJob(this.#ports.machine.jobs.values());
     // The first one tells whether the job can be run at all, and how soon it will be done.
-    if (job === undefined || failed !== undefined || job.doneQueries === 0) return false;
-    if (!hasWork(job)) return false;
-    // Of jobs that take turns a slot has one query each in hand: without the next one the others go ahead.
-    for (const other of jobs.values()) if (other !== job && hasWork(other)) return false;
-    return true;
+    if (only === undefined || only.doneQueries === 0) return 0;
+    const isOfIt = ({ job, failed }: Completion): boolean =>
+      job === only.id && failed === undefined;
+    if (!completions.every(isOfIt)) return 0;
+    return horizonMs(only, this.#capacities(), this.#predictedMs) * gatherShare;
   }
 
   #commitWithin(ms: number): void {
@@ -172,13 +178,14 @@ export class Dispatcher {
     this.#gathered();
     try {
       const complete = taken.map(({ completion }) => completion);
+      // Before the plan: what they cost may leave room for more, which else took a command of its own.
+      for (const completion of complete) this.#learn(completion);
       const assign = early !== undefined && complete.length === 0 ? early : this.#plan(complete);
       if (complete.length === 0 && assign.length === 0) return;
       const outcome = await this.#ports.coordination.proposeHere(
         { kind: "work", complete, assign },
         undefined,
       );
-      for (const completion of complete) this.#learn(completion);
       for (const { resolve } of taken) resolve();
       if (outcome.kind === "ok" && outcome.value.kind === "assigned")
         this.#pushAll(outcome.value.assigned);
@@ -209,19 +216,20 @@ export class Dispatcher {
     return planAssignments({
       jobs: machine.jobs.values(),
       openQueries: (job) => withoutDone(machine.openQueries(job), done.get(job)),
-      nodes: [...machine.members.values()]
-        .filter(takesMore)
-        .map(({ node, boot, slots }) => ({ node, boot, slots })),
+      nodes: this.#capacities(),
       now: logClock.now(),
-      predictedMs: (job: JobId, node: NodeId, inputs: number) =>
-        this.#predictor.predictMs(job, node, inputs),
+      predictedMs: this.#predictedMs,
     });
   }
 
+  #capacities(): NodeCapacity[] {
+    return [...this.#ports.machine.members.values()]
+      .filter(takesMore)
+      .map(({ node, boot, slots }) => ({ node, boot, slots }));
+  }
+
   #learn({ job, node, elapsedMs, outputs }: Completion): void {
-    const { doneInputs, totalInputs } = this.#ports.machine.jobs.get(job) ?? {};
-    if (doneInputs === totalInputs) this.#predictor.forgetJob(job);
-    else this.#predictor.observe({ job, node, inputs: outputs.length, elapsedMs });
+    this.#predictor.observe({ job, node, inputs: outputs.length, elapsedMs });
   }
 
   #pushAll(assigned: readonly AssignedQuery[]): void {

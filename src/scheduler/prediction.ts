@@ -40,14 +40,9 @@ export class Predictor {
     return known === undefined ? undefined : (known.byNode.get(node) ?? known.anywhere) * inputs;
   }
 
-  /** The job ended. */
-  forgetJob(job: JobId): void {
-    this.#jobs.delete(job);
-  }
-
-  /** The node started anew, perhaps as another machine. */
-  forgetNode(node: NodeId): void {
-    for (const { byNode } of this.#jobs.values()) byNode.delete(node);
+  /** Those that have ended, however they did. */
+  forgetJobs(hasEnded: (job: JobId) => boolean): void {
+    for (const job of this.#jobs.keys()) if (hasEnded(job)) this.#jobs.delete(job);
   }
 }
 

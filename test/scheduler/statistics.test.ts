@@ -63,7 +63,7 @@ test("a job younger than the window is measured over its age", (t) => {
   t.is(summarise(statistics, clock).queryRate, 10);
 });
 
-test("predictions follow a node's own cost, else the job's, and forget on demand", (t) => {
+test("predictions follow a node's own cost, else the job's, and forget jobs that have ended", (t) => {
   const predictor = new Predictor();
   const job = JobId("j1");
   const [fast, slow, other] = [NodeId("fast"), NodeId("slow"), NodeId("other")];
@@ -85,9 +85,9 @@ test("predictions follow a node's own cost, else the job's, and forget on demand
   predictor.observe({ job, node: fast, inputs: 1, elapsedMs: -1_000 });
   predictor.observe({ job, node: fast, inputs: 1, elapsedMs: NaN });
   t.is(predictor.predictMs(job, fast, 1), before);
-  predictor.forgetNode(fast);
-  t.is(predictor.predictMs(job, fast, 1), predictor.predictMs(job, other, 1));
-  predictor.forgetJob(job);
+  predictor.forgetJobs((each) => each !== job);
+  t.is(predictor.predictMs(job, fast, 1), before);
+  predictor.forgetJobs((each) => each === job);
   t.is(predictor.predictMs(job, slow, 1), undefined);
 });
 

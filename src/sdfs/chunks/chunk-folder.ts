@@ -2,9 +2,10 @@
  * How chunks lie on disk, for the store and the cache alike: `0/` to `f/` by the first digit of the hash, `tmp/` for
  * what is not whole yet. A file that has its chunk's name was whole when it got it.
  */
-import { constants } from "node:fs";
+import { closeSync, constants, fstatSync, open as openFile, read as readFile } from "node:fs";
 import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { IDunnoError } from "../../lib/errors.ts";
 import type { ChunkHash } from "../../lib/types.ts";
 import { isChunkName, maxChunkBytes, refuseBadName } from "./hash.ts";
@@ -15,6 +16,8 @@ export const fanOut: readonly string[] = "0123456789abcdef".split("");
 
 /** Names read from a directory before others get the slot. Arbitrary. */
 const namesAtOnce = 1_024;
+
+const [openDescriptor, readDescriptor] = [promisify(openFile), promisify(readFile)];
 
 export class ChunkFolder {
   readonly directory: string;
@@ -70,22 +73,26 @@ export class ChunkFolder {
     }
   }
 
-  /** A file's bytes; undefined when there is none. Too many bytes are cut: no chunk, as its hash will tell. The caller holds a slot. */
+  /**
+   * A file's bytes; undefined when there is none. Too many bytes are cut: no chunk, as its hash will tell. The caller holds
+   * a slot. What may wait for the disk goes to the thread pool; the size of an open file and closing it do not, and two
+   * trips there cost more than a small chunk.
+   */
   async read(hash: ChunkHash): Promise<Uint8Array | undefined> {
     const file = await openIfThere(this.path(hash));
     if (file === undefined) return undefined;
     try {
-      const { size } = await file.stat();
-      const bytes = new Uint8Array(Math.min(size, maxChunkBytes + 1));
+      const bytes = new Uint8Array(Math.min(fstatSync(file).size, maxChunkBytes + 1));
       let filled = 0;
       while (filled < bytes.length) {
-        const { bytesRead } = await file.read(bytes, filled);
+        const left = bytes.length - filled;
+        const { bytesRead } = await readDescriptor(file, bytes, filled, left, filled);
         if (bytesRead === 0) break;
         filled += bytesRead;
       }
       return bytes.subarray(0, filled);
     } finally {
-      await file.close();
+      closeSync(file);
     }
   }
 
@@ -135,9 +142,10 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   }
 }
 
-async function openIfThere(path: string): Promise<FileHandle | undefined> {
+/** Its descriptor, which the caller closes. */
+async function openIfThere(path: string): Promise<number | undefined> {
   try {
-    return await open(path, constants.O_RDONLY);
+    return await openDescriptor(path, constants.O_RDONLY);
   } catch (error) {
     if (isAbsence(error)) return undefined;
     throw error;
