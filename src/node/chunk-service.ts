@@ -144,7 +144,8 @@ export class ChunkService {
   /** What this node's own store has of these small chunks, verified. */
   async readHere(hashes: readonly ChunkHash[]): Promise<(Uint8Array | undefined)[]> {
     const lanes = new IoSlots(readAtOnce);
-    const read = async (hash: ChunkHash) => lanes.runAlways(() => this.#ports.store.get(hash));
+    const read = async (hash: ChunkHash) =>
+      lanes.runAlways(() => this.#ports.store.get(hash, { isSmall: true }));
     return Promise.all(hashes.map(read));
   }
 

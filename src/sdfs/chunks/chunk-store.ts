@@ -177,10 +177,16 @@ export class ChunkStore implements AsyncDisposable {
     await Promise.all(puts);
   }
 
-  /** The chunk's bytes, verified; undefined when it is not here or was found damaged (and then set aside). */
-  async get(hash: ChunkHash): Promise<Uint8Array | undefined> {
+  /**
+   * The chunk's bytes, verified; undefined when it is not here or was found damaged (and then set aside).
+   * @param options.isSmall it is likely to be small, so that reading it at once costs least. Default: no
+   */
+  async get(
+    hash: ChunkHash,
+    { isSmall = false }: { readonly isSmall?: boolean } = {},
+  ): Promise<Uint8Array | undefined> {
     this.#refuseUnlessOpen();
-    const bytes = await this.#readIfGood(hash);
+    const bytes = await this.#readIfGood(hash, isSmall);
     if (bytes instanceof Uint8Array) return bytes;
     if (bytes === "absent" && !this.#verified.has(hash)) return undefined;
     // Judged again in turn: a put may have replaced the file meanwhile.
@@ -300,10 +306,10 @@ export class ChunkStore implements AsyncDisposable {
   }
 
   /** The chunk as it should be; otherwise what is wrong. */
-  #readIfGood(hash: ChunkHash): Promise<Uint8Array | "absent" | "damaged"> {
+  #readIfGood(hash: ChunkHash, isSmall = false): Promise<Uint8Array | "absent" | "damaged"> {
     return this.io.run(async () => {
       try {
-        const bytes = await this.#folder.read(hash);
+        const bytes = await (isSmall ? this.#folder.readSmall(hash) : this.#folder.read(hash));
         if (bytes === undefined) return "absent";
         await verify(hash, bytes);
         return bytes;

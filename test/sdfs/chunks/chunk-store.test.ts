@@ -18,7 +18,7 @@ test("a chunk comes back as it was put, also from the next process", async (t) =
     await using store = await ChunkStore.open(directory, options);
     for (const { hash, bytes } of [...chunks, big]) {
       t.false(await store.has(hash));
-      t.is(await store.get(hash), undefined);
+      for (const isSmall of [false, true]) t.is(await store.get(hash, { isSmall }), undefined);
       t.is(await store.size(hash), undefined);
       await store.put(hash, bytes);
       t.true(await store.has(hash));
@@ -28,7 +28,8 @@ test("a chunk comes back as it was put, also from the next process", async (t) =
   for (const { hash, bytes } of [...chunks, big]) {
     t.is(await store.size(hash), bytes.length);
     t.true(await store.has(hash));
-    t.true(Buffer.from((await store.get(hash)) ?? "?").equals(bytes));
+    for (const isSmall of [false, true])
+      t.true(Buffer.from((await store.get(hash, { isSmall })) ?? "?").equals(bytes));
     t.true((await readFile(store.path(hash))).equals(bytes));
   }
   t.deepEqual(
@@ -112,7 +113,8 @@ for (const [damage, how] of [
     const { hash, bytes } = chunkOf("precious");
     await store.put(hash, bytes);
     await how(store.path(hash));
-    const answers = await Promise.all([store.get(hash), store.get(hash)]);
+    const both = [{ isSmall: true }, { isSmall: false }];
+    const answers = await Promise.all(both.map((size) => store.get(hash, size)));
     t.deepEqual(answers, [undefined, undefined]);
     t.deepEqual(damaged, [hash], "told once");
     t.false(await store.has(hash));
