@@ -14,6 +14,7 @@ import type { Random } from "../../../src/lib/random.ts";
 import { digestOf, mib } from "./content.ts";
 import type { Counts } from "./counts.ts";
 import type { Ledger } from "./ledger.ts";
+import { until } from "../../until.ts";
 import { chunkFile, clientVia, flipBit, goodCopies, lacking, locateAll } from "./replicas.ts";
 import type { SmallDisks } from "./small-disks.ts";
 
@@ -123,12 +124,19 @@ export class Faults {
     }
     await Promise.all(
       having("restart").map(async (node) => {
-        const starting = cluster.restart(node);
-        await Promise.race([sleep(this.#random.between(100, 1_500)), starting]);
-        const killed = this.#kill([node]);
+        let isOver = false;
         // It says that the daemon ended while it was starting, if it was.
-        await starting.catch(() => undefined);
-        await killed;
+        const starting = cluster
+          .restart(node)
+          .catch(() => undefined)
+          .finally(() => (isOver = true));
+        const runs = (): boolean =>
+          cluster.nodes.some((up) => up.name === node && up.pid !== undefined);
+        // On a busy machine a process takes its time to be there at all.
+        await until(`${node} has a process`, () => isOver || runs());
+        await Promise.race([sleep(this.#random.between(0, 1_400)), starting]);
+        await this.#kill([node]);
+        await starting;
       }),
     );
   }
