@@ -12,6 +12,7 @@ import type { BenchContext } from "../bench.ts";
 import { BenchCluster } from "../cluster.ts";
 import { jobEnd } from "../job-end.ts";
 import { type Figures, figure } from "../report.ts";
+import { spread } from "../statistics.ts";
 import { table } from "../table.ts";
 import { BareLoop } from "../throughput/bare.ts";
 import { jobSteadyRate } from "../throughput/steady.ts";
@@ -53,12 +54,23 @@ export async function tiny(context: BenchContext): Promise<Figures> {
   const all = inputs[pace] + warmInputs[pace];
   const made = await makeTextImages(join(build, `bench-text-${pace}`), all);
   const [images, warm] = [made.slice(0, inputs[pace]), made.slice(inputs[pace])];
+  // On either side of each: a machine's speed drifts.
+  const alone = async (): Promise<Alone> => networkAlone(model, images, bareMs[pace]);
+  const before = await alone();
   const five = await measure(layouts.fiveNodes, { model, images, warm, signal, say });
-  // Between the two, so that it stands next to either: a machine's speed drifts.
-  const alone = await networkAlone(model, images, bareMs[pace]);
+  const between = await alone();
   const one = await measure(layouts.oneNode, { model, images, warm, signal, say });
-  const runs = { fiveNodes: five.runs, oneNode: one.runs };
-  return conclude(say, { runs, ...alone, accuracy: five.accuracy, inputs: images.length });
+  const after = await alone();
+  const compared = {
+    fiveNodes: { runs: five.runs, alone: meanOf(before, between) },
+    oneNode: { runs: one.runs, alone: meanOf(between, after) },
+  };
+  return conclude(say, { compared, accuracy: five.accuracy, inputs: images.length });
+}
+
+interface Compared {
+  readonly runs: Runs;
+  readonly alone: MeanAlone;
 }
 
 type Runs = Readonly<Record<keyof typeof batches, JobRun>>;
@@ -160,6 +172,19 @@ async function networkAlone(
   return { networkPerSecond, barePerSecond };
 }
 
+interface MeanAlone extends Alone {
+  /** How far the bare loops before and after are apart: so rough are the ratios. */
+  readonly apart: number;
+}
+
+function meanOf(before: Alone, after: Alone): MeanAlone {
+  return {
+    networkPerSecond: (before.networkPerSecond + after.networkPerSecond) / 2,
+    barePerSecond: (before.barePerSecond + after.barePerSecond) / 2,
+    apart: spread(before.barePerSecond, after.barePerSecond),
+  };
+}
+
 /** The part of the inputs whose best class is the known answer. */
 async function accuracyOf(
   cluster: BenchCluster,
@@ -173,27 +198,36 @@ async function accuracyOf(
   return right / images.length;
 }
 
-interface Outcome extends Alone {
-  readonly runs: Readonly<Record<keyof typeof layouts, Runs>>;
+interface Outcome {
+  readonly compared: Readonly<Record<keyof typeof layouts, Compared>>;
   readonly accuracy: number;
   readonly inputs: number;
 }
 
 function conclude(say: BenchContext["say"], outcome: Outcome): Figures {
-  const { accuracy, inputs: count, networkPerSecond, barePerSecond } = outcome;
+  const { accuracy, inputs: count, compared } = outcome;
   const figures: Record<string, Figures[string]> = {
     accuracy: figure(accuracy, "of the inputs", { atLeast: targets.accuracy }),
-    networkAlonePerSecond: figure(networkPerSecond, "inputs/s"),
-    barePerSecond: figure(barePerSecond, "inputs/s"),
     inputs: figure(count, "inputs"),
   };
   const rows: (string | number)[][] = [
     ["accuracy", accuracy.toFixed(4), String(targets.accuracy), isMet(figures["accuracy"])],
-    ["bare loop, decoding included, inputs per second", barePerSecond],
-    ["the network alone, all cores, inputs per second", networkPerSecond],
   ];
-  for (const layout of Object.keys(layouts) as (keyof typeof layouts)[])
-    for (const [name, run] of Object.entries(outcome.runs[layout])) {
+  for (const layout of Object.keys(layouts) as (keyof typeof layouts)[]) {
+    const { runs, alone } = compared[layout];
+    const { networkPerSecond, barePerSecond, apart } = alone;
+    Object.assign(figures, {
+      [`${layout}.networkAlonePerSecond`]: figure(networkPerSecond, "inputs/s"),
+      [`${layout}.barePerSecond`]: figure(barePerSecond, "inputs/s"),
+      [`${layout}.bareApart`]: figure(apart, "of bare"),
+    });
+    const beside = `beside ${layouts[layout].name}: `;
+    rows.push(
+      [`${beside}bare loop, decoding included, inputs per second`, barePerSecond],
+      [`${beside}the bare loops before and after, apart`, apart.toFixed(3)],
+      [`${beside}the network alone, all cores, inputs per second`, networkPerSecond],
+    );
+    for (const [name, run] of Object.entries(runs)) {
       const { batchSize, perSecond, logBytesPerInput } = run;
       const [toBare, share] = [perSecond / barePerSecond, perSecond / networkPerSecond];
       const limited = figure(toBare, "of bare", { atLeast: layouts[layout].toBare });
@@ -216,6 +250,7 @@ function conclude(say: BenchContext["say"], outcome: Outcome): Figures {
         [`${of}log bytes per input`, logBytesPerInput, targets.logBytes, isMet(bytes)],
       );
     }
+  }
   say(`\n${table([`${count} inputs`, "", "target", "met"], rows)}`);
   return figures;
 }

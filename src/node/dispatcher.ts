@@ -2,8 +2,8 @@
  * The leader's scheduler: takes completions in, hands queries out. One `work` command is under way at a time; what
  * comes meanwhile goes with the next, so the log sees few large commands under load and small quick ones without.
  *
- * A result that nobody can miss yet waits for others to go with, since each command costs every node some milliseconds of
- * processor. Nobody misses it while its job is the only one that has more to hand out: then its slot has
+ * A result that nobody can miss yet waits {@link gatherMs} for others to go with, since each command costs every node some
+ * milliseconds of processor. Nobody misses it while its job is the only one that has more to hand out: then its slot has
  * other queries of it in hand (scheduler/policy.ts), and whoever reads results is far from the last one.
  *
  * A push to a worker is a hint after the commit. A new leader pushes all open assignments again; a worker drops what it
@@ -16,13 +16,11 @@ import type { Runtime, Timer } from "../lib/runtime.ts";
 import { type JobId, NodeId, type QueryNumber } from "../lib/types.ts";
 import type { Machine } from "../machine/machine.ts";
 import { takesMore } from "../machine/tables.ts";
-import { horizonMs, onlyJob, type PredictedMs } from "../scheduler/horizon.ts";
 import { planAssignments } from "../scheduler/policy.ts";
 import { Predictor } from "../scheduler/prediction.ts";
 import { completionBytes } from "../scheduler/results.ts";
-import type { NodeCapacity } from "../scheduler/room.ts";
-import { hasEnded } from "../scheduler/rows.ts";
-import type { Completion, QueryRecord } from "../scheduler/types.ts";
+import { hasEnded, hasWork } from "../scheduler/rows.ts";
+import type { Completion, JobRecord, QueryRecord } from "../scheduler/types.ts";
 import type { Coordination } from "./coordination.ts";
 import { pause, sharedAbort } from "./deadline.ts";
 import { LeaderDuty } from "./leader-duty.ts";
@@ -35,8 +33,8 @@ const completionsWaiting = 20_000;
 /** Completions in one command, and their bytes: well under the limit of a command, which one alone never reaches. */
 const completionsPerCommand = 128;
 const completionBytesPerCommand = 1024 * 1024;
-/** How long a result waits for others at most: a small part of the work that slots have in hand, a worker's next request too. */
-const gatherShare = 1 / 6;
+/** How long a result waits for others at most, in ms: a small part of the work that slots have in hand. */
+const gatherMs = 40;
 /** Pause before a push that was not answered is repeated, in ms. */
 const pushAgainMs = 100;
 /** How often to look whether a query is late, in ms: nothing else happens while all wait for it. */
@@ -63,8 +61,6 @@ export class Dispatcher {
   readonly #ports: DispatcherPorts;
   readonly #duty: LeaderDuty;
   #predictor = new Predictor();
-  readonly #predictedMs: PredictedMs = (job, node, inputs) =>
-    this.#predictor.predictMs(job, node, inputs);
   readonly #closing = sharedAbort();
   readonly #waiting: Waiting[] = [];
   /** When they are to be committed at the latest, on this node's clock. */
@@ -112,21 +108,18 @@ export class Dispatcher {
           this.#waiting.push({ completion, resolve, reject });
         }),
     );
-    this.#commitWithin(this.#mayWaitMs(completions));
+    this.#commitWithin(this.#canWait(completions) ? gatherMs : 0);
     await Promise.all(committed);
   }
 
-  /** How long they may wait: while their nodes have more of their job to do, and the job more to hand out. */
-  #mayWaitMs(completions: readonly Completion[]): number {
-    if (this.#waiting.length >= completionsPerCommand) return 0;
+  /** Whether their nodes have more of their job to do, and the job more to hand out. */
+  #canWait(completions: readonly Completion[]): boolean {
+    if (this.#waiting.length >= completionsPerCommand) return false;
     // Of jobs that take turns a slot has few queries each in hand: without the next one the others go ahead.
-    const only = onlyJob(this.#ports.machine.jobs.values());
+    const only = onlyWithWork(this.#ports.machine.jobs.values());
     // The first one tells whether the job can be run at all, and how soon it will be done.
-    if (only === undefined || only.doneQueries === 0) return 0;
-    const isOfIt = ({ job, failed }: Completion): boolean =>
-      job === only.id && failed === undefined;
-    if (!completions.every(isOfIt)) return 0;
-    return horizonMs(only, this.#capacities(), this.#predictedMs) * gatherShare;
+    if (only === undefined || only.doneQueries === 0) return false;
+    return completions.every(({ job, failed }) => job === only.id && failed === undefined);
   }
 
   #commitWithin(ms: number): void {
@@ -216,16 +209,13 @@ export class Dispatcher {
     return planAssignments({
       jobs: machine.jobs.values(),
       openQueries: (job) => withoutDone(machine.openQueries(job), done.get(job)),
-      nodes: this.#capacities(),
+      nodes: [...machine.members.values()]
+        .filter(takesMore)
+        .map(({ node, boot, slots }) => ({ node, boot, slots })),
       now: logClock.now(),
-      predictedMs: this.#predictedMs,
+      predictedMs: (job: JobId, node: NodeId, inputs: number) =>
+        this.#predictor.predictMs(job, node, inputs),
     });
-  }
-
-  #capacities(): NodeCapacity[] {
-    return [...this.#ports.machine.members.values()]
-      .filter(takesMore)
-      .map(({ node, boot, slots }) => ({ node, boot, slots }));
   }
 
   #learn({ job, node, elapsedMs, outputs }: Completion): void {
@@ -262,6 +252,17 @@ export class Dispatcher {
     this.resign();
     await this.#duty.close();
   }
+}
+
+/** The job that has inputs left to hand out, if there is one and no other. */
+function onlyWithWork(jobs: Iterable<JobRecord>): JobRecord | undefined {
+  let only: JobRecord | undefined;
+  for (const job of jobs) {
+    if (!hasWork(job)) continue;
+    if (only !== undefined) return undefined;
+    only = job;
+  }
+  return only;
 }
 
 /** By job. A query that failed stays open. */

@@ -7,7 +7,7 @@
  *    a node has room for, each one counted before the next is chosen; of equals, to the one submitted first. Queries that
  *    lost their nodes go first, whatever their class: they are counted already.
  * F2 A node has room for any job's query while it has fewer than 2 queries per slot, or fewer than 64 and less than 250 ms
- *    per slot; 700 ms far from the end of a job that is alone (scheduler/horizon.ts). On a node jobs take turns (inference/interleaver.ts), so that each has its share at any time and not only in
+ *    per slot. On a node jobs take turns (inference/interleaver.ts), so that each has its share at any time and not only in
  *    the end: a slot has turns for 4 jobs, and room for a query of a job that has no turn there; and, while it has fewer than 8
  *    queries, for a second one of a job that has: when the first is done, the next is there, and the others do not go on
  *    alone. No seconds while a job that has begun waits for a turn: they would keep it from ever having one. There are no
@@ -34,9 +34,8 @@ import { Heap } from "../lib/heap.ts";
 import { quantile } from "../lib/histogram.ts";
 import type { JobId, LogTime, NodeId, QueryNumber } from "../lib/types.ts";
 import { type Competitor, competitorOf, isFurtherBehind, Standings } from "./classes.ts";
-import { horizonMs, nearMs, onlyJob, type PredictedMs } from "./horizon.ts";
 import { isOnProbation, probationQueries } from "./probation.ts";
-import { Load, type NodeCapacity, placeFor } from "./room.ts";
+import { aheadMs, Load, type NodeCapacity, placeFor } from "./room.ts";
 import { advanced, hasEnded, hasWork, nextCount } from "./rows.ts";
 import type { Assign, JobRecord, QueryRecord } from "./types.ts";
 
@@ -46,7 +45,7 @@ export interface PlanInput {
   readonly openQueries: (job: JobId) => Iterable<QueryRecord>;
   readonly nodes: readonly NodeCapacity[];
   /** Milliseconds that this many inputs will take there; undefined when unknown (scheduler/prediction.ts). */
-  readonly predictedMs: PredictedMs;
+  readonly predictedMs: (job: JobId, node: NodeId, inputs: number) => number | undefined;
   /** Log time: how long jobs and queries have waited. */
   readonly now: LogTime;
 }
@@ -77,13 +76,12 @@ interface Probation {
 
 /** Plans what to hand out now. Deterministic; costs the open queries plus a logarithm per assignment. */
 export function planAssignments(input: PlanInput): readonly Assign[] {
+  const loads = new Map<NodeId, Load>();
+  for (const node of input.nodes) if (node.slots > 0) loads.set(node.node, new Load(node));
   const standings = new Standings<Standing>(input.now);
   const unattended: QueryRecord[] = [];
   const late: QueryRecord[] = [];
   const unfinished = [...input.jobs].filter((job) => !hasEnded(job.status));
-  const aheadMs = horizonMs(onlyJob(unfinished), input.nodes, input.predictedMs);
-  const loads = new Map<NodeId, Load>();
-  for (const node of input.nodes) if (node.slots > 0) loads.set(node.node, new Load(node, aheadMs));
   const turnMs = turnMsOf(unfinished);
   for (const job of unfinished.toSorted((a, b) => (isServedBefore(a, b) ? -1 : 1))) {
     const lateFrom = input.now - lateMs(job, turnMs);
@@ -173,7 +171,7 @@ function lateMs(job: JobRecord, turnMs: number): number {
   if (status.kind !== "running" || cursor < totalInputs || statistics.count < learnFrom)
     return Infinity;
   // It may have waited for its slot behind others for as long as work is handed out ahead.
-  return 2 * Math.max(p95Ms(statistics) ?? Infinity, turnMs / weight) + nearMs;
+  return 2 * Math.max(p95Ms(statistics) ?? Infinity, turnMs / weight) + aheadMs;
 }
 
 /** A suspect is late because it waits until nothing else runs. */

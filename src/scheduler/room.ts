@@ -8,13 +8,15 @@ export interface NodeCapacity {
   readonly slots: number;
 }
 
+/** Work per slot in predicted milliseconds: neither a round trip nor an election (150 ms) leaves a slot idle. */
+export const aheadMs = 250;
 /** One running and one that waits: the next is there when the slot asks. */
 export const leastPerSlot = 2;
 /** Jobs that take turns on a slot: more would hold more models, inputs and queries there than a death should throw back. */
 export const turnsPerSlot = 4;
 /** Of a job that takes turns: one whose turns they are, and the next. */
 export const queriesPerTurn = 2;
-/** Beyond this a node's death would throw back too much, and few models are so fast that the horizon needs more. */
+/** Beyond this a node's death would throw back too much, and no model is so fast that 250 ms need more. */
 export const mostPerSlot = 64;
 
 /** F2: what of a node's room counts for a job. */
@@ -29,8 +31,6 @@ export class Load implements NodeCapacity {
   readonly node: NodeId;
   readonly boot: string;
   readonly slots: number;
-  /** Predicted work of a slot, up to which it gets more: of horizon.ts. */
-  readonly #aheadMs: number;
   readonly #byJob = new Map<JobId, number>();
   #queries = 0;
   #ms = 0;
@@ -38,15 +38,14 @@ export class Load implements NodeCapacity {
   #turns = 0;
   #suspects = 0;
 
-  constructor({ node, boot, slots }: NodeCapacity, aheadMs: number) {
+  constructor({ node, boot, slots }: NodeCapacity) {
     this.node = node;
     this.boot = boot;
     this.slots = slots;
-    this.#aheadMs = aheadMs;
   }
 
   /** One query more. Of unknown cost it counts as a slot's full share: so such nodes get 2 a slot. */
-  take(job: JobId, ms: number = this.#aheadMs): void {
+  take(job: JobId, ms: number = aheadMs): void {
     if (this.lacks(job)) this.#turns += 1;
     this.#queries += 1;
     this.#ms += ms;
@@ -92,7 +91,7 @@ export class Load implements NodeCapacity {
   /** For any job's query. */
   get #hasRoom(): boolean {
     if (this.#queries < leastPerSlot * this.slots) return true;
-    return this.isUnderMost && this.#ms < this.#aheadMs * this.slots;
+    return this.isUnderMost && this.#ms < aheadMs * this.slots;
   }
 
   /** For a job more to take turns. */

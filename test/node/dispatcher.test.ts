@@ -3,8 +3,7 @@ import test from "ava";
 import type { Operation } from "../../src/machine/commands.ts";
 import { Dispatcher, type DispatcherPorts } from "../../src/node/dispatcher.ts";
 import { type JobId, LogTime } from "../../src/lib/types.ts";
-import { farMs, nearMs } from "../../src/scheduler/horizon.ts";
-import { mostPerSlot } from "../../src/scheduler/room.ts";
+import { aheadMs } from "../../src/scheduler/room.ts";
 import type { Completion } from "../../src/scheduler/types.ts";
 import { cluster, completion, type Replica, submit } from "../machine/fixtures.ts";
 import { quiet } from "./quiet.ts";
@@ -61,20 +60,15 @@ class Stage {
     return id;
   }
 
-  /**
-   * The next timer fires, if there is one: also a little before its time, as Node's do.
-   * @returns milliseconds until its time
-   */
-  async wait(): Promise<number> {
+  /** The next timer fires, if there is one: also a little before its time, as Node's do. */
+  async wait(): Promise<void> {
     const [next] = [...this.#timers].toSorted(([, a], [, b]) => a - b);
-    if (next === undefined) return 0;
+    if (next === undefined) return;
     const [run, atMs] = next;
-    const ms = atMs - this.#nowMs;
     this.#nowMs = atMs - 0.5;
     this.#timers.delete(run);
     run();
     await turn();
-    return ms;
   }
 
   async complete(job: JobId, query: number, more: Partial<Completion> = {}): Promise<void> {
@@ -117,22 +111,8 @@ test("what a result tells of its job's cost is handed out with it, not by a comm
   const job = await stage.begun(1_000);
   t.deepEqual(stage.newest, [[], 4]);
   await stage.complete(job, 0, { elapsedMs: 10 });
-  t.deepEqual(stage.newest, [[0], 2 * mostPerSlot - 3]);
+  t.deepEqual(stage.newest, [[0], 2 * (aheadMs / 10) - 3]);
   t.is(stage.commands.length, 2);
-});
-
-test("results wait for a small part of what slots have in hand, longer far from their job's end", async (t) => {
-  const waited = async (elapsedMs: number) => {
-    const stage = new Stage();
-    const job = await stage.begun(20);
-    await stage.complete(job, 0, { elapsedMs });
-    await stage.complete(job, 1, { elapsedMs });
-    const ms = await stage.wait();
-    t.deepEqual(stage.newest?.[0], [1]);
-    return ms;
-  };
-  t.is(Math.round(await waited(1_000)), Math.round(farMs / 6));
-  t.is(Math.round(await waited(100)), Math.round(nearMs / 6));
 });
 
 test("a failure does not wait, and what has waited goes with it", async (t) => {

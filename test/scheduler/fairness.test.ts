@@ -83,10 +83,7 @@ test("whatever happens, every assignment is the one that is due, and none that i
       const replica = cluster(slots.length);
       const costs = new Map<JobId, number | undefined>();
       for (const each of list) costs.set(submit(replica, each), each.ms);
-      const predict: Predicted = (id, _node, inputs) => {
-        const ms = costs.get(id);
-        return ms === undefined ? undefined : ms * inputs;
-      };
+      const predict: Predicted = (id) => costs.get(id);
       for (const each of [undefined, ...turns]) {
         if (each !== undefined) happen(replica, each, (id) => costs.set(id, each.job.ms));
         const nodes = [...replica.machine.members.values()]

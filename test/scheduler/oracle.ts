@@ -4,6 +4,7 @@ import { agedClass } from "../../src/scheduler/classes.ts";
 import { newcomersPerPlan } from "../../src/scheduler/policy.ts";
 import {
   type NodeCapacity,
+  aheadMs,
   leastPerSlot,
   mostPerSlot,
   queriesPerTurn,
@@ -34,8 +35,6 @@ export class Oracle {
   #unproven = 0;
   /** Whether others had inputs left when the plan began: those that they leave are the next plan's. */
   readonly #isShared: boolean;
-  /** F2: what a slot is to have in hand. */
-  readonly #aheadMs: number;
 
   constructor(replica: Replica, nodes: readonly NodeCapacity[], predict: Predicted) {
     const { machine, at } = replica;
@@ -45,7 +44,6 @@ export class Oracle {
     this.#isShared = [...this.#jobs.values()].some(
       ({ doneQueries, cursor, totalInputs }) => doneQueries > 0 && cursor < totalInputs,
     );
-    this.#aheadMs = this.#isFarFromEnd(nodes) ? 700 : 250;
     this.#loads = nodes.map((of) => ({ of, queries: 0, ms: 0, byJob: new Map() }));
     for (const job of machine.jobs.keys())
       for (const { query, attempts, count } of machine.openQueries(job)) {
@@ -61,17 +59,6 @@ export class Oracle {
       }
   }
 
-  /** One job alone has inputs left, and they keep every slot busy for 2.8 s. */
-  #isFarFromEnd(nodes: readonly NodeCapacity[]): boolean {
-    const [only, ...others] = [...this.#jobs.values()].filter(
-      ({ cursor, totalInputs }) => cursor < totalInputs,
-    );
-    if (only === undefined || others.length > 0) return false;
-    const slots = nodes.reduce((sum, { slots: own }) => sum + own, 0);
-    const left = only.totalInputs - only.cursor;
-    return nodes.every(({ node }) => (this.#predict(only.id, node, left) ?? 0) >= 2_800 * slots);
-  }
-
   #load(node: NodeId) {
     const load = this.#loads.find(({ of }) => of.node === node);
     if (load === undefined) throw new Error(`${node} may not be given work`);
@@ -81,7 +68,7 @@ export class Oracle {
   #work(job: JobId, node: NodeId, inputs: number): void {
     const load = this.#load(node);
     load.queries += 1;
-    load.ms += this.#predict(job, node, inputs) ?? this.#aheadMs;
+    load.ms += this.#predict(job, node, inputs) ?? aheadMs;
     load.byJob.set(job, (load.byJob.get(job) ?? 0) + 1);
   }
 
@@ -126,7 +113,7 @@ export class Oracle {
   #hasRoom(node: NodeId): boolean {
     const { queries, ms, of } = this.#load(node);
     if (queries < leastPerSlot * of.slots) return true;
-    return queries < mostPerSlot * of.slots && ms < this.#aheadMs * of.slots;
+    return queries < mostPerSlot * of.slots && ms < aheadMs * of.slots;
   }
 
   #isUnderMost(node: NodeId): boolean {

@@ -1,7 +1,7 @@
 /** Queries handed out again: those that failed, and those that are late. F6 and F7 are numbered in src/scheduler/policy.ts. */
 import test from "ava";
 import type { JobId } from "../../src/lib/types.ts";
-import { nearMs } from "../../src/scheduler/horizon.ts";
+import { aheadMs } from "../../src/scheduler/room.ts";
 import { assign, cluster, completion, outputs, submit, work } from "../machine/fixtures.ts";
 import { capacity, carryOut, plan } from "./planning.ts";
 
@@ -36,7 +36,7 @@ function withTail(): readonly [replica: ReturnType<typeof cluster>, id: JobId] {
 test("at the tail an idle slot elsewhere takes over what is late as well, once (F7)", (t) => {
   const [replica, id] = withTail();
   const nodes = [capacity(1), capacity(2), capacity(3)];
-  replica.at += 2 * 100 + nearMs - 20;
+  replica.at += 2 * 100 + aheadMs - 20;
   replica.must({ kind: "set-job", job: id, batchSize: 2, weight: undefined });
   t.deepEqual(plan(replica, nodes), [], "not late yet");
   replica.at += 40;
