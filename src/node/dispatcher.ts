@@ -70,7 +70,10 @@ export class Dispatcher {
 
   constructor(ports: DispatcherPorts) {
     this.#ports = ports;
-    this.#timer = ports.runtime.every(lateLookMs, () => this.#lookForLate());
+    this.#timer = ports.runtime.every(lateLookMs, () => {
+      this.#forgetEnded();
+      this.#lookForLate();
+    });
     this.#duty = new LeaderDuty(
       { name: "dispatch" },
       { ...ports, leads: () => ports.driver.isReadyLeader, work: async () => this.#work() },
@@ -80,15 +83,19 @@ export class Dispatcher {
   #lookForLate(): void {
     const { machine, driver } = this.#ports;
     if (!driver.isReadyLeader) return;
-    this.#predictor.forgetJobs((id) => {
-      const job = machine.jobs.get(id);
-      return job === undefined || hasEnded(job.status);
-    });
     for (const { status, cursor, totalInputs, openQueries } of machine.jobs.values())
       if (status.kind === "running" && cursor === totalInputs && openQueries > 0) {
         this.nudge();
         return;
       }
+  }
+
+  /** Also of jobs that were cancelled, or of which a result came late, nothing more will be predicted. */
+  #forgetEnded(): void {
+    this.#predictor.forgetJobs((id) => {
+      const job = this.#ports.machine.jobs.get(id);
+      return job === undefined || hasEnded(job.status);
+    });
   }
 
   /** Something happened that may leave a place free or make work. */

@@ -8,8 +8,8 @@ import {
   fstatSync,
   open as openFile,
   openSync,
-  read as readFile,
-  readSync,
+  read as readPart,
+  readFileSync,
 } from "node:fs";
 import { type FileHandle, mkdir, open, opendir, rename, rm, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
@@ -27,7 +27,7 @@ export const fanOut: readonly string[] = "0123456789abcdef".split("");
 /** Names read from a directory before others get the slot. Arbitrary. */
 const namesAtOnce = 1_024;
 
-const [openDescriptor, readDescriptor] = [promisify(openFile), promisify(readFile)];
+const [openDescriptor, readDescriptor] = [promisify(openFile), promisify(readPart)];
 
 export class ChunkFolder {
   readonly directory: string;
@@ -165,16 +165,7 @@ function readNow(path: string): Uint8Array | "large" | undefined {
     throw error;
   }
   try {
-    const { size } = fstatSync(file);
-    if (size > smallChunkBytes) return "large";
-    const bytes = new Uint8Array(size);
-    let filled = 0;
-    while (filled < size) {
-      const bytesRead = readSync(file, bytes, filled, size - filled, filled);
-      if (bytesRead === 0) break;
-      filled += bytesRead;
-    }
-    return bytes.subarray(0, filled);
+    return fstatSync(file).size > smallChunkBytes ? "large" : readFileSync(file);
   } finally {
     closeSync(file);
   }

@@ -124,17 +124,17 @@ export class Faults {
     }
     await Promise.all(
       having("restart").map(async (node) => {
-        let isOver = false;
-        // It says that the daemon ended while it was starting, if it was.
-        const starting = cluster
-          .restart(node)
-          .catch(() => undefined)
-          .finally(() => (isOver = true));
+        let isKilled = false;
+        const starting = cluster.restart(node).catch((error: unknown) => {
+          // It says that the daemon ended while it was starting.
+          if (!isKilled) throw error;
+        });
         const runs = (): boolean =>
           cluster.nodes.some((up) => up.name === node && up.pid !== undefined);
         // On a busy machine a process takes its time to be there at all.
-        await until(`${node} has a process`, () => isOver || runs());
+        await Promise.race([until(`${node} has a process`, runs), starting]);
         await Promise.race([sleep(this.#random.between(0, 1_400)), starting]);
+        isKilled = true;
         await this.#kill([node]);
         await starting;
       }),
