@@ -110,9 +110,8 @@ export class ChunkFolder {
 
   /** As {@link read}, of a file that is likely to be small: in this turn of the loop while the disk is quick. */
   async readSmall(hash: ChunkHash): Promise<Uint8Array | undefined> {
-    const path = this.path(hash);
     if (!this.#quick.mayTry) return this.read(hash);
-    const bytes = this.#quick.try(() => readNow(path));
+    const bytes = this.#quick.try(() => readNow(this.path(hash)));
     return bytes === "large" ? this.read(hash) : bytes;
   }
 
