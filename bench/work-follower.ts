@@ -8,6 +8,7 @@ import type { IDunnoClient } from "../src/client/client.ts";
 import type { LogEntryView } from "../src/lib/api/files.ts";
 import { parser, Type } from "../src/lib/schema.ts";
 import { asIDunnoError, IDunnoError } from "../src/lib/errors.ts";
+import { LogOffset } from "./log-offset.ts";
 
 /** A query's result, the first time that the log has it. */
 export interface Completed {
@@ -68,13 +69,15 @@ export interface Work {
   readonly assigned: readonly string[];
   /** A node declared down. */
   readonly down: string | undefined;
+  /** Log time at which a leader proposed it; undefined for what is no work. */
+  readonly atMs: number | undefined;
 }
 
 export function workOf(
   { kind, command, term }: Pick<LogEntryView, "kind" | "command" | "term">,
   seenMs: number,
 ): Work {
-  const nothing: Work = { completed: [], assigned: [], down: undefined };
+  const nothing: Work = { completed: [], assigned: [], down: undefined, atMs: undefined };
   if (kind !== "command") return nothing;
   const operation = parseCommand(command).operation.kind;
   if (operation === "mark-member") {
@@ -91,6 +94,7 @@ export function workOf(
     }),
     assigned: assign.map(({ job }) => job),
     down: undefined,
+    atMs,
   };
 }
 
@@ -102,6 +106,7 @@ export class WorkFollower implements AsyncDisposable {
   readonly assignedMs = new Map<string, number>();
   readonly #known = new Set<string>();
   readonly #waiters = new Set<Waiter>();
+  readonly #offset = new LogOffset();
   readonly #client: IDunnoClient;
   readonly #everyMs: number;
   readonly #closing = new AbortController();
@@ -156,6 +161,14 @@ export class WorkFollower implements AsyncDisposable {
     });
   }
 
+  /**
+   * When its worker began it, on this process's clock: late by its way to the leader and by the quickest commit and look of
+   * this leader's, never early.
+   */
+  beganMs({ term, atMs, spanMs }: Completed): number {
+    return this.#offset.here(term, atMs) - spanMs;
+  }
+
   async #follow(): Promise<void> {
     const { signal } = this.#closing;
     try {
@@ -165,7 +178,9 @@ export class WorkFollower implements AsyncDisposable {
         const seenMs = performance.now();
         for (const entry of entries.filter(({ index }) => index <= commitIndex)) {
           this.#next = entry.index + 1;
-          this.#note(workOf(entry, seenMs), seenMs);
+          const work = workOf(entry, seenMs);
+          if (work.atMs !== undefined) this.#offset.saw(entry.term, work.atMs, seenMs);
+          this.#note(work, seenMs);
         }
         await sleep(this.#everyMs, undefined, { signal });
       }

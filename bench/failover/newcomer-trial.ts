@@ -1,8 +1,8 @@
 /**
  * A second job comes to a cluster that one job of a ten times heavier model keeps busy: how long until its first query
  * runs, and is done. Every slot has a heavy query running and another waiting when it is submitted; its model is
- * loaded. When the query was done is seen in the log; when it began is that moment less the time that the worker says
- * the query took, so it is late by a commit and a look, never early.
+ * loaded. When the query was done is seen in the log; when it began is the moment at which the leader proposed its result
+ * less the time that the worker says the query took, so it is late by what the quickest commit and look take, never early.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { jitter, until } from "../bench.ts";
@@ -59,7 +59,7 @@ export async function newcomerTrial(
     what: `the first query of job ${id}`,
     withinMs,
   });
-  const beganMs = first.seenMs - first.spanMs;
+  const beganMs = follower.beganMs(first);
   const others = follower.completed.filter(({ job }) => job !== id);
   const heavyQueryMs = median(others.map(({ elapsedMs }) => elapsedMs));
   await cancel(cluster, id);

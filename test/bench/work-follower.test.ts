@@ -2,7 +2,7 @@
 import test from "ava";
 import { workOf } from "../../bench/work-follower.ts";
 
-const nothing = { completed: [], assigned: [], down: undefined };
+const nothing = { completed: [], assigned: [], down: undefined, atMs: undefined };
 
 test("an entry that is no command says nothing of queries", (t) => {
   t.deepEqual(workOf({ kind: "noop", term: 3 }, 1), nothing);
@@ -35,6 +35,7 @@ test("a completion carries the term of the leader that proposed it", (t) => {
     ],
     assigned: ["j2"],
     down: undefined,
+    atMs: 9,
   });
 });
 
