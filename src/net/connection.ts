@@ -4,6 +4,7 @@
  */
 import { AssertionFailure } from "../lib/types.ts";
 import { asIDunnoError, fromWire, IDunnoError } from "../lib/errors.ts";
+import type { Runtime, Timer } from "../lib/runtime.ts";
 import { type Envelope, parseEnvelope } from "./envelope.ts";
 import { encodeFrame, type Frame, noBody } from "./frame.ts";
 import type { FramedSocket } from "./framed-socket.ts";
@@ -31,6 +32,7 @@ export interface ConnectionOptions {
   readonly closeGraceMs: number;
   /** Given on the side that dialled: ask every `everyMs`, and close after `silenceMs` without a byte from the peer. */
   readonly ping?: {
+    readonly runtime: Pick<Runtime, "every">;
     readonly everyMs: number;
     readonly silenceMs: number;
     /** Also when no request is pending. */
@@ -54,7 +56,7 @@ export class Connection implements AsyncDisposable {
   /** Not reading, because of `#throttle`. */
   #full = false;
   #draining = false;
-  readonly #pinger: NodeJS.Timeout | undefined;
+  readonly #pinger: Timer | undefined;
   #bytesRead = 0;
   #silentMs = 0;
 
@@ -66,7 +68,7 @@ export class Connection implements AsyncDisposable {
     // `closed` never rejects.
     void framed.closed.then((why) => this.#onClosed(why));
     const { ping } = options;
-    if (ping !== undefined) this.#pinger = setInterval(() => this.#ping(ping), ping.everyMs);
+    if (ping !== undefined) this.#pinger = ping.runtime.every(ping.everyMs, () => this.#ping(ping));
     framed.receive((frame) => this.#onFrame(frame));
   }
 
@@ -229,7 +231,7 @@ export class Connection implements AsyncDisposable {
   }
 
   #onClosed(why: Error | undefined): void {
-    clearInterval(this.#pinger);
+    this.#pinger?.cancel();
     this.#failPending(why);
   }
 

@@ -4,6 +4,7 @@
  */
 import { IDunnoError } from "../lib/errors.ts";
 import { Random } from "../lib/random.ts";
+import type { Runtime } from "../lib/runtime.ts";
 import type { NodeId } from "../lib/types.ts";
 import { Acceptor } from "./acceptor.ts";
 import type { Reply } from "./connection.ts";
@@ -25,6 +26,8 @@ export interface PeerNetworkOptions {
   readonly damaged?: () => boolean;
   /** A reason to refuse a caller of the right cluster, such as a wrong incarnation. Default: none. */
   readonly admit?: (hello: Hello) => string | undefined;
+  /** Gives the beat of pings. */
+  readonly runtime: Pick<Runtime, "every">;
   /** For the jitter of dials. Default: seeded from the boot id. */
   readonly random?: Random;
   /** Default: {@link defaultLimits}. */
@@ -192,17 +195,20 @@ export class PeerNetwork implements AsyncDisposable {
 
   #peer(node: NodeId, address: Address): Peer {
     const limits = this.#limits;
+    const { runtime } = this.#options;
     const requestLane = (lane: "control" | "bulk"): RequestLane =>
       new RequestLane({
         name: `the ${lane} lane to ${node}`,
         peer: `${node} (${address.host}:${address.port})`,
         limits,
+        runtime,
         dial: (signal) => this.#dial(node, address, lane, signal),
       });
     const raft = new RaftLink(
       {
         name: `the raft lane to ${node}`,
         limits,
+        runtime,
         random: this.#random.fork(),
         dial: (signal) => this.#dial(node, address, "raft", signal),
       },

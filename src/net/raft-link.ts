@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { IDunnoError } from "../lib/errors.ts";
 import { pack } from "../lib/msgpack.ts";
 import type { Random } from "../lib/random.ts";
+import type { Runtime } from "../lib/runtime.ts";
 import { Connection } from "./connection.ts";
 import type { Dialled } from "./dial.ts";
 import { frameLimits } from "./frame.ts";
@@ -27,6 +28,7 @@ export interface RaftLinkHandlers {
 export interface RaftLinkOptions {
   readonly name: string;
   readonly limits: NetLimits;
+  readonly runtime: Pick<Runtime, "every">;
   readonly random: Random;
   readonly dial: (signal: AbortSignal) => Promise<Dialled>;
 }
@@ -116,8 +118,8 @@ export class RaftLink {
 
   /** Until the connection closes. */
   async #hold({ framed, hello }: Dialled & { kind: "up" }): Promise<void> {
-    const { name, limits } = this.#options;
-    const ping = { everyMs: limits.pingMs, silenceMs: limits.raftSilenceMs, always: true };
+    const { name, limits, runtime } = this.#options;
+    const ping = { runtime, everyMs: limits.pingMs, silenceMs: limits.raftSilenceMs, always: true };
     const { raftQueueBytes: queueBytes, closeGraceMs } = limits;
     const options = { name, queueBytes, served: 1, closeGraceMs, ping };
     const connection = new Connection(framed, options, {});

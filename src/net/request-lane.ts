@@ -1,5 +1,6 @@
 /** Our control or bulk lane to one peer: dialled when first needed, kept, and dialled anew after it broke. */
 import { hasCode, IDunnoError } from "../lib/errors.ts";
+import type { Runtime } from "../lib/runtime.ts";
 import { Connection, type Reply } from "./connection.ts";
 import type { Dialled } from "./dial.ts";
 import type { NetLimits } from "./limits.ts";
@@ -16,6 +17,7 @@ export interface RequestLaneOptions {
   /** For errors: `n2 (10.0.0.2:7101)`. */
   readonly peer: string;
   readonly limits: NetLimits;
+  readonly runtime: Pick<Runtime, "every">;
   readonly dial: (signal: AbortSignal) => Promise<Dialled>;
 }
 
@@ -69,13 +71,18 @@ export class RequestLane {
   }
 
   async #dial(): Promise<Up> {
-    const { name, limits } = this.#options;
+    const { name, limits, runtime } = this.#options;
     const { signal } = this.#stop;
     if (signal.aborted) throw this.#lost(undefined);
     const dialled = await this.#options.dial(signal);
     if (dialled.kind !== "up") throw this.#lost(dialled.error);
     const { framed, hello } = dialled;
-    const ping = { everyMs: limits.pingMs, silenceMs: limits.requestSilenceMs, always: false };
+    const ping = {
+      runtime,
+      everyMs: limits.pingMs,
+      silenceMs: limits.requestSilenceMs,
+      always: false,
+    };
     const { requestQueueBytes: queueBytes, closeGraceMs } = limits;
     const options = { name, queueBytes, served: 1, closeGraceMs, ping };
     const up = { connection: new Connection(framed, options, {}), boot: hello.boot };

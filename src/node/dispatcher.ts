@@ -2,9 +2,10 @@
  * The leader's scheduler: takes completions in, hands queries out. One `work` command is under way at a time; what
  * comes meanwhile goes with the next, so the log sees few large commands under load and small quick ones without.
  *
- * A result that nobody can miss yet waits {@link gatherMs} for others to go with, since each command costs every node some
- * milliseconds of processor. Nobody misses it while its job is the only one that has more to hand out: then its slot has
- * other queries of it in hand (scheduler/policy.ts), and whoever reads results is far from the last one.
+ * A result that nobody can miss yet waits for others to go with, since each command costs every node some milliseconds of
+ * processor. Nobody misses it while its job is the only one that has more to hand out: whoever reads results is far from the
+ * last one then, and its slot has other queries of the job in hand. For half of the time that those take it waits, and for
+ * {@link gatherMs} at most, so no slot runs dry.
  *
  * A push to a worker is a hint after the commit. A new leader pushes all open assignments again; a worker drops what it
  * has already by (job, query, attempt).
@@ -33,8 +34,8 @@ const completionsWaiting = 20_000;
 /** Completions in one command, and their bytes: well under the limit of a command, which one alone never reaches. */
 const completionsPerCommand = 128;
 const completionBytesPerCommand = 1024 * 1024;
-/** How long a result waits for others at most, in ms: a small part of the work that slots have in hand. */
-const gatherMs = 40;
+/** How long a result waits for others at most, in ms: it is to be seen in a blink still. */
+const gatherMs = 200;
 /** Pause before a push that was not answered is repeated, in ms. */
 const pushAgainMs = 100;
 /** How often to look whether a query is late, in ms: nothing else happens while all wait for it. */
@@ -115,27 +116,44 @@ export class Dispatcher {
           this.#waiting.push({ completion, resolve, reject });
         }),
     );
-    this.#commitWithin(this.#canWait(completions) ? gatherMs : 0);
+    this.#commitWithin(this.#patienceMs(completions));
     await Promise.all(committed);
   }
 
-  /** Whether their nodes have more of their job to do, and the job more to hand out. */
-  #canWait(completions: readonly Completion[]): boolean {
-    if (this.#waiting.length >= completionsPerCommand) return false;
+  /** How long they may wait: 0 when somebody may miss them. */
+  #patienceMs(completions: readonly Completion[]): number {
+    if (this.#waiting.length >= completionsPerCommand) return 0;
     // Of jobs that take turns a slot has few queries each in hand: without the next one the others go ahead.
     const only = onlyWithWork(this.#ports.machine.jobs.values());
     // The first one tells whether the job can be run at all, and how soon it will be done.
-    if (only === undefined || only.doneQueries === 0) return false;
-    return completions.every(({ job, failed }) => job === only.id && failed === undefined);
+    if (only === undefined || only.doneQueries === 0) return 0;
+    if (!completions.every(({ job, failed }) => job === only.id && failed === undefined)) return 0;
+    const nodes = new Set(completions.map(({ node }) => node));
+    return Math.min(gatherMs, ...[...nodes].map((node) => this.#inHandMs(only.id, node) / 2));
+  }
+
+  /** What each slot of the node has of the job to do, as far as that can be predicted. */
+  #inHandMs(job: JobId, node: NodeId): number {
+    const { machine } = this.#ports;
+    const done = doneQueries(this.#waiting.map(({ completion }) => completion)).get(job);
+    let ms = 0;
+    for (const { attempts, count } of withoutDone(machine.openQueries(job), done))
+      if (attempts.some((attempt) => attempt.node === node))
+        ms += this.#predictor.predictMs(job, node, count) ?? 0;
+    return ms / (machine.members.get(node)?.slots ?? 1);
   }
 
   #commitWithin(ms: number): void {
     const { runtime } = this.#ports;
     const now = runtime.now();
-    this.#dueMs = Math.min(this.#dueMs, now + ms);
+    const dueMs = Math.min(this.#dueMs, now + ms);
     // Also when it was due before, and committing it failed.
-    if (this.#dueMs <= now) this.#duty.nudge();
-    else this.#gathering ??= runtime.after(ms, () => this.#commitWithin(0));
+    if (dueMs <= now) this.#duty.nudge();
+    else if (this.#gathering === undefined || dueMs < this.#dueMs) {
+      this.#gathering?.cancel();
+      this.#gathering = runtime.after(ms, () => this.#commitWithin(0));
+    }
+    this.#dueMs = dueMs;
   }
 
   /** They have gone into a command, or back to their workers. */

@@ -302,6 +302,7 @@ async function listenForPeers(
       listen,
       advertise,
       damaged: () => parts.raft.isDamaged,
+      runtime: systemRuntime,
       admit: (hello) => foreignIncarnation(parts.machine, hello),
     },
     {

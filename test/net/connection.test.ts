@@ -10,6 +10,7 @@ import {
 } from "../../src/net/connection.ts";
 import { encodeFrame, frameLimits } from "../../src/net/frame.ts";
 import { FramedSocket } from "../../src/net/framed-socket.ts";
+import { systemRuntime } from "../../src/node/system-runtime.ts";
 import { until } from "../until.ts";
 import { BareServer } from "./support.ts";
 
@@ -270,7 +271,7 @@ test("nonsense after the handshake closes the connection with the reason", async
 });
 
 test("a peer that says nothing for too long is hung up on, one that answers pings is not", async (t) => {
-  const ping = { everyMs: 5, silenceMs: 50, always: true };
+  const ping = { runtime: systemRuntime, everyMs: 5, silenceMs: 50, always: true };
   await using alive = await ends({ onMessage: () => undefined }, { near: { ping } });
   await using silent = await ends({}, { near: { ping } });
   silent.farSocket.pause();

@@ -8,6 +8,7 @@ import { FramedSocket } from "../../src/net/framed-socket.ts";
 import { greet, type Hello, receiveHello, sendHello } from "../../src/net/handshake.ts";
 import type { NetLimits } from "../../src/net/limits.ts";
 import { type PeerHandlers, PeerNetwork, type PeerNetworkOptions } from "../../src/net/peers.ts";
+import { systemRuntime } from "../../src/node/system-runtime.ts";
 
 export const a = NodeId("a");
 export const b = NodeId("b");
@@ -48,7 +49,7 @@ export async function listen({ port = 0, request, ...options }: NetOptions): Pro
   const calls: string[] = [];
   const troubles: Heard["troubles"] = [];
   const network = await PeerNetwork.listen(
-    { ...options, listen: { host: "127.0.0.1", port } },
+    { ...options, runtime: systemRuntime, listen: { host: "127.0.0.1", port } },
     {
       message: (from, payload) => events.push(`message ${from} ${JSON.stringify(payload)}`),
       request: request ?? (async (_from, _lane, head, body) => ({ head, body })),

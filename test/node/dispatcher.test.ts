@@ -77,6 +77,10 @@ class Stage {
     await turn();
   }
 
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
   /** Queries that the newest command completed, and how many it handed out. */
   get newest(): readonly [completed: readonly number[], assigned: number] | undefined {
     const command = this.commands.at(-1);
@@ -113,6 +117,29 @@ test("what a result tells of its job's cost is handed out with it, not by a comm
   await stage.complete(job, 0, { elapsedMs: 10 });
   t.deepEqual(stage.newest, [[0], 2 * (aheadMs / 10) - 3]);
   t.is(stage.commands.length, 2);
+});
+
+test("a result waits for half of what its node has in hand at most, and less when that shrinks", async (t) => {
+  const stage = new Stage();
+  const job = await stage.begun(1_000);
+  const quick = { elapsedMs: 100 };
+  await stage.complete(job, 0, quick);
+  // Two slots with 250 ms each: five queries of 100 ms, of which these are done now.
+  for (const query of [1, 2, 3]) await stage.complete(job, query, quick);
+  t.deepEqual(stage.newest?.[0], [0]);
+  await stage.wait();
+  t.deepEqual(stage.newest?.[0], [1, 2, 3]);
+  t.is(Math.ceil(stage.nowMs), (2 * 100) / 2 / 2);
+});
+
+test("a result of a node that has nothing more in hand does not wait", async (t) => {
+  const stage = new Stage();
+  const job = await stage.begun(1_000);
+  await stage.complete(job, 0);
+  for (const query of [1, 2, 3]) await stage.complete(job, query);
+  t.deepEqual(stage.newest?.[0], [0]);
+  await stage.complete(job, 4);
+  t.deepEqual(stage.newest?.[0], [1, 2, 3, 4]);
 });
 
 test("a failure does not wait, and what has waited goes with it", async (t) => {
