@@ -67,6 +67,8 @@ export class Dispatcher {
   /** When they are to be committed at the latest, on this node's clock. */
   #dueMs = Infinity;
   #gathering: Timer | undefined;
+  /** Predicted milliseconds of a job's open queries by node, until a command changes them: each request asks, and they are many. */
+  #inHand: { readonly job: JobId; readonly msByNode: ReadonlyMap<NodeId, number> } | undefined;
   readonly #timer: Timer;
 
   constructor(ports: DispatcherPorts) {
@@ -132,15 +134,24 @@ export class Dispatcher {
     return Math.min(gatherMs, ...[...nodes].map((node) => this.#inHandMs(only.id, node) / 2));
   }
 
-  /** What each slot of the node has of the job to do, as far as that can be predicted. */
+  /** What each slot of the node has of the job to do beside what waits here, as far as that can be predicted. */
   #inHandMs(job: JobId, node: NodeId): number {
-    const { machine } = this.#ports;
-    const done = doneQueries(this.#waiting.map(({ completion }) => completion)).get(job);
-    let ms = 0;
-    for (const { attempts, count } of withoutDone(machine.openQueries(job), done))
-      if (attempts.some((attempt) => attempt.node === node))
-        ms += this.#predictor.predictMs(job, node, count) ?? 0;
-    return ms / (machine.members.get(node)?.slots ?? 1);
+    if (this.#inHand?.job !== job) this.#inHand = { job, msByNode: this.#msByNode(job) };
+    let ms = this.#inHand.msByNode.get(node) ?? 0;
+    for (const { completion } of this.#waiting)
+      if (completion.node === node && completion.job === job)
+        ms -= this.#predictor.predictMs(job, node, completion.outputs.length) ?? 0;
+    return Math.max(0, ms) / (this.#ports.machine.members.get(node)?.slots ?? 1);
+  }
+
+  #msByNode(job: JobId): Map<NodeId, number> {
+    const msByNode = new Map<NodeId, number>();
+    for (const { attempts, count } of this.#ports.machine.openQueries(job))
+      for (const { node } of attempts) {
+        const ms = this.#predictor.predictMs(job, node, count) ?? 0;
+        msByNode.set(node, (msByNode.get(node) ?? 0) + ms);
+      }
+    return msByNode;
   }
 
   #commitWithin(ms: number): void {
@@ -160,6 +171,7 @@ export class Dispatcher {
   #gathered(): void {
     this.#gathering?.cancel();
     this.#gathering = undefined;
+    this.#inHand = undefined;
     this.#dueMs = this.#waiting.length > 0 ? 0 : Infinity;
   }
 
@@ -204,6 +216,7 @@ export class Dispatcher {
         { kind: "work", complete, assign },
         undefined,
       );
+      this.#inHand = undefined;
       for (const { resolve } of taken) resolve();
       if (outcome.kind === "ok" && outcome.value.kind === "assigned")
         this.#pushAll(outcome.value.assigned);
