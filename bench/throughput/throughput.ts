@@ -15,6 +15,7 @@ import type { BenchContext } from "../bench.ts";
 import { BenchCluster } from "../cluster.ts";
 import { type Figures, figure } from "../report.ts";
 import { table } from "../table.ts";
+import { warmUp } from "../warm-up.ts";
 import { BareLoop } from "./bare.ts";
 import { BullmqPeer, photosPerJob } from "./bullmq.ts";
 import { jobRate } from "./job-rate.ts";
@@ -66,6 +67,7 @@ export async function throughput(context: BenchContext): Promise<Figures> {
     await cluster.putInputs(photos, mostFolders[pace]);
     for (const model of models) await cluster.addModel(model);
   }
+  for (const cluster of [one, five]) await warmUp(cluster, { pace, signal });
   say(`one node with ${slots} slots, and ${nodes} nodes with 1; each has ${models.length} models`);
   const missing = await missingRedis();
   if (missing !== undefined) say(`BullMQ is not measured beside: ${missing}`);
@@ -98,14 +100,17 @@ async function compareModel(
   const ms = runMs[pace];
   const wanted = Math.ceil((best.perSecond * ms) / 1000 / photosPerFolder[pace]);
   const folders = Math.min(mostFolders[pace], wanted);
-  // What has run for a while: micro-batch sizes are tried, and what the daemons do often is compiled.
+  // Micro-batch sizes are tried, and what executors and workers do often is compiled.
   for (const cluster of [one, five])
     await jobRate(cluster, { model: name, folders, batchSize: photosPerJob, signal });
 
   const { batch } = best;
   const bullmq = hasBullmq ? await BullmqPeer.start({ ...loop, batch, signal }) : undefined;
   await using peer = new Scope();
-  if (bullmq !== undefined) peer.use(bullmq);
+  if (bullmq !== undefined) {
+    peer.use(bullmq);
+    await bullmq.rate(folders * photosPerFolder[pace]);
+  }
   const measured = await playRounds(context, stage, {
     name,
     folders,
