@@ -119,17 +119,17 @@ test("what a result tells of its job's cost is handed out with it, not by a comm
   t.is(stage.commands.length, 2);
 });
 
-test("a result waits for half of what its node has in hand at most, and less when that shrinks", async (t) => {
+test("a result waits for half of what its node has in hand beyond decoding, and less when that shrinks", async (t) => {
   const stage = new Stage();
   const job = await stage.begun(1_000);
-  const quick = { elapsedMs: 100 };
+  const quick = { elapsedMs: 200 };
   await stage.complete(job, 0, quick);
-  // Two slots with 250 ms each: five queries of 100 ms, of which these are done now.
-  for (const query of [1, 2, 3]) await stage.complete(job, query, quick);
+  // Two slots have four queries, of which these are done now.
+  for (const query of [1, 2]) await stage.complete(job, query, quick);
   t.deepEqual(stage.newest?.[0], [0]);
   await stage.wait();
-  t.deepEqual(stage.newest?.[0], [1, 2, 3]);
-  t.is(Math.ceil(stage.nowMs), (2 * 100) / 2 / 2);
+  t.deepEqual(stage.newest?.[0], [1, 2]);
+  t.is(Math.ceil(stage.nowMs), ((2 * 200) / 2 - 100) / 2);
 });
 
 test("a result of a node that has nothing more in hand does not wait", async (t) => {
