@@ -8,8 +8,7 @@ import { fileURLToPath } from "node:url";
 import { makeModels } from "../tools/models/models.ts";
 import { makeTextImages } from "../tools/photos/text-images.ts";
 import type { BenchCluster } from "./cluster.ts";
-import { jobEnd } from "./job-end.ts";
-import { WorkFollower } from "./work-follower.ts";
+import { runJob } from "./run-job.ts";
 
 const modelName = "text_orientation";
 const queries = { full: 2_000, quick: 100 } as const;
@@ -32,13 +31,6 @@ export async function warmUp(
   for (const model of models) await cluster.addModel(model);
   const { leader } = await cluster.healthy();
   const client = cluster.client(leader);
-  for (let i = 0; i < times[pace]; i += 1) {
-    await using follower = await WorkFollower.start(client, everyMs);
-    const { id } = await client.submitJob({
-      model: modelName,
-      inputs: ["warm-up/"],
-      batchSize: 1,
-    });
-    await jobEnd(client, follower, { id, everyMs, signal });
-  }
+  const job = { model: modelName, inputs: ["warm-up/"], batchSize: 1 };
+  for (let i = 0; i < times[pace]; i += 1) await runJob(client, job, { everyMs, signal });
 }

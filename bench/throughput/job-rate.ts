@@ -3,13 +3,11 @@
  * leader had each query's result. Submitting and writing the results file are not in the rate, committing each result is.
  */
 import { type BenchCluster, inputFolders } from "../cluster.ts";
-import { jobEnd } from "../job-end.ts";
+import { runJob } from "../run-job.ts";
 import { median } from "../statistics.ts";
-import { WorkFollower } from "../work-follower.ts";
 import { type SteadyRate, jobSteadyRate } from "./steady.ts";
 
-/** Rarely enough not to cost the cluster anything: no figure hangs on when it is read. */
-const followEveryMs = 2_000;
+/** Rarely enough not to cost the cluster anything. */
 const lookEveryMs = 2_000;
 
 export interface JobRateOptions {
@@ -31,13 +29,10 @@ export async function jobRate(
 ): Promise<JobRate> {
   const { leader } = await cluster.healthy();
   const client = cluster.client(leader);
-  await using follower = await WorkFollower.start(client, followEveryMs);
-  const inputs = inputFolders(folders);
-  const { id } = await client.submitJob({
-    model,
-    inputs,
-    ...(batchSize === undefined ? {} : { batchSize }),
-  });
-  const { queries } = await jobEnd(client, follower, { id, everyMs: lookEveryMs, signal });
+  const { queries } = await runJob(
+    client,
+    { model, inputs: inputFolders(folders), ...(batchSize === undefined ? {} : { batchSize }) },
+    { everyMs: lookEveryMs, signal },
+  );
   return { ...jobSteadyRate(queries), queryMs: median(queries.map(({ elapsedMs }) => elapsedMs)) };
 }

@@ -10,13 +10,12 @@ import { makeModels, type ReadyModel } from "../../tools/models/models.ts";
 import { makeTextImages, type TextImage } from "../../tools/photos/text-images.ts";
 import type { BenchContext } from "../bench.ts";
 import { BenchCluster } from "../cluster.ts";
-import { jobEnd } from "../job-end.ts";
+import { runJob } from "../run-job.ts";
 import { type Figures, figure } from "../report.ts";
 import { spread } from "../statistics.ts";
 import { table } from "../table.ts";
 import { BareLoop } from "../throughput/bare.ts";
 import { jobSteadyRate } from "../throughput/steady.ts";
-import { WorkFollower } from "../work-follower.ts";
 import { logBytes } from "./log-bytes.ts";
 
 /**
@@ -40,8 +39,6 @@ const bareBatches = [1, 8];
 /** Inputs of a query: as by default, and as suits inputs that cost so little. */
 const batches = { usual: undefined, large: 64 } as const;
 const warmBatches = [1, batches.usual];
-/** Rarely enough not to cost the cluster anything: no figure hangs on when it is read. */
-const followEveryMs = 2_000;
 const lookEveryMs = 1_000;
 const targets = { accuracy: 0.97, logBytes: 100 } as const;
 
@@ -97,7 +94,7 @@ async function measure(
   await cluster.addModel(model);
   const { leader } = await cluster.healthy();
   const run = async (folder: string, batchSize: number | undefined): Promise<JobRun> =>
-    runJob(cluster, { leader, folder, batchSize, signal });
+    measureJob(cluster, { leader, folder, batchSize, signal });
   for (const batchSize of warmBatches) await run("warm/", batchSize);
   const usual = await run("tiny/", batches.usual);
   const accuracy = await accuracyOf(cluster, usual.id, images);
@@ -113,7 +110,7 @@ interface JobRun {
   readonly logBytesPerInput: number;
 }
 
-async function runJob(
+async function measureJob(
   cluster: BenchCluster,
   {
     leader,
@@ -128,19 +125,17 @@ async function runJob(
   },
 ): Promise<JobRun> {
   const client = cluster.client(leader);
-  await using follower = await WorkFollower.start(client, followEveryMs);
   const { commitIndex } = await client.pinned().status();
-  const { id } = await client.submitJob({
-    model: modelName,
-    inputs: [folder],
-    ...(batchSize === undefined ? {} : { batchSize }),
-  });
-  const { job, queries } = await jobEnd(client, follower, { id, everyMs: lookEveryMs, signal });
+  const { job, queries } = await runJob(
+    client,
+    { model: modelName, inputs: [folder], ...(batchSize === undefined ? {} : { batchSize }) },
+    { everyMs: lookEveryMs, signal },
+  );
   const { commitIndex: endIndex } = await client.pinned().status();
   const span = { from: commitIndex + 1, to: endIndex };
   const bytes = await logBytes(async (page) => client.log(page), span);
   return {
-    id,
+    id: job.id,
     batchSize: job.batchSize,
     perSecond: jobSteadyRate(queries).perSecond,
     logBytesPerInput: bytes / job.totalInputs,

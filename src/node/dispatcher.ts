@@ -144,7 +144,7 @@ export class Dispatcher {
     for (const { completion } of this.#waiting)
       if (completion.node === node && completion.job === job)
         ms -= this.#predictor.predictMs(job, node, completion.outputs.length) ?? 0;
-    return Math.max(0, ms) / (this.#ports.machine.members.get(node)?.slots ?? 1);
+    return ms / (this.#ports.machine.members.get(node)?.slots ?? 1);
   }
 
   #msByNode(job: JobId): Map<NodeId, number> {

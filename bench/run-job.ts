@@ -1,9 +1,9 @@
-/** The end of a job, and when each of its queries was committed. */
+/** A job from its submission to its end, and when each of its queries was committed. */
 import type { IDunnoClient } from "../src/client/client.ts";
 import { IDunnoError } from "../src/lib/errors.ts";
-import type { JobView } from "../src/lib/api/jobs.ts";
+import type { JobView, SubmitJobBody } from "../src/lib/api/jobs.ts";
 import { until } from "./bench.ts";
-import type { WorkFollower } from "./work-follower.ts";
+import { WorkFollower } from "./work-follower.ts";
 
 /** Some times what the longest job takes on a busy machine. */
 const withinMs = 10 * 60_000;
@@ -13,19 +13,21 @@ export interface JobEnd {
   readonly queries: WorkFollower["completed"];
 }
 
+/** Rarely enough not to cost the cluster anything: no figure hangs on when the log is read. */
+const followEveryMs = 2_000;
+
 /**
- * Waits until a job is done without an error, and until the follower has read all of its results.
- * @throws IDunnoError JOB_FAILED, TIMED_OUT
+ * Submits a job, and waits until it is done without an error and all of its results have been read from the log.
+ * @param client of the leader, whose log is read
+ * @throws IDunnoError JOB_FAILED, TIMED_OUT; as submitting
  */
-export async function jobEnd(
+export async function runJob(
   client: IDunnoClient,
-  follower: WorkFollower,
-  {
-    id,
-    everyMs,
-    signal,
-  }: { readonly id: string; readonly everyMs: number; readonly signal: AbortSignal },
+  submission: SubmitJobBody,
+  { everyMs, signal }: { readonly everyMs: number; readonly signal: AbortSignal },
 ): Promise<JobEnd> {
+  await using follower = await WorkFollower.start(client, followEveryMs);
+  const { id } = await client.submitJob(submission);
   const options = { what: `the end of job ${id}`, withinMs, everyMs, signal };
   const job = await until(options, async () => {
     const view = await client.job(id);
