@@ -5,7 +5,7 @@
  * A result that nobody can miss yet waits for others to go with, since each command costs every node some milliseconds of
  * processor. Nobody misses it while its job is the only one that has more to hand out: whoever reads results is far from the
  * last one then, and its slot has other queries of the job in hand. It waits for half of the time that those take beyond
- * {@link decodeAheadMs}, and for {@link gatherMs} at most, so no slot runs dry.
+ * what is decoded ahead ({@link decodeAheadMs}), and for {@link gatherMs} at most, so no slot runs dry.
  *
  * A push to a worker is a hint after the commit. A new leader pushes all open assignments again; a worker drops what it
  * has already by (job, query, attempt).
@@ -36,7 +36,10 @@ const completionsPerCommand = 128;
 const completionBytesPerCommand = 1024 * 1024;
 /** How long a result waits for others at most, in ms: it is to be seen in a blink still. */
 const gatherMs = 200;
-/** So long before a slot begins a query it is to have it, to decode the first inputs: somewhat more than a burst takes (inference/thread-query.ts). */
+/**
+ * So long before a slot begins a query it is to have it, to decode the first inputs: somewhat more than a burst takes
+ * (inference/thread-query.ts). All inputs of a query that is shorter are decoded in less time than it runs.
+ */
 const decodeAheadMs = 100;
 /** Pause before a push that was not answered is repeated, in ms. */
 const pushAgainMs = 100;
@@ -134,7 +137,16 @@ export class Dispatcher {
     if (!completions.every(({ job, failed }) => job === only.id && failed === undefined)) return 0;
     const nodes = new Set(completions.map(({ node }) => node));
     const inHandMs = Math.min(...[...nodes].map((node) => this.#inHandMs(only.id, node)));
-    return Math.min(gatherMs, Math.max(0, inHandMs - decodeAheadMs) / 2);
+    const spareMs = inHandMs - Math.min(decodeAheadMs, this.#longestMs(completions));
+    return Math.min(gatherMs, Math.max(0, spareMs) / 2);
+  }
+
+  /** What queries like the longest of these take, as far as that can be predicted. */
+  #longestMs(completions: readonly Completion[]): number {
+    const ms = completions.map(({ job, node, outputs }) =>
+      this.#predictor.predictMs(job, node, outputs.length),
+    );
+    return Math.max(...ms.map((each) => each ?? Infinity));
   }
 
   /** What each slot of the node has of the job to do beside what waits here, as far as that can be predicted. */

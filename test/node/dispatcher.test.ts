@@ -132,6 +132,19 @@ test("a result waits for half of what its node has in hand beyond decoding, and 
   t.is(Math.ceil(stage.nowMs), ((2 * 200) / 2 - 100) / 2);
 });
 
+test("of queries shorter than a burst of decoding less is kept for it", async (t) => {
+  const stage = new Stage();
+  const job = await stage.begun(1_000);
+  const quick = { elapsedMs: 10 };
+  await stage.complete(job, 0, quick);
+  const inHand = 2 * (aheadMs / 10);
+  for (const query of [1, 2]) await stage.complete(job, query, quick);
+  t.deepEqual(stage.newest?.[0], [0]);
+  await stage.wait();
+  t.deepEqual(stage.newest?.[0], [1, 2]);
+  t.is(Math.ceil(stage.nowMs), Math.ceil((((inHand - 2) * 10) / 2 - 10) / 2));
+});
+
 test("a result of a node that has nothing more in hand does not wait", async (t) => {
   const stage = new Stage();
   const job = await stage.begun(1_000);
