@@ -3,7 +3,7 @@
  * Without --first the seeds begin at a fresh one, which is printed. A failure is shortened and drawn; exit code 1.
  */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { parsed, wholeNumber } from "./arguments.ts";
 import { freshSeed } from "./fresh-seed.ts";
 import { reportFailure } from "./report/failure.ts";
 import { Summary } from "./report/summary.ts";
@@ -14,15 +14,16 @@ const reported = 1;
 /** Runs between two lines that say how far it has come. */
 const progressRuns = 50;
 
-const { values } = parseArgs({
-  options: { seeds: { type: "string", default: "100" }, first: { type: "string" } },
-});
-const seeds = Number(values.seeds);
-const first = values.first === undefined ? freshSeed() : Number(values.first);
-if (!Number.isSafeInteger(seeds) || seeds < 1 || !Number.isSafeInteger(first)) {
-  process.stderr.write("usage: npm run sim -- [--seeds N] [--first SEED]\n");
-  process.exit(2);
-}
+const usage = "usage: npm run sim -- [--seeds N] [--first SEED]";
+const values = parsed(
+  { seeds: { type: "string", default: "100" }, first: { type: "string" } },
+  usage,
+);
+const seeds = wholeNumber({ name: "seeds", value: values.seeds, least: 1 }, usage);
+const first =
+  values.first === undefined
+    ? freshSeed()
+    : wholeNumber({ name: "first", value: values.first, least: 0 }, usage);
 process.stdout.write(`seeds ${first} to ${first + seeds - 1}\n`);
 const summary = new Summary();
 const failed: number[] = [];

@@ -1,34 +1,43 @@
 /**
- * `npm run sim:mutants [-- --only NAME --world NAME --jobs N --seeds N --starts N --list]`: puts known bugs back into the code, one at a time, and shows
+ * `npm run sim:mutants`: puts known bugs back into the code, one at a time, and shows
  * that simulation notices each. Exits with 1 when one survives.
  */
-import { parseArgs } from "node:util";
+import { parsed, wholeNumber } from "../arguments.ts";
 import { baseline, isKilled, judge, starts, type Verdict } from "./judge.ts";
 import { allMutants } from "./lists/all.ts";
 import type { Mutant, WorldName } from "./mutant.ts";
 import { medianSeeds, table } from "./report.ts";
 import { type World, worlds } from "./worlds.ts";
 
-const { values } = parseArgs({
-  options: {
-    /** May be given more than once. */
+const usage = [
+  "usage: npm run sim:mutants -- [--only NAME]... [--world NAME] [--jobs N] [--seeds N] [--starts N] [--list]",
+  "  --only NAME   this mutant, also one that is not run otherwise; may be given more than once",
+  "  --world NAME  those of one world",
+  "  --jobs N      children at once, by default 2",
+  "  --seeds N     give up after so many seeds from each start",
+  `  --starts N    begin from so many starts, by default ${starts.length}`,
+  "  --list        say which there are, and run none",
+].join("\n");
+const values = parsed(
+  {
     only: { type: "string", multiple: true, default: [] },
-    /** Children at once. */
     jobs: { type: "string", default: "2" },
     list: { type: "boolean", default: false },
-    /** Give up after so many seeds from each start, and begin from so many starts: for a first look. */
     seeds: { type: "string" },
     starts: { type: "string", default: String(starts.length) },
     world: { type: "string" },
   },
-});
+  usage,
+);
+const number = (name: string, value: string): number =>
+  wholeNumber({ name, value, least: 1 }, usage);
 
 /** Seeds from each start that the code as it is must pass before any mutant is made; later, each that killed one. */
 const firstSeeds = 30;
 
 const patience = {
-  seeds: values.seeds === undefined ? undefined : Number(values.seeds),
-  from: starts.slice(0, Number(values.starts)),
+  seeds: values.seeds === undefined ? undefined : number("seeds", values.seeds),
+  from: starts.slice(0, number("starts", values.starts)),
 };
 // 128 + the number of SIGINT: as if the signal had ended it, but for the folders, which go.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
@@ -43,7 +52,7 @@ if (values.list) for (const mutant of chosen) say(line(mutant));
 else if (chosen.length === 0) {
   say(`no mutant that can be run is called ${values.only.join(" or ")}: see --list`);
   process.exitCode = 1;
-} else process.exitCode = (await run(chosen, Math.max(1, Number(values.jobs)))) ? 0 : 1;
+} else process.exitCode = (await run(chosen, number("jobs", values.jobs))) ? 0 : 1;
 
 async function run(list: readonly Mutant[], jobs: number): Promise<boolean> {
   for (const name of new Set(list.map(({ world }) => world)))
