@@ -1,8 +1,8 @@
 /** What the simulator's commands are told: whatever they cannot take ends them with how they are used. */
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
-/** As sysexits(3) has it. */
-const usageExitCode = 64;
+/** As `idunno` has it, and every shell's builtins. */
+const usageExitCode = 2;
 
 /** Its `values`. With what is unknown, or `--help`, the process ends. */
 export function parsed<T extends NonNullable<ParseArgsConfig["options"]>>(

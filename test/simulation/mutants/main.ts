@@ -1,6 +1,6 @@
 /**
- * `npm run sim:mutants`: puts known bugs back into the code, one at a time, and shows
- * that simulation notices each. Exits with 1 when one survives.
+ * `npm run sim:mutants`: puts known bugs back into the code, one at a time, and shows that simulation notices each. Exits
+ * with 1 when one survives.
  */
 import { parsed, wholeNumber } from "../arguments.ts";
 import { baseline, isKilled, judge, starts, type Verdict } from "./judge.ts";
@@ -50,7 +50,7 @@ const chosen = allMutants.filter(
 );
 if (values.list) for (const mutant of chosen) say(line(mutant));
 else if (chosen.length === 0) {
-  say(`no mutant that can be run is called ${values.only.join(" or ")}: see --list`);
+  say("no mutant that can be run is called so, or is of that world: see --list");
   process.exitCode = 1;
 } else process.exitCode = (await run(chosen, number("jobs", values.jobs))) ? 0 : 1;
 
