@@ -7,7 +7,9 @@ import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { assert } from "../lib/types.ts";
-import type { Downward, FromThread, Upward } from "./protocol.ts";
+import { AnswerRelay } from "./answer-relay.ts";
+import { systemClock } from "./clock.ts";
+import type { Downward, FromThread } from "./protocol.ts";
 
 /** With autogrouping on, nice values count only within a session: this session as a whole must yield too. */
 const AUTOGROUP_NICE = "10";
@@ -25,14 +27,17 @@ if (!process.connected) dieWithDaemon();
 const slots = Number(process.argv[2]);
 assert(Number.isInteger(slots) && slots > 0, "the number of slots is the first argument");
 let open = slots;
+const relay = new AnswerRelay(slots, {
+  clock: systemClock,
+  send: (together) =>
+    // What cannot be sent has nobody who waits for it: that may be seen before the channel's end is.
+    process.send?.(together, undefined, undefined, (error) => {
+      if (error !== null) dieWithDaemon();
+    }),
+});
 const threads = Array.from({ length: slots }, (_, slot) => {
   const thread = new Worker(new URL("./thread.js", import.meta.url));
-  thread.on("message", (message: FromThread) => {
-    // What cannot be sent has nobody who waits for it: that may be seen before the channel's end is.
-    process.send?.({ slot, message } satisfies Upward, undefined, undefined, (error) => {
-      if (error !== null) dieWithDaemon();
-    });
-  });
+  thread.on("message", (message: FromThread) => relay.said(slot, message));
   thread.on("error", (error) => {
     // A defect of ours. The other threads may be inside the network, so again not exit().
     process.stderr.write(`thread ${slot}: ${error.stack ?? error.message}\n`, dieWithDaemon);
@@ -46,7 +51,10 @@ const threads = Array.from({ length: slots }, (_, slot) => {
   });
   return thread;
 });
-process.on("message", ({ slot, message }: Downward) => threads[slot]?.postMessage(message));
+process.on("message", ({ slot, message }: Downward) => {
+  relay.given(slot, message);
+  threads[slot]?.postMessage(message);
+});
 
 async function yieldToOthers(): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {

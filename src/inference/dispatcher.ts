@@ -140,8 +140,8 @@ export class Dispatcher {
     const placed = isHeld ? [] : this.#placed.assign();
     for (const { slot, item } of placed) {
       const { id, inputs, tensorsTo } = item.request;
-      const { express, plan } = item;
-      live?.send(slot, { kind: "run", id, model: plan.key, inputs, tensorsTo, express });
+      const { brief, express, plan } = item;
+      live?.send(slot, { kind: "run", id, model: plan.key, inputs, tensorsTo, express, brief });
     }
     // After the newcomer has been sent, which waits for nobody.
     this.#tellYields();
@@ -166,7 +166,7 @@ export class Dispatcher {
         this.#putBack(ticket);
         break;
       case "done": {
-        const { waitMs } = ticket;
+        const waitMs = ticket.waitMs(answer.timings.totalMs);
         ticket.progress(answer.outputs.length);
         this.#settle(ticket).resolve(resultOf(answer, waitMs));
         break;

@@ -103,8 +103,7 @@ export class ExecutorProcess {
     });
     this.#child = child;
     child.on("message", (message) => {
-      const upward = message as Upward;
-      this.#receive(upward.slot, upward.message);
+      for (const upward of message as readonly Upward[]) this.#receive(upward.slot, upward.message);
     });
     if (child.stderr !== null)
       forwardLines(child.stderr, (line) =>

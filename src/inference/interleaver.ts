@@ -5,7 +5,8 @@
  * Invariants
  *  I1 a query's pieces are its inputs in order, each input in exactly one; its result is theirs, in that order. Of a query for
  *     arrays there is one piece, since its arrays are one file;
- *  I2 only so many pieces are cut that each thread has one to run and one ahead; what comes next is decided then;
+ *  I2 only so many pieces are cut that each thread has one to run and one ahead, or brief ones for some 50 ms; what comes next
+ *     is decided then;
  *  I3 the next piece is of the job that has made the least progress here, and of its queries of the one that came first.
  *     A job's progress grows by the part that a piece is of its query, per weight, when the piece is cut;
  *  I4 a job that is new here starts at the least progress of those here; one that comes back keeps its own, but is
@@ -18,7 +19,7 @@ import type { Clock } from "./clock.ts";
 import { cancelled } from "./dispatcher.ts";
 import type { ModelPlan } from "./protocol.ts";
 import type { Piece, SharedQuery } from "./shared-query.ts";
-import { HELD_PER_SLOT } from "./slots.ts";
+import { BRIEF_PER_SLOT, HELD_PER_SLOT } from "./slots.ts";
 import type { QueryRequest, QueryResult } from "./types.ts";
 
 /** A job that has the node for itself is cut into pieces of about this time, so that another need not wait longer. */
@@ -32,6 +33,14 @@ const TURN_MS = 150;
 const PIECES_PER_QUERY = 32;
 /** But pieces take this time at least, on the average of those jobs: two messages between processes are some hundredths of it. */
 const LEAST_MS = 20;
+/**
+ * A piece of less than this is brief: it takes a part of a place only, so that threads have some more of them, and its answer
+ * may wait for others (answer-relay.ts).
+ */
+const BRIEF_MS = 25;
+/** A place's parts; a piece takes so many of them as its time is of {@link BRIEF_MS}. */
+const PARTS = 8;
+const LEAST_PARTS = (PARTS * HELD_PER_SLOT) / BRIEF_PER_SLOT;
 /** Jobs that went away and are remembered, for I4. */
 const REMEMBERED_JOBS = 64;
 /** How much the newest piece says about what an input costs. */
@@ -63,18 +72,19 @@ interface Sharer {
 }
 
 export class Interleaver {
-  readonly #places: number;
+  /** Parts of places. */
+  readonly #room: number;
   readonly #ports: InterleaverPorts;
   readonly #queries = new Map<string, SharedQuery>();
   /** By job; those that went away longest ago first. */
   readonly #sharers = new Map<string, Sharer>();
-  #placed = 0;
+  #taken = 0;
   #serial = 0;
   #isClosing = false;
   #onDrained: () => void = () => undefined;
 
   constructor(slots: number, ports: InterleaverPorts) {
-    this.#places = slots * HELD_PER_SLOT;
+    this.#room = slots * HELD_PER_SLOT * PARTS;
     this.#ports = ports;
   }
 
@@ -169,7 +179,7 @@ export class Interleaver {
 
   /** I2, I3. */
   #pump(): void {
-    while (this.#placed < this.#places) {
+    while (this.#taken < this.#room) {
       const query = this.#next();
       if (query === undefined) return;
       this.#begin(query, false);
@@ -198,12 +208,15 @@ export class Interleaver {
     const count = express ? query.left : this.#pieceOf(query, sharer);
     const total = Math.max(1, request.inputs.length);
     sharer.progress += count / total / (request.weight ?? 1);
-    const piece = query.cutOff(count, this.#serial, express);
+    const { perInputMs } = sharer;
+    const parts = perInputMs === undefined ? PARTS : partsOf(count * perInputMs);
+    const brief = parts < PARTS && !express;
+    const piece = query.cutOff(count, { serial: this.#serial, express, brief });
     this.#serial += 1;
-    this.#placed += 1;
+    this.#taken += parts;
     // Never rejects: what goes wrong is the query's answer.
     void this.#run(query, piece, plan, sharer).then(() => {
-      this.#placed -= 1;
+      this.#taken -= parts;
       this.#pump();
     });
   }
@@ -302,4 +315,9 @@ export class Interleaver {
       absent -= 1;
     }
   }
+}
+
+/** Of a place, for a piece that is to take so long. */
+function partsOf(ms: number): number {
+  return Math.min(PARTS, Math.max(LEAST_PARTS, Math.ceil((PARTS * ms) / BRIEF_MS)));
 }

@@ -50,6 +50,8 @@ export type ToThread =
       readonly tensorsTo?: TensorsTo | undefined;
       /** Somebody waits for its first micro-batch, which is told at once. Default: no. */
       readonly express?: boolean;
+      /** Its result may wait for others on its way to the daemon. Default: no. */
+      readonly brief?: boolean;
     }
   /** Stop after the micro-batch in hand. */
   | { readonly kind: "cancel"; readonly id: string }
@@ -98,7 +100,7 @@ export interface Downward {
   readonly message: ToThread;
 }
 
-/** Child to daemon. */
+/** Child to daemon: several come in one message, in order. */
 export interface Upward {
   readonly slot: number;
   readonly message: FromThread;

@@ -90,9 +90,15 @@ export class SharedQuery {
 
   /**
    * The next `count` inputs. What its time-out leaves is the piece's, since time is counted on slots.
-   * @param serial no other piece has it, not even one of an earlier try of this query, which a thread may still hold
+   * @param options.serial no other piece has it, not even one of an earlier try of this query, which a thread may still hold
    */
-  cutOff(count: number, serial: number, express: boolean): Piece {
+  cutOff(
+    count: number,
+    {
+      serial,
+      ...how
+    }: { readonly serial: number; readonly express: boolean; readonly brief: boolean },
+  ): Piece {
     const { id, model, inputs, timeoutMs, tensorsTo } = this.request;
     assert(tensorsTo === undefined || count === inputs.length, "a query for arrays is one piece");
     const from = this.#cut;
@@ -101,8 +107,8 @@ export class SharedQuery {
       model,
       inputs: inputs.slice(from, from + count),
       timeoutMs: Math.max(1, timeoutMs - this.#spentMs),
-      express,
       tensorsTo,
+      ...how,
     };
     this.#cut += count;
     this.#pieces += 1;

@@ -12,6 +12,8 @@
 
 /** What a thread holds at most: the one it runs and one to read ahead. */
 export const HELD_PER_SLOT = 2;
+/** But so many while those that it holds are brief. */
+export const BRIEF_PER_SLOT = 8;
 
 export interface Placed<T> {
   readonly slot: number;
@@ -22,6 +24,8 @@ export interface Slotted {
   /** Of arrival. */
   readonly order: number;
   readonly express: boolean;
+  /** Its answer may be on its way while the thread runs what comes next. */
+  readonly brief: boolean;
   /** Whose share of the machine it counts to. */
   readonly job: string;
   /** It ends at its next micro-batch boundary. */
@@ -101,7 +105,7 @@ export class Slots<T extends Slotted> {
     const placed = [...this.#assignUpTo(1, !hasSpare), ...this.#assignExpress()];
     // One that the spare thread has no room for.
     placed.push(...this.#assignUpTo(1, true));
-    for (let depth = 2; depth <= HELD_PER_SLOT; depth += 1)
+    for (let depth = 2; depth <= BRIEF_PER_SLOT; depth += 1)
       placed.push(...this.#assignUpTo(depth, !hasSpare));
     // A core is free anyway.
     if (this.#ordinary.some((held) => held.length === 0)) this.#yield = undefined;
@@ -116,6 +120,7 @@ export class Slots<T extends Slotted> {
     const placed: Placed<T>[] = [];
     for (const [slot, held] of this.#ordinary.entries()) {
       if (held.length >= depth) continue;
+      if (held.length >= HELD_PER_SLOT && !held.every(({ brief }) => brief)) continue;
       const at = this.#waiting.findIndex(({ express }) => newcomersToo || !express);
       const [item] = at < 0 ? [] : this.#waiting.splice(at, 1);
       if (item === undefined) break;
@@ -192,17 +197,23 @@ export class Slots<T extends Slotted> {
   }
 
   /**
-   * The threads are gone: empties them and says what was inside a network and what was not. A thread that stood
-   * still was not, so what it had begun is as innocent as what is held ahead.
+   * The threads are gone: empties them and says what may have been inside a network and what was not. A thread that stood
+   * still was not, so what it had begun is as innocent as what is held ahead. Behind a brief one, whose answer may have been
+   * on its way, the next may have been begun, too.
    */
   lose(): { readonly begun: readonly T[]; readonly notBegun: readonly T[] } {
     const stands = this.#standing;
-    const heads = this.heads();
-    const begun = heads.filter(({ slot }) => slot !== stands);
-    const notBegun = [...heads.filter(({ slot }) => slot === stands), ...this.ahead()];
-    for (const held of this.#held) held.length = 0;
+    const begun: T[] = [];
+    const notBegun: T[] = [];
+    for (const [slot, held] of this.#held.entries()) {
+      const unfinished = held.findIndex(({ brief }) => !brief);
+      const reached = unfinished < 0 ? held.length : unfinished + 1;
+      begun.push(...held.slice(0, slot === stands ? 0 : reached));
+      notBegun.push(...held.slice(slot === stands ? 0 : reached));
+      held.length = 0;
+    }
     this.#yield = undefined;
     this.#standing = undefined;
-    return { begun: begun.map(({ item }) => item), notBegun: notBegun.map(({ item }) => item) };
+    return { begun, notBegun };
   }
 }

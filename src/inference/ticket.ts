@@ -24,6 +24,8 @@ export class Ticket {
   readonly request: QueryRequest;
   /** May run on the spare thread. */
   readonly express: boolean;
+  /** Its answer may come late, together with others'. */
+  readonly brief: boolean;
   /** Whose it is. */
   readonly job: string;
   /** Settles as `run()` does. */
@@ -57,6 +59,7 @@ export class Ticket {
     this.#clock = clock;
     this.#askedAt = clock.now();
     this.express = request.express ?? false;
+    this.brief = request.brief ?? false;
     [this.job = request.id] = request.id.split("/", 1);
     this.#onProgress = onProgress;
     this.answer = new Promise((resolve, reject) => {
@@ -69,9 +72,14 @@ export class Ticket {
     return this.#startedAt !== undefined;
   }
 
-  /** From the call until a thread began it, the last time it was begun. */
-  get waitMs(): number {
-    return (this.#startedAt ?? this.#clock.now()) - this.#askedAt;
+  /**
+   * From the call until a thread began it, the last time it was begun.
+   * @param ranMs what it took: where answers come together it has begun so long ago at least
+   */
+  waitMs(ranMs: number): number {
+    const now = this.#clock.now();
+    const begunAt = Math.min(this.#startedAt ?? now, now - ranMs);
+    return Math.max(0, begunAt - this.#askedAt);
   }
 
   /**

@@ -5,7 +5,7 @@ import { systemClock } from "../../src/inference/clock.ts";
 import { Interleaver } from "../../src/inference/interleaver.ts";
 import type { ModelPlan } from "../../src/inference/protocol.ts";
 import { SharedQuery } from "../../src/inference/shared-query.ts";
-import { HELD_PER_SLOT } from "../../src/inference/slots.ts";
+import { BRIEF_PER_SLOT, HELD_PER_SLOT } from "../../src/inference/slots.ts";
 import type {
   InputFile,
   LocalModel,
@@ -110,8 +110,11 @@ test("a query's result is that of all its inputs, in order, whatever the pieces 
       const costs = Object.fromEntries(list.map(({ job, cost }) => [`j${job}`, cost]));
       const node = new Node(slots, costs);
       const answers = list.map(({ job, count }, i) => node.submit(`j${job}/${i}/1`, count));
-      do t.true(node.placed.length <= slots * HELD_PER_SLOT);
-      while (await node.step());
+      do {
+        const ordinary = node.placed.filter(({ request }) => request.brief !== true);
+        t.true(ordinary.length <= slots * HELD_PER_SLOT);
+        t.true(node.placed.length <= slots * BRIEF_PER_SLOT);
+      } while (await node.step());
       for (const [i, answer] of answers.entries()) {
         const { job, count } = list[i]!;
         const expected = Array.from({ length: count }, (_, at) => `j${job}/${i}/1:${at}`);
@@ -295,4 +298,19 @@ test("a query for arrays is one piece, beside others too, and its file is the qu
   t.is(whole, 1);
   t.like(await answer, { kind: "done", tensors: { path: "/arrays.npz", bytes: 5 } });
   t.false("tensors" in (await other));
+});
+
+test("of pieces that are brief there are more, for some 50 ms of each thread, and they say so (I2)", async (t) => {
+  const node = new Node(1, { ja: 1, jb: 8 });
+  for (let n = 0; n < 40; n += 1) void node.submit(`ja/${n}/1`, 8);
+  t.is(node.placed.length, HELD_PER_SLOT, "nothing is known of what they take");
+  t.false(node.placed[0]?.request.brief);
+  for (let n = 0; n < 10; n += 1) await node.step();
+  t.is(node.placed.length, 6, "of 8 ms each");
+  t.true(node.placed.every(({ request }) => request.brief));
+  while (await node.step());
+  for (let n = 0; n < 10; n += 1) void node.submit(`jb/${n}/1`, 8);
+  for (let n = 0; n < 5; n += 1) await node.step();
+  t.is(node.placed.length, HELD_PER_SLOT, "of 64 ms each");
+  t.false(node.placed[0]?.request.brief);
 });

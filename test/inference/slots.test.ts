@@ -8,6 +8,7 @@ interface Item extends Slotted {
 const item = (order: number, express = false, job = `job ${order}`): Item => ({
   order,
   express,
+  brief: false,
   job,
   cancelled: false,
 });

@@ -3,13 +3,9 @@
  * moment. It does not stand still when the daemon does, and dies with it.
  */
 import type { Random } from "../../../src/lib/random.ts";
+import { AnswerRelay } from "../../../src/inference/answer-relay.ts";
 import type { Blame } from "../../../src/inference/executor-process.ts";
-import type {
-  FromThread,
-  ModelPlan,
-  QueryAnswer,
-  ToThread,
-} from "../../../src/inference/protocol.ts";
+import type { ModelPlan, QueryAnswer, ToThread, Upward } from "../../../src/inference/protocol.ts";
 import type { LocalChunk } from "../../../src/inference/types.ts";
 import type { SimulatedProcess } from "../process.ts";
 import type { VirtualTime } from "../virtual-time.ts";
@@ -53,6 +49,7 @@ export interface ChildPorts {
 export class SimulatedChild {
   readonly #ports: ChildPorts;
   readonly #threads: readonly SimulatedThread[];
+  readonly #relay: AnswerRelay;
   readonly #messageMs: number;
   readonly #microBatch: number;
   #killed: Blame | undefined;
@@ -62,6 +59,10 @@ export class SimulatedChild {
     this.#ports = ports;
     this.#messageMs = ports.random.pick(messageMs) ?? 0.06;
     this.#microBatch = ports.random.pick(microBatches) ?? 1;
+    this.#relay = new AnswerRelay(threads, {
+      clock: { after: (ms, run) => this.#after(ms, run) },
+      send: (together) => this.#tell(() => this.#hear(together)),
+    });
     this.#threads = Array.from({ length: threads }, (_, slot) => this.#thread(slot));
   }
 
@@ -88,7 +89,10 @@ export class SimulatedChild {
     if (kind === "load" || kind === "inspect" || kind === "close")
       throw new Error(`no simulated thread is told to ${kind}`);
     this.#ports.onSent(slot, message);
-    this.#later(this.#messageMs, () => this.#threads[slot]?.receive(message));
+    this.#later(this.#messageMs, () => {
+      this.#relay.given(slot, message);
+      this.#threads[slot]?.receive(message);
+    });
   }
 
   /** SIGKILL. The first reason given counts. */
@@ -105,7 +109,7 @@ export class SimulatedChild {
     return new SimulatedThread({
       now: () => time.now,
       later: (ms, run) => this.#later(ms, run),
-      send: (message) => this.#say(slot, message),
+      send: (message) => this.#relay.said(slot, message),
       model,
       microBatch: (plan) => this.microBatch(plan),
       costMs,
@@ -138,12 +142,19 @@ export class SimulatedChild {
     this.#tell(() => this.#ports.onExit(blame));
   }
 
-  #say(slot: number, message: FromThread): void {
+  #hear(together: readonly Upward[]): void {
     const { onAnswer, onYielded } = this.#ports;
-    this.#tell(() => {
+    for (const { slot, message } of together)
       if (message.kind === "yielded") onYielded(slot, message.by);
       else if ("id" in message) onAnswer(slot, message);
+  }
+
+  #after(ms: number, run: () => void): { readonly cancel: () => void } {
+    let isCancelled = false;
+    this.#later(ms, () => {
+      if (!isCancelled) run();
     });
+    return { cancel: () => (isCancelled = true) };
   }
 
   /** What was said before an end is heard before it. */
