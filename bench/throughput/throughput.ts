@@ -21,7 +21,7 @@ import { BullmqPeer, photosPerJob } from "./bullmq.ts";
 import { jobRate } from "./job-rate.ts";
 import { plotLatency } from "./latency.ts";
 import { missingRedis } from "./redis.ts";
-import { agreement, compare, type Comparison, inTurn, type Round } from "./rounds.ts";
+import { compare, type Comparison, inTurn, type Round, tellCount } from "./rounds.ts";
 import { bestOf, mostThreads, searchBare } from "./search.ts";
 
 /** A hundred megabytes of ResNet-50 are too much for a rough answer. */
@@ -220,10 +220,6 @@ function conclude(
     ];
   });
   say(`\n${table(["medians", "images/s", "of bare", "target", "met"], rows)}`);
-  for (const [name, { rounds: all, counted }] of comparisons)
-    say(
-      `${name}: ${counted} of ${all} rounds count (bare loop before and after within ${agreement * 100} %)` +
-        (counted === 0 ? "; none does, so these are medians of all, and no target is met" : ""),
-    );
+  for (const [name, comparison] of comparisons) say(tellCount(name, comparison));
   return figures;
 }

@@ -3,7 +3,14 @@
  * measurements go in either direction.
  */
 import test from "ava";
-import { compare, inTurn, type Round } from "../../bench/throughput/rounds.ts";
+import {
+  bareOf,
+  compare,
+  inTurn,
+  judge,
+  type Round,
+  tellCount,
+} from "../../bench/throughput/rounds.ts";
 
 const steady: Round = {
   bareBefore: 100,
@@ -33,6 +40,27 @@ test("when none counts, the medians are of all, and it shows", (t) => {
 test("ratios are taken round by round, since the machine's speed may drift between rounds", (t) => {
   const slower: Round = { ...steady, bareBefore: 50, bareAfter: 50, oneNode: 48 };
   t.is(compare([steady, steady, slower]).oneNodeToBare, 0.96);
+});
+
+test("the same rule holds for rounds of whatever is measured", (t) => {
+  const named = [
+    { name: "steady", bareBefore: 100, bareAfter: 96 },
+    { name: "unsteady", bareBefore: 100, bareAfter: 94 },
+  ];
+  const [good, bad] = named;
+  t.deepEqual(judge(named), { rounds: 2, counted: 1, used: [good] });
+  t.deepEqual(judge(named.slice(1)), { rounds: 1, counted: 0, used: [bad] });
+  t.deepEqual(judge([]), { rounds: 0, counted: 0, used: [] });
+  t.deepEqual(named.map(bareOf), [98, 97]);
+});
+
+test("it is said how many rounds count, and that no target is met when none does", (t) => {
+  const some = tellCount("a network", { rounds: 3, counted: 2 });
+  t.is(some, "a network: 2 of 3 rounds count (bare loop before and after within 5 %)");
+  t.regex(
+    tellCount("a network", { rounds: 3, counted: 0 }),
+    /^a network: 0 of 3 .*no target is met$/,
+  );
 });
 
 test("measurements run one after the other, forwards or backwards, and each has its own rate", async (t) => {
