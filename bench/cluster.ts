@@ -5,6 +5,7 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { DevCluster } from "../src/cli/dev/cluster.ts";
 import { IDunnoClient } from "../src/client/client.ts";
 import type { StatusView } from "../src/lib/api/cluster.ts";
@@ -19,6 +20,13 @@ const prefix = "idunno-bench-";
 const readyMs = 60_000;
 /** A restarted node has to load its log, dial its peers and catch up. */
 const healthyMs = 60_000;
+/** Executors end what they ran twice, and daemons write what came last, soon after a job is done. */
+const calmMs = 500;
+/**
+ * Woken nodes still look well for a moment. Then they elect, within 900 ms when votes are split, and take each other
+ * for down until they have heard of each other.
+ */
+const wakeMs = 1_000;
 /** It is copied and tried before it is added: tens of seconds for a large one on a busy machine. */
 const addModelMs = 120_000;
 /** Files of one commit: some megabytes at most, if each is small. */
@@ -102,6 +110,30 @@ export class BenchCluster implements AsyncDisposable {
       if (state === "running") await this.#dev.kill(name, "SIGCONT");
       else await this.#dev.restart(name);
     await this.healthy();
+  }
+
+  /**
+   * Stops its daemons where they are, until {@link wake}: at rest they take no time from what is measured meanwhile.
+   * Executors with nothing to do take none anyway.
+   */
+  async rest(): Promise<void> {
+    await sleep(calmMs, undefined, { signal: this.#signal });
+    for (const name of this.names) await this.signalNode(name, "SIGSTOP");
+  }
+
+  /** Lets its daemons go on, and waits until all is well again. Another node may lead then. */
+  async wake(): Promise<void> {
+    for (const name of this.names) await this.signalNode(name, "SIGCONT");
+    await sleep(wakeMs, undefined, { signal: this.#signal });
+    await this.healthy();
+  }
+
+  /** Wakes it from its rest for so long. When that fails it is left awake: the benchmark ends then. */
+  async awake<T>(act: () => Promise<T>): Promise<T> {
+    await this.wake();
+    const found = await act();
+    await this.rest();
+    return found;
   }
 
   /**
@@ -204,7 +236,7 @@ export class BenchCluster implements AsyncDisposable {
       await cp(join(this.directory, name, "daemon.log"), join(directory, `${name}.log`));
   }
 
-  /** Nothing here is worth a graceful end. */
+  /** Nothing here is worth a graceful end. SIGKILL, unlike others, ends daemons at rest too, and their executors go with them. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#dev.down({ stopMs: 0, wipe: true });
     await rm(this.directory, { recursive: true, force: true });

@@ -11,6 +11,7 @@ const batchSizes = { full: [1, 4, 16, 64], quick: [1, 16] } as const;
 export interface LatencyOptions {
   readonly model: string;
   readonly folders: number;
+  /** At rest: each is woken while it is measured. */
   readonly clusters: readonly { readonly name: string; readonly cluster: BenchCluster }[];
   readonly bare: readonly BareFinding[];
 }
@@ -22,14 +23,18 @@ export async function plotLatency(
 ): Promise<void> {
   const series: PlotSeries[] = [];
   for (const { name, cluster } of clusters) {
-    const points: PlotPoint[] = [];
-    for (const batchSize of batchSizes[quick ? "quick" : "full"]) {
-      const { perSecond, queryMs } = await jobRate(cluster, { model, folders, batchSize, signal });
-      points.push({ x: perSecond, y: queryMs, label: String(batchSize) });
-      say(
-        `${model}, ${name}, batch size ${batchSize}: ${perSecond.toFixed(1)} images/s, ${Math.round(queryMs)} ms a query`,
-      );
-    }
+    const points = await cluster.awake(async () => {
+      const found: PlotPoint[] = [];
+      for (const batchSize of batchSizes[quick ? "quick" : "full"]) {
+        const job = { model, folders, batchSize, signal };
+        const { perSecond, queryMs } = await jobRate(cluster, job);
+        found.push({ x: perSecond, y: queryMs, label: String(batchSize) });
+        say(
+          `${model}, ${name}, batch size ${batchSize}: ${perSecond.toFixed(1)} images/s, ${Math.round(queryMs)} ms a query`,
+        );
+      }
+      return found;
+    });
     series.push({ name, points });
   }
   for (const threads of new Set(bare.map((each) => each.threads)))

@@ -3,7 +3,7 @@
  * with a slot per core and on five nodes with a slot each, beside a loop that does nothing but decode and infer, with
  * as many threads and images of one run as a small search found best, and beside BullMQ where it is installed. The
  * measurements take turns, forwards in one round and backwards in the next, and the bare loop is measured before and
- * after each round, so that a change of the machine's speed shows.
+ * after each round, so that a change of the machine's speed shows. Clusters rest unless they are what is measured.
  */
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -48,6 +48,7 @@ const mostFolders = { full: 80, quick: 12 } as const;
 const build = fileURLToPath(new URL("../../../build/", import.meta.url));
 
 interface Stage {
+  /** Both are at rest between measurements. */
   readonly one: BenchCluster;
   readonly five: BenchCluster;
   readonly photos: readonly string[];
@@ -61,13 +62,16 @@ export async function throughput(context: BenchContext): Promise<Figures> {
   const slots = availableParallelism();
   const models = await makeModels(join(build, "models"), { only: modelNames[pace] });
   const photos = await makePhotos(join(build, "bench-photos"), photosPerFolder[pace]);
-  const one = scope.use(await BenchCluster.up({ nodes: 1, slots, signal }));
-  const five = scope.use(await BenchCluster.up({ nodes, slots: 1, signal }));
-  for (const cluster of [one, five]) {
+  const start = async (layout: { nodes: number; slots: number }): Promise<BenchCluster> => {
+    const cluster = scope.use(await BenchCluster.up({ ...layout, signal }));
     await cluster.putInputs(photos, mostFolders[pace]);
     for (const model of models) await cluster.addModel(model);
-  }
-  for (const cluster of [one, five]) await warmUp(cluster, { pace, signal });
+    await warmUp(cluster, { pace, signal });
+    await cluster.rest();
+    return cluster;
+  };
+  const one = await start({ nodes: 1, slots });
+  const five = await start({ nodes, slots: 1 });
   say(`one node with ${slots} slots, and ${nodes} nodes with 1; each has ${models.length} models`);
   const missing = await missingRedis();
   if (missing !== undefined) say(`BullMQ is not measured beside: ${missing}`);
@@ -101,8 +105,8 @@ async function compareModel(
   const wanted = Math.ceil((best.perSecond * ms) / 1000 / photosPerFolder[pace]);
   const folders = Math.min(mostFolders[pace], wanted);
   // Micro-batch sizes are tried, and what executors and workers do often is compiled.
-  for (const cluster of [one, five])
-    await jobRate(cluster, { model: name, folders, batchSize: photosPerJob, signal });
+  const job = { model: name, folders, batchSize: photosPerJob, signal };
+  for (const cluster of [one, five]) await cluster.awake(async () => jobRate(cluster, job));
 
   const { batch } = best;
   const bullmq = hasBullmq ? await BullmqPeer.start({ ...loop, batch, signal }) : undefined;
@@ -151,7 +155,7 @@ async function playRounds(
     signal.throwIfAborted();
     let isSteady = true;
     const rateOf = async (cluster: BenchCluster): Promise<number> => {
-      const { perSecond, steady } = await jobRate(cluster, job);
+      const { perSecond, steady } = await cluster.awake(async () => jobRate(cluster, job));
       isSteady &&= steady;
       return perSecond;
     };
