@@ -1,7 +1,7 @@
 /**
  * Ten thousand tiny inputs with known answers: pictures of one word, upright or turned, for the text-orientation
  * network. It costs a millisecond or two, so what a system adds to each input shows here more than anywhere else: in
- * queries per second, beside what the network alone could do on the same cores, and in bytes of the log.
+ * queries per second, beside what a bare loop does on the same cores just before and just after, and in bytes of the log.
  */
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
@@ -12,11 +12,20 @@ import type { BenchContext } from "../bench.ts";
 import { BenchCluster } from "../cluster.ts";
 import { runJob } from "../run-job.ts";
 import { type Figures, figure } from "../report.ts";
-import { spread } from "../statistics.ts";
 import { table } from "../table.ts";
 import { BareLoop } from "../throughput/bare.ts";
+import { inTurn, tellCount } from "../throughput/rounds.ts";
+import { type BareFinding, bestOf } from "../throughput/search.ts";
 import { jobSteadyRate } from "../throughput/steady.ts";
 import { logBytes } from "./log-bytes.ts";
+import {
+  type Alone,
+  type BatchName,
+  type JobRun,
+  type LayoutSummary,
+  summarizeLayout,
+  type TinyRound,
+} from "./rounds.ts";
 
 /**
  * Five daemons share this machine's cores with inference; one is what a machine of a real cluster has. Limited by
@@ -33,58 +42,60 @@ const inputs = { full: 10_000, quick: 400 } as const;
  * (warm-up.ts), and as many to a query as by default, so that each node tries its micro-batch sizes.
  */
 const warmInputs = { full: 10_000, quick: 300 } as const;
-const bareMs = { full: 5_000, quick: 1_000 } as const;
-/** Images of one run of the network alone: the best of these counts. */
+const rounds = { full: 3, quick: 1 } as const;
+/** Of the bare loop in each round: about as long as a job takes. */
+const bareMs = { full: 8_000, quick: 1_000 } as const;
+/** Images of one run of the network: which of them the bare loop does best with is tried before, for so long each. */
 const bareBatches = [1, 8];
+const searchMs = { full: 3_000, quick: 500 } as const;
 /** Inputs of a query: as by default, and as suits inputs that cost so little. */
-const batches = { usual: undefined, large: 64 } as const;
+const batches = { usual: undefined, large: 64 } as const satisfies Record<BatchName, unknown>;
 const warmBatches = [1, batches.usual];
+/** Of the bare loop. */
+const threads = availableParallelism();
 const lookEveryMs = 1_000;
 const targets = { accuracy: 0.97, logBytes: 100 } as const;
 
 const build = fileURLToPath(new URL("../../../build/", import.meta.url));
 
+type Layout = (typeof layouts)[keyof typeof layouts];
+
+interface Stage {
+  readonly model: ReadyModel;
+  readonly images: readonly TextImage[];
+  /** Other ones. */
+  readonly warm: readonly TextImage[];
+}
+
 export async function tiny(context: BenchContext): Promise<Figures> {
-  const { quick, signal, say } = context;
-  const pace = quick ? "quick" : "full";
+  const pace = context.quick ? "quick" : "full";
   const [model] = await makeModels(join(build, "models"), { only: [modelName] });
   if (model === undefined) throw new TypeError("no such model");
   const all = inputs[pace] + warmInputs[pace];
   const made = await makeTextImages(join(build, `bench-text-${pace}`), all);
   const [images, warm] = [made.slice(0, inputs[pace]), made.slice(inputs[pace])];
-  // On either side of each: a machine's speed drifts.
-  const alone = async (): Promise<Alone> => networkAlone(model, images, bareMs[pace]);
-  const before = await alone();
-  const five = await measure(layouts.fiveNodes, { model, images, warm, signal, say });
-  const between = await alone();
-  const one = await measure(layouts.oneNode, { model, images, warm, signal, say });
-  const after = await alone();
-  const compared = {
-    fiveNodes: { runs: five.runs, alone: meanOf(before, between) },
-    oneNode: { runs: one.runs, alone: meanOf(between, after) },
-  };
-  return conclude(say, { compared, accuracy: five.accuracy, inputs: images.length });
+  const stage: Stage = { model, images, warm };
+  const fiveNodes = await measure(context, layouts.fiveNodes, stage);
+  const oneNode = await measure(context, layouts.oneNode, stage);
+  const { accuracy } = fiveNodes;
+  const measured = { fiveNodes, oneNode };
+  return conclude(context.say, { measured, accuracy, inputs: images.length });
 }
 
-interface Compared {
-  readonly runs: Runs;
-  readonly alone: MeanAlone;
+interface Measured {
+  readonly name: string;
+  readonly alone: Alone;
+  readonly summary: LayoutSummary;
+  readonly accuracy: number;
 }
 
-type Runs = Readonly<Record<keyof typeof batches, JobRun>>;
-
-/** Both jobs on a cluster of that layout, which is alone on the machine meanwhile. */
+/** All rounds of a layout. Its cluster rests while the bare loop runs, and is alone on the machine while it does not. */
 async function measure(
-  { nodes, slots, name }: (typeof layouts)[keyof typeof layouts],
-  options: {
-    readonly model: ReadyModel;
-    readonly images: readonly TextImage[];
-    readonly warm: readonly TextImage[];
-    readonly signal: AbortSignal;
-    readonly say: BenchContext["say"];
-  },
-): Promise<{ readonly runs: Runs; readonly accuracy: number }> {
-  const { model, images, warm, signal, say } = options;
+  context: BenchContext,
+  { nodes, slots, name }: Layout,
+  { model, images, warm }: Stage,
+): Promise<Measured> {
+  const { quick, signal, say } = context;
   await using cluster = await BenchCluster.up({ nodes, slots, signal });
   say(`${name}, ${slots} at a time each; putting ${images.length + warm.length} inputs`);
   const filesOf = (folder: string, some: readonly TextImage[]) =>
@@ -92,38 +103,71 @@ async function measure(
   await cluster.putSmallFiles(filesOf("warm/", warm));
   await cluster.putSmallFiles(filesOf("tiny/", images));
   await cluster.addModel(model);
-  const { leader } = await cluster.healthy();
-  const run = async (folder: string, batchSize: number | undefined): Promise<JobRun> =>
-    measureJob(cluster, { leader, folder, batchSize, signal });
-  for (const batchSize of warmBatches) await run("warm/", batchSize);
-  const usual = await run("tiny/", batches.usual);
-  const accuracy = await accuracyOf(cluster, usual.id, images);
-  const large = await run("tiny/", batches.large);
-  return { runs: { usual, large }, accuracy };
+  for (const batchSize of warmBatches)
+    await measureJob(cluster, { folder: "warm/", batchSize, signal });
+  await cluster.rest();
+  await using bare = await startBare(model, images);
+  const { alone, batch } = await networkAlone(bare, searchMs[quick ? "quick" : "full"]);
+  const { measured, accuracy } = await playRounds(context, cluster, {
+    name,
+    images,
+    bare: async () => bare.rate({ ms: bareMs[quick ? "quick" : "full"], batch }),
+  });
+  return { name, alone, summary: summarizeLayout(measured, alone), accuracy };
 }
 
-interface JobRun {
-  readonly id: string;
-  readonly batchSize: number;
-  readonly perSecond: number;
-  /** Of all that was committed from the submission to the end, per input. */
-  readonly logBytesPerInput: number;
+interface RoundsOptions {
+  readonly name: string;
+  readonly images: readonly TextImage[];
+  /** Measures once, in images per second. */
+  readonly bare: () => Promise<number>;
+}
+
+/** A round's bare loop after it is the next one's before it. @param cluster at rest, and again in the end */
+async function playRounds(
+  { quick, signal, say, trials }: BenchContext,
+  cluster: BenchCluster,
+  { name, images, bare }: RoundsOptions,
+): Promise<{ readonly measured: readonly TinyRound[]; readonly accuracy: number }> {
+  const measured: TinyRound[] = [];
+  const count = trials ?? rounds[quick ? "quick" : "full"];
+  const jobOf = (batchSize: number | undefined) => async () =>
+    measureJob(cluster, { folder: "tiny/", batchSize, signal });
+  const jobs = { usual: jobOf(batches.usual), large: jobOf(batches.large) };
+  let accuracy = NaN;
+  let bareBefore = await bare();
+  for (let i = 0; i < count; i += 1) {
+    signal.throwIfAborted();
+    const runs = await cluster.awake(async () => {
+      const found = await inTurn(jobs, { backwards: i % 2 === 1 });
+      if (i === 0) accuracy = await accuracyOf(cluster, found.usual.id, images);
+      return found;
+    });
+    const bareAfter = await bare();
+    measured.push({ bareBefore, runs, bareAfter });
+    const { usual, large } = runs;
+    say(
+      `${name}, round ${i + 1} of ${count}, inputs/s: bare, ${usual.batchSize} a query, ${large.batchSize} a query, bare: ` +
+        [bareBefore, usual.perSecond, large.perSecond, bareAfter].map(Math.round).join(", "),
+    );
+    bareBefore = bareAfter;
+  }
+  return { measured, accuracy };
 }
 
 async function measureJob(
   cluster: BenchCluster,
   {
-    leader,
     folder,
     batchSize,
     signal,
   }: {
-    readonly leader: string;
     readonly folder: string;
     readonly batchSize: number | undefined;
     readonly signal: AbortSignal;
   },
 ): Promise<JobRun> {
+  const { leader } = await cluster.healthy();
   const client = cluster.client(leader);
   const { commitIndex } = await client.pinned().status();
   const { job, queries } = await runJob(
@@ -142,43 +186,32 @@ async function measureJob(
   };
 }
 
-interface Alone {
-  /** Images per second on all cores: only the network, on images that are decoded already. */
-  readonly networkPerSecond: number;
-  /** The same with decoding. */
-  readonly barePerSecond: number;
-}
-
-async function networkAlone(
+async function startBare(
   { manifest, onnxFile }: ReadyModel,
   images: readonly TextImage[],
-  ms: number,
-): Promise<Alone> {
-  await using bare = await BareLoop.start({
+): Promise<BareLoop> {
+  return BareLoop.start({
     model: { sha256: manifest.sha256, path: onnxFile, manifest },
     photos: images.map(({ file }) => file),
     processes: 1,
-    threadsPerProcess: availableParallelism(),
+    threadsPerProcess: threads,
   });
-  let [networkPerSecond, barePerSecond] = [0, 0];
-  for (const batch of bareBatches) {
-    networkPerSecond = Math.max(networkPerSecond, await bare.rate({ ms, batch, decoded: true }));
-    barePerSecond = Math.max(barePerSecond, await bare.rate({ ms, batch }));
-  }
-  return { networkPerSecond, barePerSecond };
 }
 
-interface MeanAlone extends Alone {
-  /** How far the bare loops before and after are apart: so rough are the ratios. */
-  readonly apart: number;
-}
-
-function meanOf(before: Alone, after: Alone): MeanAlone {
-  return {
-    networkPerSecond: (before.networkPerSecond + after.networkPerSecond) / 2,
-    barePerSecond: (before.barePerSecond + after.barePerSecond) / 2,
-    apart: spread(before.barePerSecond, after.barePerSecond),
+/** The best of each, and the images of one run with which decoding and network together were the fastest. */
+async function networkAlone(
+  bare: BareLoop,
+  ms: number,
+): Promise<{ readonly alone: Alone; readonly batch: number }> {
+  const search = async (decoded: boolean): Promise<BareFinding> => {
+    const findings: BareFinding[] = [];
+    for (const batch of bareBatches)
+      findings.push({ threads, batch, perSecond: await bare.rate({ ms, batch, decoded }) });
+    return bestOf(findings);
   };
+  const [network, loop] = [await search(true), await search(false)];
+  const alone = { networkPerSecond: network.perSecond, barePerSecond: loop.perSecond };
+  return { alone, batch: loop.batch };
 }
 
 /** The part of the inputs whose best class is the known answer. */
@@ -195,13 +228,13 @@ async function accuracyOf(
 }
 
 interface Outcome {
-  readonly compared: Readonly<Record<keyof typeof layouts, Compared>>;
+  readonly measured: Readonly<Record<keyof typeof layouts, Measured>>;
   readonly accuracy: number;
   readonly inputs: number;
 }
 
 function conclude(say: BenchContext["say"], outcome: Outcome): Figures {
-  const { accuracy, inputs: count, compared } = outcome;
+  const { accuracy, inputs: count, measured } = outcome;
   const figures: Record<string, Figures[string]> = {
     accuracy: figure(accuracy, "of the inputs", { atLeast: targets.accuracy }),
     inputs: figure(count, "inputs"),
@@ -210,23 +243,21 @@ function conclude(say: BenchContext["say"], outcome: Outcome): Figures {
     ["accuracy", accuracy.toFixed(4), String(targets.accuracy), isMet(figures["accuracy"])],
   ];
   for (const layout of Object.keys(layouts) as (keyof typeof layouts)[]) {
-    const { runs, alone } = compared[layout];
-    const { networkPerSecond, barePerSecond, apart } = alone;
+    const { alone, summary } = measured[layout];
+    const { barePerSecond, counted, jobs } = summary;
     Object.assign(figures, {
-      [`${layout}.networkAlonePerSecond`]: figure(networkPerSecond, "inputs/s"),
+      [`${layout}.networkAlonePerSecond`]: figure(alone.networkPerSecond, "inputs/s"),
       [`${layout}.barePerSecond`]: figure(barePerSecond, "inputs/s"),
-      [`${layout}.bareApart`]: figure(apart, "of bare"),
+      [`${layout}.roundsCounted`]: figure(counted, "rounds"),
     });
     const beside = `beside ${layouts[layout].name}: `;
     rows.push(
       [`${beside}bare loop, decoding included, inputs per second`, barePerSecond],
-      [`${beside}the bare loops before and after, apart`, apart.toFixed(3)],
-      [`${beside}the network alone, all cores, inputs per second`, networkPerSecond],
+      [`${beside}the network alone, all cores, inputs per second`, alone.networkPerSecond],
     );
-    for (const [name, run] of Object.entries(runs)) {
-      const { batchSize, perSecond, logBytesPerInput } = run;
-      const [toBare, share] = [perSecond / barePerSecond, perSecond / networkPerSecond];
-      const limited = figure(toBare, "of bare", { atLeast: layouts[layout].toBare });
+    for (const [name, job] of Object.entries(jobs)) {
+      const { batchSize, perSecond, toBare, share, logBytesPerInput } = job;
+      const limited = figure(toBare, "of bare", { atLeast: layouts[layout].toBare }, counted > 0);
       const bytes = figure(logBytesPerInput, "B", { atMost: targets.logBytes });
       const key = `${layout}.${name}`;
       Object.assign(figures, {
@@ -247,7 +278,8 @@ function conclude(say: BenchContext["say"], outcome: Outcome): Figures {
       );
     }
   }
-  say(`\n${table([`${count} inputs`, "", "target", "met"], rows)}`);
+  say(`\n${table([`${count} inputs, medians`, "", "target", "met"], rows)}`);
+  for (const { name, summary } of Object.values(measured)) say(tellCount(name, summary));
   return figures;
 }
 
