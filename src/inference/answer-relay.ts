@@ -3,7 +3,8 @@
  * message wakes a process, and beside a network of a millisecond that is a good part of what a query costs.
  *
  * Invariants
- *  A1 answers reach the daemon in the order in which threads gave them; none is lost or told twice;
+ *  A1 answers reach the daemon in the order in which threads gave them; none is told twice, and none is lost but with the
+ *     process, whose end makes suspects of those that it may have begun (slots.ts);
  *  A2 only the result of a query that was sent as brief waits, {@link ANSWER_WAIT_MS} at most, and only while its thread has
  *     more than {@link REFILL_AT} others: a thread never runs dry because the daemon does not know;
  *  A3 whatever else a thread says goes at once, and what waits goes with it. So while a thread is inside a query that is not

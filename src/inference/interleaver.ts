@@ -5,8 +5,8 @@
  * Invariants
  *  I1 a query's pieces are its inputs in order, each input in exactly one; its result is theirs, in that order. Of a query for
  *     arrays there is one piece, since its arrays are one file;
- *  I2 only so many pieces are cut that each thread has one to run and one ahead, or brief ones for some 50 ms; what comes next
- *     is decided then;
+ *  I2 only so many pieces are cut that each thread has one to run and one ahead, or brief ones of a job that is alone here for
+ *     some 50 ms; what comes next is decided then;
  *  I3 the next piece is of the job that has made the least progress here, and of its queries of the one that came first.
  *     A job's progress grows by the part that a piece is of its query, per weight, when the piece is cut;
  *  I4 a job that is new here starts at the least progress of those here; one that comes back keeps its own, but is
@@ -34,8 +34,8 @@ const PIECES_PER_QUERY = 32;
 /** But pieces take this time at least, on the average of those jobs: two messages between processes are some hundredths of it. */
 const LEAST_MS = 20;
 /**
- * A piece of less than this is brief: it takes a part of a place only, so that threads have some more of them, and its answer
- * may wait for others (answer-relay.ts).
+ * A piece of less than this, of a job that has the node for itself, is brief: it takes a part of a place only, so that threads
+ * have some more of them, and its answer may wait for others (answer-relay.ts).
  */
 const BRIEF_MS = 25;
 /** A place's parts; a piece takes so many of them as its time is of {@link BRIEF_MS}. */
@@ -209,7 +209,9 @@ export class Interleaver {
     const total = Math.max(1, request.inputs.length);
     sharer.progress += count / total / (request.weight ?? 1);
     const { perInputMs } = sharer;
-    const parts = perInputMs === undefined ? PARTS : partsOf(count * perInputMs);
+    // While jobs take turns nothing is cut before its turn comes.
+    const isUsual = perInputMs === undefined || this.#isContested();
+    const parts = isUsual ? PARTS : partsOf(count * perInputMs);
     const brief = parts < PARTS && !express;
     const piece = query.cutOff(count, { serial: this.#serial, express, brief });
     this.#serial += 1;
