@@ -208,8 +208,9 @@ export class Slots<T extends Slotted> {
     for (const [slot, held] of this.#held.entries()) {
       const unfinished = held.findIndex(({ brief }) => !brief);
       const reached = unfinished < 0 ? held.length : unfinished + 1;
-      begun.push(...held.slice(0, slot === stands ? 0 : reached));
-      notBegun.push(...held.slice(slot === stands ? 0 : reached));
+      const count = slot === stands ? 0 : reached;
+      begun.push(...held.slice(0, count));
+      notBegun.push(...held.slice(count));
       held.length = 0;
     }
     this.#yield = undefined;
