@@ -41,6 +41,7 @@ export class Dispatcher {
   readonly #tickets = new Map<string, Ticket>();
   /** The yield that a thread was told of, and the end of the slot's patience. */
   #told: { readonly is: Yield<Ticket>; readonly timer: Pick<Timer, "cancel"> } | undefined;
+  #isPumpDue = false;
   #loads = 0;
   #held = false;
   #onStill: () => void = () => undefined;
@@ -133,8 +134,21 @@ export class Dispatcher {
     }
   }
 
+  /**
+   * When all that follows from an answer has followed: a slot whose next piece comes then has not been idle, so nobody's
+   * yield ends, and nothing is recalled for it.
+   */
+  #pumpSoon(): void {
+    if (this.#isPumpDue) return;
+    this.#isPumpDue = true;
+    this.#clock.soon(() => {
+      if (this.#isPumpDue) this.pump();
+    });
+  }
+
   /** Hands out what can be handed out, and starts the clocks of what threads now run. */
   pump(): void {
+    this.#isPumpDue = false;
     const live = this.#live();
     const isHeld = live === undefined || this.#held;
     const placed = isHeld ? [] : this.#placed.assign();
@@ -191,7 +205,8 @@ export class Dispatcher {
       default:
         assertNever(answer, "answer of a thread");
     }
-    this.pump();
+    if (this.#placed.waiting.length > 0) this.pump();
+    else this.#pumpSoon();
   }
 
   /** A thread stands still: what it runs has no clock meanwhile. */

@@ -133,6 +133,8 @@ async function stableLeader(world: World): Promise<Raft | undefined> {
 function unsettled(world: World): string | undefined {
   const leader = world.leader?.running?.raft;
   if (leader?.isReadyLeader !== true) return "nobody leads";
+  // Until then it is a voter that does not answer.
+  if (world.wiped.size > 0) return `${[...world.wiped].join(" ")} is to be replaced`;
   if (!leader.isConfigurationCommitted || isJoint(leader.configuration)) return "members change";
   for (const { id, running } of world.inside) {
     if (running === undefined) return `${id} is not up`;
@@ -150,7 +152,6 @@ function unrest(world: World): string | undefined {
   const consensus = unsettled(world);
   if (consensus !== undefined) return consensus;
   const { machine } = world.product;
-  if (world.wiped.size > 0) return `${[...world.wiped].join(" ")} is to be replaced`;
   for (const { node, state, leaving } of machine.members.values()) {
     if (state === "down") return `member ${node} is down`;
     if (state === "up" && leaving === true) return `${node} is leaving`;

@@ -74,6 +74,8 @@ export class SimulatedExecutor implements Inference {
   /** Whether its process can take queries. */
   #isReady = false;
   #order = 0;
+  /** Answers. */
+  #heard = 0;
 
   constructor(slots: number, ports: SimulatedExecutorPorts) {
     this.slots = slots;
@@ -239,7 +241,12 @@ export class SimulatedExecutor implements Inference {
       onAnswer: (slot, answer) => {
         this.checks.heard(slot, answer);
         this.#dispatcher.onAnswer(slot, answer);
-        this.checks.settled();
+        this.#heard += 1;
+        const heard = this.#heard;
+        // After what the dispatcher does soon, of whatever else is heard meanwhile.
+        process.soon(() => {
+          if (heard === this.#heard) this.checks.settled();
+        });
       },
       onYielded: (slot, by) => {
         this.checks.heardYielded(slot, by);
