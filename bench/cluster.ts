@@ -5,7 +5,6 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { DevCluster } from "../src/cli/dev/cluster.ts";
 import { IDunnoClient } from "../src/client/client.ts";
 import type { StatusView } from "../src/lib/api/cluster.ts";
@@ -20,13 +19,12 @@ const prefix = "idunno-bench-";
 const readyMs = 60_000;
 /** A restarted node has to load its log, dial its peers and catch up. */
 const healthyMs = 60_000;
-/** Executors end what they ran twice, and daemons write what came last, soon after a job is done. */
-const calmMs = 500;
 /**
  * Woken nodes still look well for a moment. Then they elect, within 900 ms when votes are split, and take each other
- * for down until they have heard of each other.
+ * for down until they have heard of each other: all is well when it has been so for this long.
  */
-const wakeMs = 1_000;
+const steadyMs = 1_000;
+const lookEveryMs = 20;
 /** It is copied and tried before it is added: tens of seconds for a large one on a busy machine. */
 const addModelMs = 120_000;
 /** Files of one commit: some megabytes at most, if each is small. */
@@ -34,6 +32,13 @@ const filesOfGroup = 250;
 const putGroupMs = 120_000;
 /** Puts at a time: small files cost round trips, not bandwidth. */
 const putsAtOnce = 8;
+
+interface Health {
+  readonly leader: string;
+  readonly term: number;
+  /** No executor runs or holds anything. */
+  readonly isIdle: boolean;
+}
 
 export class BenchCluster implements AsyncDisposable {
   readonly directory: string;
@@ -113,19 +118,29 @@ export class BenchCluster implements AsyncDisposable {
   }
 
   /**
-   * Stops its daemons where they are, until {@link wake}: at rest they take no time from what is measured meanwhile.
-   * Executors with nothing to do take none anyway.
+   * Stops its daemons where they are, once executors have ended what they ran twice, until {@link wake}: at rest they take
+   * no time from what is measured meanwhile. Executors with nothing to do take none anyway.
    */
   async rest(): Promise<void> {
-    await sleep(calmMs, undefined, { signal: this.#signal });
+    await this.#until("an idle cluster", async () => {
+      const health = await this.#health();
+      return health?.isIdle === true ? health : undefined;
+    });
     for (const name of this.names) await this.signalNode(name, "SIGSTOP");
   }
 
   /** Lets its daemons go on, and waits until all is well again. Another node may lead then. */
   async wake(): Promise<void> {
     for (const name of this.names) await this.signalNode(name, "SIGCONT");
-    await sleep(wakeMs, undefined, { signal: this.#signal });
-    await this.healthy();
+    let since = performance.now();
+    let term: number | undefined;
+    await this.#until("a cluster that stays healthy", async () => {
+      const health = await this.#health();
+      const now = performance.now();
+      if (health === undefined || health.term !== term) since = now;
+      term = health?.term;
+      return now - since >= steadyMs ? health : undefined;
+    });
   }
 
   /** Wakes it from its rest for so long. When that fails it is left awake: the benchmark ends then. */
@@ -140,33 +155,39 @@ export class BenchCluster implements AsyncDisposable {
    * Waits until all nodes run, agree on a leader, list each other as up, and have applied all that it has committed.
    * @param restarted nodes whose new boot the leader must know
    */
-  async healthy(restarted: readonly string[] = []): Promise<{ leader: string; term: number }> {
-    const look = async (): Promise<{ leader: string; term: number } | undefined> => {
-      const views = await Promise.all(this.names.map(async (name) => this.#status(name)));
-      const all = views.filter((view) => view !== undefined);
-      const leader = all.find(({ role }) => role === "leader");
-      if (leader === undefined || all.length < this.names.length) return undefined;
-      const agree = all.every(
-        (view) =>
-          view.ready &&
-          view.leader === leader.node &&
-          view.term === leader.term &&
-          view.appliedIndex >= leader.commitIndex &&
-          view.executor.pid !== undefined,
+  async healthy(restarted: readonly string[] = []): Promise<Health> {
+    return this.#until("a healthy cluster", async () => this.#health(restarted));
+  }
+
+  async #until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+    return until({ what, withinMs: healthyMs, everyMs: lookEveryMs, signal: this.#signal }, look);
+  }
+
+  /** Unless all is well now. */
+  async #health(restarted: readonly string[] = []): Promise<Health | undefined> {
+    const views = await Promise.all(this.names.map(async (name) => this.#status(name)));
+    const all = views.filter((view) => view !== undefined);
+    const leader = all.find(({ role }) => role === "leader");
+    if (leader === undefined || all.length < this.names.length) return undefined;
+    const agree = all.every(
+      (view) =>
+        view.ready &&
+        view.leader === leader.node &&
+        view.term === leader.term &&
+        view.appliedIndex >= leader.commitIndex &&
+        view.executor.pid !== undefined,
+    );
+    const { members } = leader;
+    const listed =
+      members.length === all.length &&
+      members.every(({ state }) => state === "up") &&
+      members.every(
+        ({ node, boot }) => !restarted.includes(node) || boot !== this.#boots.get(node),
       );
-      const { members } = leader;
-      const listed =
-        members.length === all.length &&
-        members.every(({ state }) => state === "up") &&
-        members.every(
-          ({ node, boot }) => !restarted.includes(node) || boot !== this.#boots.get(node),
-        );
-      if (!agree || !listed) return undefined;
-      for (const { node, boot } of members) this.#boots.set(node, boot);
-      return { leader: leader.node, term: leader.term };
-    };
-    const what = "a healthy cluster";
-    return until({ what, withinMs: healthyMs, everyMs: 20, signal: this.#signal }, look);
+    if (!agree || !listed) return undefined;
+    for (const { node, boot } of members) this.#boots.set(node, boot);
+    const isIdle = all.every(({ executor }) => executor.running === 0 && executor.queued === 0);
+    return { leader: leader.node, term: leader.term, isIdle };
   }
 
   async #status(name: string): Promise<StatusView | undefined> {

@@ -39,7 +39,7 @@ const benches: Readonly<Record<string, Entry>> = {
 const usage = [
   "usage: npm run bench -- NAME [--quick] [--rounds N]",
   ...Object.entries(benches).map(([name, { about }]) => `  ${name.padEnd(11)} ${about}`),
-  "  --quick     a rough answer in under 50 s",
+  "  --quick     a rough answer: fewer rounds, and shorter ones",
   "  --rounds N  rounds of each kind; --trials is the same",
   "  --help      this",
 ].join("\n");

@@ -205,12 +205,13 @@ export class Interleaver {
     const { plan, request } = query;
     const sharer = this.#sharers.get(query.job);
     if (plan === undefined || sharer === undefined) return;
-    const count = express ? query.left : this.#pieceOf(query, sharer);
+    const isContested = this.#isContested();
+    const count = express ? query.left : this.#pieceOf(query, sharer, isContested);
     const total = Math.max(1, request.inputs.length);
     sharer.progress += count / total / (request.weight ?? 1);
     const { perInputMs } = sharer;
     // While jobs take turns nothing is cut before its turn comes.
-    const isUsual = perInputMs === undefined || this.#isContested();
+    const isUsual = perInputMs === undefined || isContested;
     const parts = isUsual ? PARTS : partsOf(count * perInputMs);
     const brief = parts < PARTS && !express;
     const piece = query.cutOff(count, { serial: this.#serial, express, brief });
@@ -224,12 +225,12 @@ export class Interleaver {
   }
 
   /** Inputs of the next piece. */
-  #pieceOf({ left, request }: SharedQuery, { perInputMs }: Sharer): number {
+  #pieceOf({ left, request }: SharedQuery, { perInputMs }: Sharer, isContested: boolean): number {
     if (request.tensorsTo !== undefined) return left;
     if (perInputMs === undefined) return Math.min(1, left);
     const within = (ms: number): number => Math.max(1, Math.floor(ms / perInputMs));
     const alone = within(ALONE_MS);
-    if (!this.#isContested()) return alone * 1.5 >= left ? left : alone;
+    if (!isContested) return alone * 1.5 >= left ? left : alone;
     const share = Math.ceil(request.inputs.length / this.#piecesPerQuery());
     return Math.min(share, within(TURN_MS), left);
   }

@@ -105,7 +105,7 @@ export class Slots<T extends Slotted> {
     const placed = [...this.#assignUpTo(1, !hasSpare), ...this.#assignExpress()];
     // One that the spare thread has no room for.
     placed.push(...this.#assignUpTo(1, true));
-    for (let depth = 2; depth <= BRIEF_PER_SLOT; depth += 1)
+    for (let depth = 2; depth <= BRIEF_PER_SLOT && this.#waiting.length > 0; depth += 1)
       placed.push(...this.#assignUpTo(depth, !hasSpare));
     // A core is free anyway.
     if (this.#ordinary.some((held) => held.length === 0)) this.#yield = undefined;
