@@ -3,7 +3,7 @@
  * Without --first the seeds begin at a fresh one, which is printed. A failure is shortened and drawn; exit code 1.
  */
 import { join } from "node:path";
-import { parsed, wholeNumber } from "./arguments.ts";
+import { parsed, wholeNumber } from "../arguments.ts";
 import { freshSeed } from "./fresh-seed.ts";
 import { reportFailure } from "./report/failure.ts";
 import { Summary } from "./report/summary.ts";

@@ -1,22 +1,25 @@
 /**
- * `node dist/test/soak/bit-flip.js --offsets 2000 --seed 1`: prints what came of every flip, as a table and as a line of
+ * `npm run soak:bit-flip -- --offsets 2000 --seed 1`: prints what came of every flip, as a table and as a line of
  * JSON; exits with 1 if any went wrong.
  */
-import { parseArgs } from "node:util";
+import { parsed, wholeNumber } from "../arguments.ts";
 import { type FlipFigures, flipBits } from "./bit-flip-run.ts";
 
-const { values } = parseArgs({
-  options: {
+const usage = "usage: npm run soak:bit-flip -- [--offsets N] [--seed N] [--alone]";
+const values = parsed(
+  {
     offsets: { type: "string", default: "2000" },
     seed: { type: "string", default: "1" },
     /** Of one voter, whom nobody can refill, instead of three. */
     alone: { type: "boolean", default: false },
   },
-});
-const seed = Number(values.seed);
+  usage,
+);
+const offsets = wholeNumber({ name: "offsets", value: values.offsets, least: 1 }, usage);
+const seed = wholeNumber({ name: "seed", value: values.seed, least: 0 }, usage);
 const started = performance.now();
 const figures = await flipBits({
-  offsets: Number(values.offsets),
+  offsets,
   seed,
   founders: values.alone ? ["n1"] : ["n1", "n2", "n3"],
   onFailure: (failure) => process.stdout.write(`FAILED ${JSON.stringify(failure)}\n`),

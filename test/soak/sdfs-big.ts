@@ -1,13 +1,13 @@
 /**
- * `node dist/test/soak/sdfs-big.js --gib 5`: puts one long file through one node and gets it through another, and prints
+ * `npm run soak:sdfs-big -- --gib 5`: puts one long file through one node and gets it through another, and prints
  * the most memory that any daemon had meanwhile, which must not grow with the file. Needs five times the space on disk.
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { DevCluster } from "../../src/cli/dev/cluster.ts";
+import { parsed, wholeNumber } from "../arguments.ts";
 import { type Content, digestOf, mib, sha256Of, streamOf } from "./sdfs/content.ts";
 import { clientVia } from "./sdfs/replicas.ts";
 
@@ -16,10 +16,13 @@ const lookMs = 200;
 /** Without an answer, and without a piece of the file. */
 const silenceMs = 120_000;
 
-const { values } = parseArgs({
-  options: { gib: { type: "string", default: "5" }, nodes: { type: "string", default: "5" } },
-});
-const bytes = Number(values.gib) * 1024 * mib;
+const usage = "usage: npm run soak:sdfs-big -- [--gib N] [--nodes N]";
+const values = parsed(
+  { gib: { type: "string", default: "5" }, nodes: { type: "string", default: "5" } },
+  usage,
+);
+const bytes = wholeNumber({ name: "gib", value: values.gib, least: 1 }, usage) * 1024 * mib;
+const nodes = wholeNumber({ name: "nodes", value: values.nodes, least: 2 }, usage);
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 /** Resident memory of each daemon in MiB, without its executor. Linux only. */
@@ -58,7 +61,6 @@ async function watched(
 
 async function run(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), "idunno-big-"));
-  const nodes = Number(values.nodes);
   const cluster = await DevCluster.up({ directory, nodes, slots: 1, basePort: 0, readyMs: 90_000 });
   try {
     // Every chunk has its own content.

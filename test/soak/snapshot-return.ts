@@ -2,14 +2,13 @@
  * A follower that was away for longer than the log reaches back returns by snapshot while the others go on, and its
  * process is killed twice in the middle of the transfer: it must go on where it was, and lack nothing in the end.
  *
- *   node dist/test/soak/snapshot-return.js [--entries 200000]
+ *   npm run soak:snapshot -- [--entries 200000]
  */
 import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { IDunnoClient } from "../../src/client/client.ts";
 import { DevCluster } from "../../src/cli/dev/cluster.ts";
 import { asIDunnoError } from "../../src/lib/errors.ts";
@@ -20,9 +19,11 @@ import { dial } from "../../src/net/dial.ts";
 import { greet } from "../../src/net/handshake.ts";
 import { defaultLimits } from "../../src/net/limits.ts";
 import { parseOutcome } from "../../src/node/control.ts";
+import { parsed, wholeNumber } from "../arguments.ts";
 
-const { values } = parseArgs({ options: { entries: { type: "string", default: "200000" } } });
-const entries = Number(values.entries);
+const usage = "usage: npm run soak:snapshot -- [--entries N]";
+const values = parsed({ entries: { type: "string", default: "200000" } }, usage);
+const entries = wholeNumber({ name: "entries", value: values.entries, least: 1 }, usage);
 /** Commands under way while the follower is away, and while it returns. */
 const busy = 64;
 const calm = 8;

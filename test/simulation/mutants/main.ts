@@ -2,7 +2,7 @@
  * `npm run sim:mutants`: puts known bugs back into the code, one at a time, and shows that simulation notices each. Exits
  * with 1 when one survives.
  */
-import { parsed, wholeNumber } from "../arguments.ts";
+import { parsed, wholeNumber } from "../../arguments.ts";
 import { baseline, isKilled, judge, starts, type Verdict } from "./judge.ts";
 import { allMutants } from "./lists/all.ts";
 import type { Mutant, WorldName } from "./mutant.ts";
