@@ -41,7 +41,7 @@ export class Dispatcher {
   readonly #tickets = new Map<string, Ticket>();
   /** The yield that a thread was told of, and the end of the slot's patience. */
   #told: { readonly is: Yield<Ticket>; readonly timer: Pick<Timer, "cancel"> } | undefined;
-  #isPumpDue = false;
+  #isIdleDue = false;
   #loads = 0;
   #held = false;
   #onStill: () => void = () => undefined;
@@ -112,9 +112,11 @@ export class Dispatcher {
   cancel(id: string): void {
     const ticket = this.#tickets.get(id);
     if (ticket === undefined) return;
-    ticket.cancelled = true;
     const slot = this.#placed.slotOf(ticket);
     if (slot === undefined) return this.reject(ticket, cancelled(id));
+    // Its thread may be stuck: it need not be told again.
+    if (ticket.cancelled) return;
+    ticket.cancelled = true;
     // Whichever applies when they arrive: it has not begun, or it has.
     this.#live()?.send(slot, { kind: "recall", id });
     this.#live()?.send(slot, { kind: "cancel", id });
@@ -134,21 +136,8 @@ export class Dispatcher {
     }
   }
 
-  /**
-   * When all that follows from an answer has followed: a slot whose next piece comes then has not been idle, so nobody's
-   * yield ends, and nothing is recalled for it.
-   */
-  #pumpSoon(): void {
-    if (this.#isPumpDue) return;
-    this.#isPumpDue = true;
-    this.#clock.soon(() => {
-      if (this.#isPumpDue) this.pump();
-    });
-  }
-
   /** Hands out what can be handed out, and starts the clocks of what threads now run. */
   pump(): void {
-    this.#isPumpDue = false;
     const live = this.#live();
     const isHeld = live === undefined || this.#held;
     const placed = isHeld ? [] : this.#placed.assign();
@@ -162,10 +151,31 @@ export class Dispatcher {
     for (const { item } of this.#placed.heads())
       if (!item.started) item.start(() => this.#expired(item));
     this.#stopClocks();
+    this.#lookForIdleSoon();
+  }
+
+  /**
+   * When all that follows from what has been heard has followed: a slot whose next piece comes with the answers has not been
+   * idle, so nobody's yield ends and nothing is recalled for it.
+   */
+  #lookForIdleSoon(): void {
+    if (this.#isIdleDue || !this.#placed.hasIdle) return;
+    this.#isIdleDue = true;
+    this.#clock.soon(() => {
+      this.#isIdleDue = false;
+      this.#placed.endYieldBesideIdle();
+      this.#tellYields();
+      this.#stopClocks();
+      this.#recallMisplaced();
+    });
+  }
+
+  /** From a thread that holds it ahead, for one that is idle. */
+  #recallMisplaced(): void {
     const misplaced = this.#placed.misplaced();
     if (misplaced === undefined || misplaced.item.recalled) return;
     misplaced.item.recalled = true;
-    live?.send(misplaced.slot, { kind: "recall", id: misplaced.item.request.id });
+    this.#live()?.send(misplaced.slot, { kind: "recall", id: misplaced.item.request.id });
   }
 
   onAnswer(slot: number, answer: QueryAnswer): void {
@@ -205,8 +215,7 @@ export class Dispatcher {
       default:
         assertNever(answer, "answer of a thread");
     }
-    if (this.#placed.waiting.length > 0) this.pump();
-    else this.#pumpSoon();
+    this.pump();
   }
 
   /** A thread stands still: what it runs has no clock meanwhile. */

@@ -9,8 +9,8 @@
  *     some 50 ms; what comes next is decided then;
  *  I3 the next piece is of the job that has made the least progress here, and of its queries of the one that came first.
  *     A job's progress grows by the part that a piece is of its query, per weight, when the piece is cut;
- *  I4 a job that is new here starts at the least progress of those here; one that comes back keeps its own, but is
- *     never further behind than one query;
+ *  I4 a job that is new here starts at the least progress of those here, or at the most that any had when none is; one
+ *     that comes back keeps its own, but is never further behind than one query;
  *  I5 a query is settled once: by its last piece, or by the first that fails; after that nothing of it is begun;
  *  I6 no two pieces have one id, though a query may come again while a thread still holds a piece of its last try.
  */
@@ -165,14 +165,17 @@ export class Interleaver {
     if (known !== undefined && known.queries.size > 0) return known;
     // It comes, or comes back (I4).
     const here = [...this.#sharers.values()].filter(({ queries }) => queries.size > 0);
-    const least = here.length === 0 ? 0 : Math.min(...here.map(({ progress }) => progress));
+    const least =
+      here.length > 0
+        ? Math.min(...here.map(({ progress }) => progress))
+        : Math.max(0, ...[...this.#sharers.values()].map(({ progress }) => progress));
     const sharer = known ?? {
       progress: least,
       queriesRun: 0,
       perInputMs: undefined,
       queries: new Set(),
     };
-    if (here.length > 0) sharer.progress = Math.max(sharer.progress, least - 1);
+    sharer.progress = Math.max(sharer.progress, least - 1);
     this.#sharers.set(job, sharer);
     return sharer;
   }
@@ -269,7 +272,7 @@ export class Interleaver {
         counted(() => query.progress(piece, done)),
       );
       if (result.kind === "done") {
-        this.#learn(sharer, request.inputs.length, result.timings.totalMs);
+        this.#learn(sharer, result);
         counted(() => query.done(piece, result, placedAtMs));
       } else {
         query.dropped(piece);
@@ -284,9 +287,11 @@ export class Interleaver {
     if (query.isSettled) this.#forget(query);
   }
 
-  #learn(sharer: Sharer, inputs: number, totalMs: number): void {
+  /** Inputs that gave nothing but an error say nothing of what the network costs. */
+  #learn(sharer: Sharer, { outputs, timings }: Extract<QueryResult, { kind: "done" }>): void {
+    const inputs = outputs.filter(({ kind }) => kind !== "error").length;
     if (inputs === 0) return;
-    const perInputMs = totalMs / inputs;
+    const perInputMs = timings.totalMs / inputs;
     const before = sharer.perInputMs ?? perInputMs;
     sharer.perInputMs = Math.max(0.001, before + NEWEST * (perInputMs - before));
   }

@@ -102,14 +102,24 @@ export class Slots<T extends Slotted> {
   /** Gives waiting requests to threads: to idle ones first, a newcomer to the spare, then one ahead to each. */
   assign(): readonly Placed<T>[] {
     const hasSpare = this.#held.length > this.#count;
+    const before = this.#yield;
     const placed = [...this.#assignUpTo(1, !hasSpare), ...this.#assignExpress()];
     // One that the spare thread has no room for.
     placed.push(...this.#assignUpTo(1, true));
     for (let depth = 2; depth <= BRIEF_PER_SLOT && this.#waiting.length > 0; depth += 1)
       placed.push(...this.#assignUpTo(depth, !hasSpare));
-    // A core is free anyway.
-    if (this.#ordinary.some((held) => held.length === 0)) this.#yield = undefined;
+    if (this.#yield !== before) this.endYieldBesideIdle();
     return placed;
+  }
+
+  /** A slot has nothing to run: it is idle if nothing comes to it soon. */
+  get hasIdle(): boolean {
+    return this.#ordinary.some((held) => held.length === 0);
+  }
+
+  /** A slot is idle: the newcomer has its core. */
+  endYieldBesideIdle(): void {
+    if (this.hasIdle) this.#yield = undefined;
   }
 
   /**
@@ -186,8 +196,7 @@ export class Slots<T extends Slotted> {
 
   /** The oldest request held ahead by a busy thread while another is idle and nothing waits. */
   misplaced(): Placed<T> | undefined {
-    if (this.#waiting.length > 0 || !this.#ordinary.some((held) => held.length === 0))
-      return undefined;
+    if (this.#waiting.length > 0 || !this.hasIdle) return undefined;
     const ahead = this.ahead();
     return ahead.reduce<Placed<T> | undefined>(
       (oldest, placed) =>

@@ -272,7 +272,9 @@ export class Dispatcher {
   }
 
   #learn({ job, node, elapsedMs, outputs }: Completion): void {
-    this.#predictor.observe({ job, node, inputs: outputs.length, elapsedMs });
+    // An error, which is a string, says nothing of what the network costs.
+    const inputs = outputs.filter((output) => typeof output !== "string").length;
+    this.#predictor.observe({ job, node, inputs, elapsedMs });
   }
 
   #pushAll(assigned: readonly AssignedQuery[]): void {

@@ -24,7 +24,7 @@ import { Repairer } from "./repairer.ts";
 import { Scrubber } from "./scrubber.ts";
 import { ResultsOutbox } from "./results-outbox.ts";
 import { makeServices, type NodeIdentity, type NodeParts, type Services } from "./services.ts";
-import { hasComeBack, partingMs, peerAddresses } from "./peer-list.ts";
+import { isAhead, partingMs, peerAddresses } from "./peer-list.ts";
 import { Sweeper } from "./sweeper.ts";
 import { Trimmer } from "./trimmer.ts";
 import { Voters } from "./voters.ts";
@@ -167,11 +167,11 @@ export class Node {
     this.#members?.refused(peer);
   }
 
-  /** Somebody new has called. One that is in the list has registered where he is, unless he has left by it and come back. */
+  /** Somebody new has called. One that is in the list has registered where he is, unless the list is behind. */
   onCalled(hello: Hello): void {
     const { machine, identity } = this.services;
     const member = machine.members.get(hello.node);
-    if (member !== undefined && !hasComeBack(member, hello)) return;
+    if (member !== undefined && !isAhead(hello, member)) return;
     const known = peerAddresses(identity, machine.members).get(hello.node);
     if (known !== undefined && hello.address === `${known.host}:${known.port}`) return;
     this.#parts.log.info("caller-unlisted", { peer: hello.node, address: hello.address });

@@ -7,7 +7,8 @@ export const partingMs = 10_000;
  * Whom to dial: everybody in the member list who has not left, at the address that he registered; before this node
  * knows the list, the founders and whoever was known when it joined. And whoever calls without being in the list: a node
  * that lost all it knew could else never answer a leader that came after the founders. So does who calls under another
- * incarnation than the one that left: he has come back, and a node that was away meanwhile could never answer him if he leads.
+ * incarnation than the list has: he left and has come back, and a node whose list is behind, since it was away or has just
+ * begun to learn the log, could never answer him if he leads. Once the list is up to date such calls are refused (admission.ts).
  */
 import { NodeId } from "../lib/types.ts";
 import type { MemberRecord } from "../machine/commands.ts";
@@ -28,7 +29,7 @@ export function peerAddresses(
   for (const [node, { address }] of callers) addresses.set(node, address);
   for (const member of members.values()) {
     const { node, state, since, peerAddress } = member;
-    if (hasComeBack(member, callers.get(node))) continue;
+    if (isAhead(callers.get(node), member)) continue;
     const address = parseAddress(peerAddress);
     const isGone = state === "left" && now - since > partingMs;
     if (isGone || address === undefined) addresses.delete(node);
@@ -44,17 +45,15 @@ export interface Caller {
   readonly incarnation: string;
 }
 
-type Listed = Pick<MemberRecord, "state" | "incarnation">;
-
-/** Whether the list is out of date: it says that he left, and he calls under another directory. */
-export function hasComeBack(
-  { state, incarnation }: Listed,
+/** Whether the list is behind: he calls under another directory than it knows. */
+export function isAhead(
   caller: Pick<Caller, "incarnation"> | undefined,
+  { incarnation }: Pick<MemberRecord, "incarnation">,
 ): boolean {
-  return state === "left" && caller !== undefined && caller.incarnation !== incarnation;
+  return caller !== undefined && caller.incarnation !== incarnation;
 }
 
-/** Who has called and is in no list, or has left by it, at the address that he gave: at most {@link callersKept}. */
+/** Who has called and is not in the list under this directory, at the address that he gave: at most {@link callersKept}. */
 export class Callers {
   readonly #callers = new Map<NodeId, Caller>();
 
@@ -77,10 +76,10 @@ export class Callers {
     return true;
   }
 
-  /** Those are in the list now, or never will be. */
-  forget(members: Iterable<Pick<MemberRecord, "node" | "state" | "incarnation">>): void {
+  /** Those that the list knows as they called. */
+  forget(members: Iterable<Pick<MemberRecord, "node" | "incarnation">>): void {
     for (const member of members)
-      if (!hasComeBack(member, this.#callers.get(member.node))) this.#callers.delete(member.node);
+      if (!isAhead(this.#callers.get(member.node), member)) this.#callers.delete(member.node);
   }
 }
 

@@ -16,14 +16,16 @@ const unknown = { queryMs: 30_000, inputMs: 10_000 } as const;
 
 /** Milliseconds that a query of so many inputs may take. */
 export function queryTimeoutMs(
-  job: Pick<JobProgress, "statistics" | "doneInputs">,
+  job: Pick<JobProgress, "statistics" | "doneInputs" | "errorInputs">,
   inputs: number,
 ): number {
-  const { statistics, doneInputs } = job;
+  const { statistics, doneInputs, errorInputs } = job;
   const { count, sumMs, histogram } = statistics;
-  if (count < learnFrom || doneInputs === 0) return unknown.queryMs + unknown.inputMs * inputs;
+  // Those that gave nothing but an error say nothing of what the network takes.
+  const inferred = doneInputs - errorInputs;
+  if (count < learnFrom || inferred <= 0) return unknown.queryMs + unknown.inputMs * inputs;
   const slowMs = quantile(histogram, 0.99) ?? 0; // unreachable: something was counted
   // The batch size may have been raised since.
-  const usualMs = (sumMs / doneInputs) * inputs;
+  const usualMs = (sumMs / inferred) * inputs;
   return Math.max(leastMs, Math.ceil(patience * Math.max(slowMs, usualMs)));
 }

@@ -11,16 +11,16 @@ import type { InputFile, LocalModel } from "../../src/inference/types.ts";
 const model = { sha256: "m", path: "/m", manifest: {} } as unknown as LocalModel;
 const plan = { key: 0 } as unknown as ModelPlan;
 
-/** One slot and a spare thread; jobs take turns. */
+/** Slots and a spare thread; jobs take turns. */
 class Node {
   readonly sent: { readonly slot: number; readonly message: ToThread }[] = [];
   readonly dispatcher: Dispatcher;
   readonly #interleaver: Interleaver;
   #order = 0;
 
-  constructor() {
+  constructor(slots = 1) {
     this.dispatcher = new Dispatcher(
-      { slots: 1, hasSpare: true },
+      { slots, hasSpare: true },
       {
         clock: systemClock,
         live: () => ({
@@ -30,7 +30,7 @@ class Node {
         onIdle: () => undefined,
       },
     );
-    this.#interleaver = new Interleaver(1, {
+    this.#interleaver = new Interleaver(slots, {
       clock: systemClock,
       run: async (request) => {
         const ticket = new Ticket({ request, plan }, { order: this.#order }, systemClock);
@@ -53,11 +53,11 @@ class Node {
     this.#interleaver.place(query, plan);
   }
 
-  /** The slot's thread has run what it was given first of what it has not answered. */
-  done(id: string): void {
+  /** A slot's thread has run it. */
+  done(id: string, slot = 0): void {
     const timings = { decodeMs: 0, inferMs: 1_000, totalMs: 1_000 };
     const outputs = [{ kind: "row" as const }];
-    this.dispatcher.onAnswer(0, { kind: "done", id, outputs, timings });
+    this.dispatcher.onAnswer(slot, { kind: "done", id, outputs, timings });
   }
 
   get kinds(): readonly string[] {
@@ -88,4 +88,24 @@ test("a slot that nothing comes to is idle, and yields no more (Y3)", async (t) 
   node.done("old/0/1#1");
   await turn();
   t.deepEqual(node.kinds, ["run", "run", "run", "yield", "resume"]);
+});
+
+test("nor is the one that the second of the next pieces goes to (Y3)", async (t) => {
+  const node = new Node(2);
+  node.submit("old/0/1", 9);
+  node.submit("new/0/1", 1, true);
+  const before = node.sent.splice(0).map(({ slot, message }) => `${slot} ${message.kind}`);
+  t.deepEqual(before, ["0 run", "1 run", "0 run", "1 run", "2 run", "0 yield"]);
+  for (const [piece, slot] of [0, 1, 0, 1].entries()) node.done(`old/0/1#${piece}`, slot);
+  await turn();
+  t.deepEqual(new Set(node.kinds), new Set(["run"]));
+  t.deepEqual(new Set(node.sent.map(({ slot }) => slot)), new Set([0, 1]));
+});
+
+test("a thread is told once that a query is cancelled: it may be stuck", (t) => {
+  const node = new Node();
+  node.submit("old/0/1", 1);
+  node.sent.length = 0;
+  for (let n = 0; n < 3; n += 1) node.dispatcher.cancel("old/0/1#0");
+  t.deepEqual(node.kinds, ["recall", "cancel"]);
 });

@@ -1,101 +1,10 @@
 /** Turns of jobs on a node's slots. I1 to I5 are numbered in src/inference/interleaver.ts. */
 import test from "ava";
 import fc from "fast-check";
-import { systemClock } from "../../src/inference/clock.ts";
-import { Interleaver } from "../../src/inference/interleaver.ts";
-import type { ModelPlan } from "../../src/inference/protocol.ts";
-import { SharedQuery } from "../../src/inference/shared-query.ts";
 import { BRIEF_PER_SLOT, HELD_PER_SLOT } from "../../src/inference/slots.ts";
-import type {
-  InputFile,
-  LocalModel,
-  QueryRequest,
-  QueryResult,
-} from "../../src/inference/types.ts";
 import { hasCode, IDunnoError } from "../../src/lib/errors.ts";
 import { holdsAsync } from "../lib/property.ts";
-
-const model = { sha256: "m", path: "/m", manifest: {} } as unknown as LocalModel;
-const plan = { key: 0 } as unknown as ModelPlan;
-
-interface Running {
-  readonly request: QueryRequest;
-  readonly onProgress: (inputsDone: number) => void;
-  readonly resolve: (result: QueryResult) => void;
-  readonly reject: (error: IDunnoError) => void;
-}
-
-/** Slots in virtual time: what is placed is run one by one for what its job's inputs cost. */
-class Node {
-  readonly interleaver: Interleaver;
-  readonly placed: Running[] = [];
-  /** Inputs run, by job, and in which order. */
-  readonly ran: { readonly job: string; readonly id: string; readonly inputs: number }[] = [];
-  readonly cancelled: string[] = [];
-  nowMs = 0;
-  isEmpty = false;
-  readonly #costs: Readonly<Record<string, number>>;
-
-  constructor(slots: number, costs: Readonly<Record<string, number>>) {
-    this.#costs = costs;
-    this.interleaver = new Interleaver(slots, {
-      clock: systemClock,
-      run: async (request, _plan, onProgress) =>
-        new Promise((resolve, reject) => {
-          this.placed.push({ request, onProgress, resolve, reject });
-        }),
-      cancel: (id) => {
-        this.cancelled.push(id);
-        const at = this.placed.findIndex(({ request }) => request.id === id);
-        const [piece] = at < 0 ? [] : this.placed.splice(at, 1);
-        piece?.reject(new IDunnoError("CLOSED", { what: id }));
-      },
-      onEmpty: () => (this.isEmpty = true),
-    });
-  }
-
-  submit(id: string, count: number, more: Partial<QueryRequest> = {}): Promise<QueryResult> {
-    const inputs = Array.from({ length: count }, (_, i) => input(`${id}:${i}`));
-    const query = new SharedQuery(
-      { id, model, inputs, timeoutMs: 60_000, ...more },
-      { clock: systemClock },
-    );
-    this.interleaver.accept(query);
-    this.interleaver.place(query, plan);
-    return query.answer;
-  }
-
-  /** Runs the piece that was placed first. @returns whether there was one */
-  async step(): Promise<boolean> {
-    const piece = this.placed.shift();
-    if (piece === undefined) return false;
-    const { id, inputs } = piece.request;
-    const [job = ""] = id.split("/", 1);
-    const totalMs = inputs.length * (this.#costs[job] ?? 1);
-    this.nowMs += totalMs;
-    this.ran.push({ job, id, inputs: inputs.length });
-    piece.resolve(doneWith(inputs, totalMs));
-    // What follows from an answer follows in microtasks.
-    await new Promise((resolve) => setImmediate(resolve));
-    return true;
-  }
-}
-
-function input(name: string): InputFile {
-  return { parts: [], bytes: name.length, name } as unknown as InputFile;
-}
-
-function doneWith(inputs: readonly InputFile[], totalMs: number): QueryResult {
-  // The output names its input.
-  const outputs = inputs.map((each) => each as unknown as { kind: "classes"; top: [] });
-  const timings = { waitMs: 0, decodeMs: 0, inferMs: totalMs, totalMs, spanMs: totalMs };
-  return { kind: "done", outputs, timings };
-}
-
-const namesOf = (result: QueryResult): string[] =>
-  result.kind === "done"
-    ? result.outputs.map((output) => (output as unknown as { name: string }).name)
-    : [];
+import { doneWith, finished, namesOf, Node } from "./interleaved-node.ts";
 
 test("a query's result is that of all its inputs, in order, whatever the pieces (I1, I2)", async (t) => {
   const query = fc.record({
@@ -208,6 +117,34 @@ test("who comes back has what it missed, but no more than a query of it (I4)", a
   t.true(own.length >= 35 && own.length <= 38, `${own.length} of 40`);
 });
 
+test("who comes while nobody is here is not behind those who were here before (I4)", async (t) => {
+  const node = new Node(1, { ja: 100, jb: 100 });
+  for (let n = 0; n < 50; n += 1) void node.submit(`ja/${n}/1`, 4);
+  while (await node.step());
+  const from = node.ran.length;
+  for (let n = 0; n < 20; n += 1) void node.submit(`jb/${n}/1`, 32);
+  for (let n = 50; n < 70; n += 1) void node.submit(`ja/${n}/1`, 32);
+  for (let n = 0; n < 100; n += 1) await node.step();
+  const own = node.ran.slice(from).filter(({ job }) => job === "ja");
+  t.true(own.length >= 45 && own.length <= 55, `${own.length} of 100`);
+});
+
+test("inputs that gave nothing but an error do not say what others cost", async (t) => {
+  const node = new Node(1, { ja: 400 });
+  void node.submit("ja/0/1", 2);
+  for (const { request, resolve } of node.placed.splice(0)) {
+    const timings = { waitMs: 0, decodeMs: 0, inferMs: 0, totalMs: 0, spanMs: 0 };
+    const outputs = request.inputs.map(() => ({ kind: "error", code: "unreadable" }) as const);
+    resolve({ kind: "done", outputs, timings });
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  void node.submit("ja/1/1", 64);
+  t.deepEqual(
+    node.placed.map(({ request }) => [request.inputs.length, request.brief]),
+    Array.from({ length: HELD_PER_SLOT }, () => [1, false]),
+  );
+});
+
 test("the first piece that fails is the query's answer, and the others are called back (I5)", async (t) => {
   const node = new Node(2, { ja: 1 });
   const failing = node.submit("ja/0/1", 10);
@@ -271,11 +208,6 @@ test("draining ends what has not begun and finishes what has", async (t) => {
   t.is(namesOf(await finished(node, begun)).length, 20);
   await drained;
 });
-
-async function finished(node: Node, answer: Promise<QueryResult>): Promise<QueryResult> {
-  while (await node.step());
-  return answer;
-}
 
 test("a query for arrays is one piece, beside others too, and its file is the query's (I1)", async (t) => {
   const node = new Node(1, { j1: 400, j2: 400 });

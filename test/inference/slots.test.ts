@@ -167,6 +167,7 @@ test("the slot goes on when the newcomer has had a micro-batch, has ended, or a 
       for (const { item: one } of [...slots.heads(), ...slots.ahead()])
         if (one.job === "a") slots.remove(one);
       slots.assign();
+      slots.endYieldBesideIdle();
     },
   ]) {
     const { slots } = busy(2, ["a", "b"]);
@@ -273,6 +274,7 @@ class Bench {
     const slots = this.#slots;
     const before = { newcomer: this.newcomer, yielding: slots.yielding };
     slots.assign();
+    slots.endYieldBesideIdle();
     const { yielding } = slots;
     const { newcomer: onSpare } = this;
     const ordinary = slots.heads().filter(({ slot }) => slot < this.#count);

@@ -58,7 +58,7 @@ test("who knows no members dials the founders, and whoever calls at the address 
 
 test("the member list has the last word, and callers in it are forgotten", (t) => {
   const callers = new Callers();
-  callers.called({ ...other, node: n2, address: "lies:9" });
+  callers.called({ incarnation: "i", node: n2, address: "lies:9" });
   callers.called({ ...other, node: n4, address: "h4:4" });
   const members = new Map([
     [n2, member(n2, "listed:7", "down")],
@@ -87,6 +87,20 @@ test("who has left by the list and calls under another directory has come back, 
   const back = new Map([[n4, { ...member(n4, "listed:7", "up"), ...other }]]);
   t.deepEqual(peerAddresses(identity, back, callers.all, 0).get(n4), { host: "listed", port: 7 });
   callers.forget(back.values());
+  t.is(callers.all.size, 0);
+});
+
+test("who has just begun to learn the log answers who leads now, whatever his former life did", (t) => {
+  const callers = new Callers();
+  t.true(callers.called({ ...other, node: n4, address: "new:44" }));
+  const dialled = (record: MemberRecord) => {
+    const members = new Map([[n4, record]]);
+    callers.forget(members.values());
+    return peerAddresses(identity, members, callers.all, partingMs + 1).get(n4);
+  };
+  for (const state of ["up", "down", "left"] as const)
+    t.deepEqual(dialled(member(n4, "old:4", state)), { host: "new", port: 44 }, state);
+  t.deepEqual(dialled({ ...member(n4, "listed:7", "up"), ...other }), { host: "listed", port: 7 });
   t.is(callers.all.size, 0);
 });
 

@@ -8,7 +8,7 @@ function job(times: readonly number[]) {
   let statistics = emptyStatistics;
   for (const elapsedMs of times)
     statistics = withQuery(statistics, { elapsedMs, inputs: 8, now: 0 as LogTime });
-  return { statistics, doneInputs: 8 * times.length };
+  return { statistics, doneInputs: 8 * times.length, errorInputs: 0 };
 }
 
 test("while little is known of a job its queries get half a minute, and ten seconds for each input", (t) => {
@@ -26,4 +26,11 @@ test("later it is twenty times what the slowest took, and more for larger batche
   t.true(usual > 39_000 && usual < 41_000, String(usual));
   const larger = queryTimeoutMs(known, 80);
   t.is(larger, 20 * 12_000);
+});
+
+test("queries that gave nothing but errors say nothing of the network", (t) => {
+  const unreadable = { ...job([1, 1, 1, 1, 1]), errorInputs: 40 };
+  t.is(queryTimeoutMs(unreadable, 8), 110_000);
+  const oneOfFive = { ...job([1, 1, 1, 1, 4_000]), errorInputs: 32 };
+  t.is(queryTimeoutMs(oneOfFive, 80), (20 * 4_004 * 80) / 8);
 });

@@ -38,7 +38,10 @@ const calmMs = 2_000;
 
 /** What the product takes to find the input in which a query hangs: one time-out for each halving, and two nodes' for itself. */
 function hangMs(inputs: number): number {
-  const timeoutMs = queryTimeoutMs({ statistics: emptyStatistics, doneInputs: 0 }, inputs);
+  const timeoutMs = queryTimeoutMs(
+    { statistics: emptyStatistics, doneInputs: 0, errorInputs: 0 },
+    inputs,
+  );
   return inputs === 1 ? 2 * timeoutMs : timeoutMs + hangMs(Math.ceil(inputs / 2));
 }
 

@@ -116,7 +116,6 @@ export class PreemptionChecks {
     if (express) this.#newcomers.add(request.id);
     place();
     if (express && isRoom && query?.isCancelled === false) this.#mustBegin(query);
-    this.settled();
   }
 
   sent(slot: number, message: ToThread): void {

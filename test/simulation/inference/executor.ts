@@ -74,7 +74,7 @@ export class SimulatedExecutor implements Inference {
   /** Whether its process can take queries. */
   #isReady = false;
   #order = 0;
-  /** Answers. */
+  /** What the dispatcher has heard. */
   #heard = 0;
 
   constructor(slots: number, ports: SimulatedExecutorPorts) {
@@ -166,6 +166,7 @@ export class SimulatedExecutor implements Inference {
     this.#order += 1;
     this.checks.accepted(ticket);
     this.checks.placed(ticket, () => this.#dispatcher.place(ticket));
+    this.#checkSoon();
     try {
       return await ticket.answer;
     } catch (error) {
@@ -241,12 +242,7 @@ export class SimulatedExecutor implements Inference {
       onAnswer: (slot, answer) => {
         this.checks.heard(slot, answer);
         this.#dispatcher.onAnswer(slot, answer);
-        this.#heard += 1;
-        const heard = this.#heard;
-        // After what the dispatcher does soon, of whatever else is heard meanwhile.
-        process.soon(() => {
-          if (heard === this.#heard) this.checks.settled();
-        });
+        this.#checkSoon();
       },
       onYielded: (slot, by) => {
         this.checks.heardYielded(slot, by);
@@ -263,7 +259,16 @@ export class SimulatedExecutor implements Inference {
     process.later(startMs, () => {
       this.#isReady = true;
       this.#dispatcher.pump();
-      this.checks.settled();
+      this.#checkSoon();
+    });
+  }
+
+  /** After what the dispatcher does soon, of whatever else it hears meanwhile. */
+  #checkSoon(): void {
+    this.#heard += 1;
+    const heard = this.#heard;
+    this.#ports.process.soon(() => {
+      if (heard === this.#heard) this.checks.settled();
     });
   }
 

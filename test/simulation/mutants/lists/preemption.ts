@@ -29,7 +29,7 @@ const slots = mutants({ file: "src/inference/slots.ts", world: "cluster" }, [
   {
     name: "yields-beside-an-idle-slot",
     bug: "Y3: a slot stands still though a core is free",
-    find: "if (this.#ordinary.some((held) => held.length === 0)) this.#yield = undefined;",
+    find: "if (this.hasIdle) this.#yield = undefined;",
     replace: "",
     seenBy: "Y3",
   },
