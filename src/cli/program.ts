@@ -132,7 +132,7 @@ function buildProgram(world: World, open: (command: Command) => Session, door: N
     )
     .option(
       "--timeout <time>",
-      "how long to wait for the cluster: 500ms, 10s, 2m (default: 10s)",
+      "how long to wait for the cluster: 500ms, 10s, 2m, or milliseconds (default: 10s)",
       duration,
     )
     .option("--stale", "answer reads from what one node has, without asking the leader")

@@ -1,7 +1,7 @@
 /**
  * The executor process. It owns every native inference library, so that a network that hangs or crashes
  * takes this process with it and nothing else. Its main thread only passes messages between the daemon and
- * the worker threads, one per slot.
+ * the worker threads, one per slot and a spare one; answers of brief queries wait there for each other (answer-relay.ts).
  */
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";

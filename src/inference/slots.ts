@@ -1,6 +1,6 @@
 /**
  * Which request is where: waiting, or held by a thread, which runs the first it holds and decodes the images
- * of the second meanwhile; and which thread yields to a newcomer. No clock, no messages: the executor acts on
+ * of the next meanwhile; and which thread yields to a newcomer. No clock, no messages: the executor acts on
  * what this says.
  *
  * Invariants of yielding (decision 19)
@@ -74,7 +74,7 @@ export class Slots<T extends Slotted> {
     return this.#held.flatMap(([item], slot) => (item === undefined ? [] : [{ slot, item }]));
   }
 
-  /** The requests that threads hold but have not begun. */
+  /** The requests that threads hold behind the first. Behind a brief one they may have begun. */
   ahead(): readonly Placed<T>[] {
     return this.#held.flatMap(([, ...rest], slot) => rest.map((item) => ({ slot, item })));
   }
@@ -99,7 +99,7 @@ export class Slots<T extends Slotted> {
     }
   }
 
-  /** Gives waiting requests to threads: to idle ones first, a newcomer to the spare, then one ahead to each. */
+  /** Gives waiting requests to threads: to idle ones first, a newcomer to the spare, then ahead to each. */
   assign(): readonly Placed<T>[] {
     const hasSpare = this.#held.length > this.#count;
     const before = this.#yield;

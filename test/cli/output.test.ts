@@ -129,7 +129,7 @@ test("-o may stand anywhere, and every listing knows every format", async (t) =>
   const { out } = await idunno(["job", "ls", "-o", "csv"], { env });
   t.is(
     out,
-    "job,name,state,model,priority,done,inputs,errors,rate,elapsed,left\nj1,sample,running,m,0,4,10,1,0.5,61000,\n",
+    "job,name,state,model,priority,done,inputs,errors,query rate,elapsed,left\nj1,sample,running,m,0,4,10,1,0.5,61000,\n",
   );
   const table = (await idunno(["job", "ls"], { env })).out;
   t.regex(table, /^JOB +NAME +STATE/);

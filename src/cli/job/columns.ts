@@ -13,7 +13,7 @@ export const jobColumns: readonly Column<JobView>[] = [
   { name: "inputs", value: ({ totalInputs }) => totalInputs },
   { name: "errors", value: ({ errorInputs }) => errorInputs },
   {
-    name: "rate",
+    name: "query rate",
     value: ({ statistics }) => statistics.queryRate,
     human: ({ statistics }) => humanRate(statistics.queryRate),
   },
@@ -110,7 +110,7 @@ export const assignedJobColumns: readonly Column<AssignmentsView["jobs"][number]
   { name: "nodes", value: ({ nodes }) => nodes.join(" ") },
   { name: "open", value: ({ openQueries }) => openQueries },
   {
-    name: "rate",
+    name: "query rate",
     value: ({ queryRate }) => queryRate,
     human: ({ queryRate }) => humanRate(queryRate),
   },
