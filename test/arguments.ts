@@ -1,4 +1,7 @@
-/** What the commands beside the tests, the simulator and the soaks, are told: whatever they cannot take ends them with how they are used. */
+/**
+ * What the commands beside the tests, the simulator and the soaks, are told: whatever they cannot take ends them with how
+ * they are used.
+ */
 import { parseArgs, type ParseArgsConfig } from "node:util";
 
 /** As `idunno` has it, and every shell's builtins. */

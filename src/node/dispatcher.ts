@@ -19,7 +19,7 @@ import type { Machine } from "../machine/machine.ts";
 import { takesMore } from "../machine/tables.ts";
 import { planAssignments } from "../scheduler/policy.ts";
 import { Predictor } from "../scheduler/prediction.ts";
-import { completionBytes } from "../scheduler/results.ts";
+import { completionBytes, errorCount } from "../scheduler/results.ts";
 import { hasEnded, hasWork } from "../scheduler/rows.ts";
 import type { Completion, JobRecord, QueryRecord } from "../scheduler/types.ts";
 import type { Coordination } from "./coordination.ts";
@@ -272,8 +272,8 @@ export class Dispatcher {
   }
 
   #learn({ job, node, elapsedMs, outputs }: Completion): void {
-    // An error, which is a string, says nothing of what the network costs.
-    const inputs = outputs.filter((output) => typeof output !== "string").length;
+    // An error says nothing of what the network costs.
+    const inputs = outputs.length - errorCount(outputs);
     this.#predictor.observe({ job, node, inputs, elapsedMs });
   }
 

@@ -69,7 +69,8 @@ export class Callers {
   }: Pick<Hello, "node" | "incarnation" | "address">): boolean {
     const address = text === undefined ? undefined : parseAddress(text);
     const known = this.#callers.get(node);
-    if (address === undefined || this.#callers.size >= callersKept) return false;
+    const isRoom = known !== undefined || this.#callers.size < callersKept;
+    if (address === undefined || !isRoom) return false;
     const isKnown = known?.address.host === address.host && known.address.port === address.port;
     if (isKnown && known.incarnation === incarnation) return false;
     this.#callers.set(node, { address, incarnation });

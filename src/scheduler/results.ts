@@ -83,6 +83,11 @@ function isWithinLimits({ bytes, chunks }: NonNullable<Completion["tensors"]>): 
   return bytes > 0 && bytes <= tensorLimits.fileBytes && chunks.length <= tensorChunks;
 }
 
+/** How many of a query's inputs gave nothing but an error. */
+export function errorCount(outputs: readonly PackedOutput[]): number {
+  return outputs.filter((output) => typeof output === "string").length;
+}
+
 /** Whether a worker's output is one that a model of `classes` classes may have, or an error of the table. */
 export function isPackedOutput(output: PackedOutput, classes: number): boolean {
   if (typeof output === "string") return Object.hasOwn(inputErrors, output);

@@ -28,7 +28,7 @@ import {
 } from "./rows.ts";
 import { failureCodes, isGuilty, split } from "./failure.ts";
 import { isOnProbation } from "./probation.ts";
-import { isCompletionOf, tensorsPath } from "./results.ts";
+import { errorCount, isCompletionOf, tensorsPath } from "./results.ts";
 import { withQuery } from "./statistics.ts";
 import type { Assign, Completion, JobRecord, QueryFailure, QueryRecord, Work } from "./types.ts";
 
@@ -135,14 +135,13 @@ function settle(
   stamp: Stamp,
 ): void {
   const id = queryId(job.id, query.query);
-  const errors = outputs.filter((output) => typeof output === "string").length;
   queries.delete(rows, id);
   results.put(rows, id, { from: query.from, count: query.count, outputs });
   const settled: JobRecord = {
     ...job,
     openQueries: job.openQueries - 1,
     doneInputs: job.doneInputs + query.count,
-    errorInputs: job.errorInputs + errors,
+    errorInputs: job.errorInputs + errorCount(outputs),
     doneQueries: job.doneQueries + 1,
     statistics: withQuery(job.statistics, { elapsedMs, inputs: query.count, now: stamp.now }),
   };

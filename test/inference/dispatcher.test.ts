@@ -3,13 +3,10 @@ import test from "ava";
 import { systemClock } from "../../src/inference/clock.ts";
 import { Dispatcher } from "../../src/inference/dispatcher.ts";
 import { Interleaver } from "../../src/inference/interleaver.ts";
-import type { ModelPlan, ToThread } from "../../src/inference/protocol.ts";
+import type { ToThread } from "../../src/inference/protocol.ts";
 import { SharedQuery } from "../../src/inference/shared-query.ts";
 import { Ticket } from "../../src/inference/ticket.ts";
-import type { InputFile, LocalModel } from "../../src/inference/types.ts";
-
-const model = { sha256: "m", path: "/m", manifest: {} } as unknown as LocalModel;
-const plan = { key: 0 } as unknown as ModelPlan;
+import { placed, plan, queryOf } from "./interleaved-node.ts";
 
 /** Slots and a spare thread; jobs take turns. */
 class Node {
@@ -44,13 +41,8 @@ class Node {
   }
 
   submit(id: string, count: number, express = false): void {
-    const inputs = Array.from({ length: count }, (): InputFile => ({ parts: [], bytes: 0 }));
-    const query = new SharedQuery(
-      { id, model, inputs, timeoutMs: 60_000, express },
-      { clock: systemClock },
-    );
-    this.#interleaver.accept(query);
-    this.#interleaver.place(query, plan);
+    const request = { ...queryOf(id, count), express };
+    void placed(this.#interleaver, new SharedQuery(request, { clock: systemClock }));
   }
 
   /** A slot's thread has run it. */

@@ -12,7 +12,19 @@ import type {
 import { IDunnoError } from "../../src/lib/errors.ts";
 
 const model = { sha256: "m", path: "/m", manifest: {} } as unknown as LocalModel;
-const plan = { key: 0 } as unknown as ModelPlan;
+export const plan = { key: 0 } as unknown as ModelPlan;
+
+export function queryOf(id: string, count: number): QueryRequest {
+  const inputs = Array.from({ length: count }, (_, i) => input(`${id}:${i}`));
+  return { id, model, inputs, timeoutMs: 60_000 };
+}
+
+/** Hands in a query whose model is loaded. */
+export function placed(interleaver: Interleaver, query: SharedQuery): Promise<QueryResult> {
+  interleaver.accept(query);
+  interleaver.place(query, plan);
+  return query.answer;
+}
 
 interface Running {
   readonly request: QueryRequest;
@@ -52,14 +64,8 @@ export class Node {
   }
 
   submit(id: string, count: number, more: Partial<QueryRequest> = {}): Promise<QueryResult> {
-    const inputs = Array.from({ length: count }, (_, i) => input(`${id}:${i}`));
-    const query = new SharedQuery(
-      { id, model, inputs, timeoutMs: 60_000, ...more },
-      { clock: this.#clock },
-    );
-    this.interleaver.accept(query);
-    this.interleaver.place(query, plan);
-    return query.answer;
+    const request = { ...queryOf(id, count), ...more };
+    return placed(this.interleaver, new SharedQuery(request, { clock: this.#clock }));
   }
 
   /** Runs the piece that was placed first. @returns whether there was one */

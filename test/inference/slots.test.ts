@@ -5,10 +5,10 @@ import { Slots, type Slotted } from "../../src/inference/slots.ts";
 interface Item extends Slotted {
   cancelled: boolean;
 }
-const item = (order: number, express = false, job = `job ${order}`): Item => ({
+const item = (order: number, express = false, job = `job ${order}`, brief = false): Item => ({
   order,
   express,
-  brief: false,
+  brief,
   job,
   cancelled: false,
 });
@@ -218,6 +218,8 @@ test("what stood still is innocent until it has been told to go on, whatever bec
 const kinds = [
   "add",
   "add",
+  "add brief",
+  "add brief",
   "newcomer",
   "ends",
   "micro-batch",
@@ -236,32 +238,49 @@ class Bench {
   readonly #slots: Slots<Item>;
   #order = 0;
   #alive = 0;
+  /** The thread that has said so, and was not told to go on. */
+  #standing: number | undefined;
 
   constructor(count: number) {
     this.#count = count;
     this.#slots = new Slots(count, true);
   }
 
-  move({ kind, pick }: Move): void {
+  /** @returns what is wrong */
+  move({ kind, pick }: Move): string | undefined {
     const slots = this.#slots;
     const heads = slots.heads();
     const head = heads[pick % Math.max(1, heads.length)]?.item;
     const { yielding } = slots;
-    if (kind === "add" || kind === "newcomer") {
-      slots.add(item(this.#order, kind === "newcomer", `job ${pick % 3}`));
+    if (kind === "add" || kind === "add brief" || kind === "newcomer") {
+      const job = `job ${pick % 3}`;
+      slots.add(item(this.#order, kind === "newcomer", job, kind === "add brief"));
       this.#order += 1;
       this.#alive += 1;
     } else if (kind === "ends" && head !== undefined) {
       slots.remove(head);
       this.#alive -= 1;
     } else if (kind === "micro-batch" && head !== undefined) slots.resume(head);
-    else if (kind === "stands" && yielding !== undefined)
+    else if (kind === "stands" && yielding !== undefined) {
       slots.stopped(yielding.slot, yielding.by.order);
-    else if (kind === "cancel" && head !== undefined) head.cancelled = true;
+      this.#standing = yielding.slot;
+    } else if (kind === "cancel" && head !== undefined) head.cancelled = true;
     else if (kind === "dies") {
+      const lists = new Map<number, Item[]>(heads.map(({ slot, item: one }) => [slot, [one]]));
+      for (const { slot, item: one } of slots.ahead()) lists.get(slot)?.push(one);
       const { begun, notBegun } = slots.lose();
+      const stands = this.#standing;
+      this.#standing = undefined;
       for (const one of [...begun, ...notBegun]) slots.add(one);
+      for (const [slot, list] of lists) {
+        const isBegun = list.map((one) => begun.includes(one));
+        const expected = list.map(
+          (_, at) => slot !== stands && list.slice(0, at).every(({ brief }) => brief),
+        );
+        if (isBegun.join() !== expected.join()) return "begun: what is behind brief ones only";
+      }
     }
+    return undefined;
   }
 
   /** The request on the spare thread. */
@@ -274,6 +293,9 @@ class Bench {
     const slots = this.#slots;
     const before = { newcomer: this.newcomer, yielding: slots.yielding };
     slots.assign();
+    const isIdle = slots.heads().filter(({ slot }) => slot < this.#count).length < this.#count;
+    if (isIdle && slots.yielding !== before.yielding && slots.yielding !== undefined)
+      return "Y3: made to yield beside an idle slot";
     slots.endYieldBesideIdle();
     const { yielding } = slots;
     const { newcomer: onSpare } = this;
@@ -300,7 +322,7 @@ test("whatever happens, yielding keeps its invariants and nothing is lost", (t) 
     fc.property(fc.integer({ min: 1, max: 4 }), moves, (count, list) => {
       const bench = new Bench(count);
       for (const move of list) {
-        bench.move(move);
+        t.is(bench.move(move), undefined, move.kind);
         t.is(bench.check(), undefined, move.kind);
       }
     }),

@@ -119,6 +119,13 @@ test("what a result tells of its job's cost is handed out with it, not by a comm
   t.is(stage.commands.length, 2);
 });
 
+test("a query of which nothing came but errors tells no cost", async (t) => {
+  const stage = new Stage();
+  const job = await stage.begun(1_000);
+  await stage.complete(job, 0, { elapsedMs: 10, outputs: ["unreadable"] });
+  t.deepEqual(stage.newest, [[0], 1]);
+});
+
 test("a result waits for half of what its node has in hand beyond decoding, and less when that shrinks", async (t) => {
   const stage = new Stage();
   const job = await stage.begun(1_000);

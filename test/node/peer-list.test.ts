@@ -109,5 +109,6 @@ test("callers are bounded", (t) => {
   for (let i = 0; i < callersKept; i += 1)
     t.true(callers.called({ ...other, node: NodeId(`x${i}`), address: "h:1" }));
   t.false(callers.called({ ...other, node: n4, address: "h4:4" }));
+  t.true(callers.called({ ...other, node: NodeId("x0"), address: "moved:1" }), "one of them");
   t.is(callers.all.size, callersKept);
 });
