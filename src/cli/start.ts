@@ -55,7 +55,7 @@ export function addStartCommand(program: Command, open: Open, door: NodeDoor): v
     )
     .option(
       "--join <host:port,…>",
-      "HTTP addresses of running nodes whose cluster it is to join; nothing to existing data",
+      "HTTP addresses of running nodes whose cluster it is to join; existing data must be of that cluster",
       nodeList,
     )
     .option(

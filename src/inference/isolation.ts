@@ -57,7 +57,7 @@ export class Isolation {
     }
   }
 
-  /** Ends a query at once; unknown ids are ignored. */
+  /** Ends a query at once, or, while it waits, when its turn comes; unknown ids are ignored. */
   cancel(id: string): void {
     const isolated = this.#pending.get(id);
     if (isolated === undefined) return;

@@ -30,6 +30,8 @@ const Hello = Type.Object({
   damaged: Type.Boolean(),
   /** host:port at which the caller listens for peers; older versions do not say it. */
   address: Type.Optional(Type.String({ maxLength: 262 })),
+  /** The log index that its state has reached, when its member list has it under this incarnation. */
+  listedAt: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
   /** Whom the caller believes to reach. */
   to: Name,
   lane: Type.Union([Type.Literal("raft"), Type.Literal("control"), Type.Literal("bulk")]),
@@ -44,7 +46,7 @@ export type Hello = Omit<Static<typeof Hello>, "node" | "to"> & {
 /** What a node says of itself in every hello. */
 export type Identity = Pick<
   Hello,
-  "cluster" | "generation" | "node" | "incarnation" | "boot" | "damaged" | "address"
+  "cluster" | "generation" | "node" | "incarnation" | "boot" | "damaged" | "address" | "listedAt"
 >;
 
 const parseGreeting = parser(
@@ -59,8 +61,8 @@ const parseProtocol = parser(Type.Object({ protocol: Type.Integer() }), "hello")
 const parseHello = parser(Hello, "hello");
 
 export function greet(identity: Identity, to: NodeId, lane: Lane): Hello {
-  const { cluster, generation, node, incarnation, boot, damaged, address } = identity;
-  const hello: Hello = {
+  const { cluster, generation, node, incarnation, boot, damaged, address, listedAt } = identity;
+  return {
     protocol,
     cluster,
     generation,
@@ -70,8 +72,9 @@ export function greet(identity: Identity, to: NodeId, lane: Lane): Hello {
     damaged,
     to,
     lane,
+    ...(address === undefined ? {} : { address }),
+    ...(listedAt === undefined ? {} : { listedAt }),
   };
-  return address === undefined ? hello : { ...hello, address };
 }
 
 export function sendHello(framed: FramedSocket, hello: Hello): void {

@@ -17,13 +17,15 @@ import { RequestLane, type RequestOptions } from "./request-lane.ts";
 export type { Address, Hello, Lane, NetLimits, Reply, RequestOptions };
 
 export interface PeerNetworkOptions {
-  readonly identity: Omit<Identity, "damaged" | "address">;
+  readonly identity: Omit<Identity, "damaged" | "address" | "listedAt">;
   /** Port 0 takes any free one. */
   readonly listen: Address;
   /** The host under which others reach this node. Default: the one listened on. */
   readonly advertise?: string | undefined;
   /** Whether the log is damaged, asked at each handshake. Default: it is not. */
   readonly damaged?: () => boolean;
+  /** What the hello says of the member list ({@link Hello}), asked at each handshake. Default: nothing. */
+  readonly listing?: () => Pick<Hello, "listedAt">;
   /** A reason to refuse a caller of the right cluster, such as a wrong incarnation. Default: none. */
   readonly admit?: (hello: Hello) => string | undefined;
   /** Gives the beat of pings. */
@@ -250,7 +252,7 @@ export class PeerNetwork implements AsyncDisposable {
     const damaged = this.#options.damaged?.() ?? false;
     // Who calls before the port is known to us gets no address; the next lane brings it.
     const known = this.#port === 0 ? {} : { address: this.address };
-    return { ...this.#options.identity, damaged, ...known };
+    return { ...this.#options.identity, damaged, ...known, ...this.#options.listing?.() };
   }
 }
 

@@ -20,10 +20,11 @@ import { LogClock } from "./log-clock.ts";
 import { LoopWatch } from "./loop-watch.ts";
 import { Models } from "./models.ts";
 import { Node } from "./node.ts";
-import { foreignIncarnation } from "./admission.ts";
+import { foreignIncarnation, listing, type Membership } from "./admission.ts";
 import { askCluster, askOnce } from "./joining.ts";
 import { Callers, peerAddresses } from "./peer-list.ts";
 import {
+  checkSameCluster,
   establishIdentity,
   type Founder,
   type Identity,
@@ -158,7 +159,7 @@ async function open(
   const slots = options.slots ?? availableParallelism();
   const executor = startExecutor({ slots, loadedModels: options.loadedModels }, { scope, log });
   const callers = new Callers();
-  const heard = { identity, boot, raft, machine, callers, log };
+  const heard = { identity, boot, raft, machine, state, callers, log };
   const peers = await listenForPeers(options, heard, () => node);
   scope.defer(async () => peers.close());
   const loopDelay = watchLoop(scope);
@@ -218,8 +219,9 @@ async function establish({
     return { identity: joinIdentity(name, await askCluster(join)), isNew: true };
   const established = await establishIdentity(dataDirectory, name, undefined, disk);
   const joined = await askOnce(join);
-  if (joined?.cluster !== found.cluster || joined.generation <= found.generation)
-    return established;
+  if (joined === undefined) return established;
+  checkSameCluster(dataDirectory, found, joined);
+  if (joined.generation <= found.generation) return established;
   // The cluster went on without this node (recovery.ts): what its log says counts for nothing any more.
   await forgetStores(dataDirectory, disk);
   return { identity: rejoinIdentity(found, joined), isNew: true };
@@ -289,21 +291,24 @@ async function listenForPeers(
     readonly boot: string;
     readonly raft: Raft;
     readonly machine: Machine;
+    readonly state: Membership["state"];
     readonly callers: Callers;
     readonly log: Logger;
   },
   node: () => Node | undefined,
 ): Promise<PeerNetwork> {
   const { cluster, generation, incarnation, node: name } = parts.identity;
+  const self = NodeId(name);
   const tell = troubleTeller(parts.log);
   return PeerNetwork.listen(
     {
-      identity: { cluster, generation, node: NodeId(name), incarnation, boot: parts.boot },
+      identity: { cluster, generation, node: self, incarnation, boot: parts.boot },
       listen,
       advertise,
       damaged: () => parts.raft.isDamaged,
       runtime: systemRuntime,
-      admit: (hello) => foreignIncarnation(parts.machine, hello),
+      listing: () => listing(parts, { node: self, incarnation }),
+      admit: (hello) => foreignIncarnation(parts, hello),
     },
     {
       message: (from, payload) => node()?.onMessage(from, payload),

@@ -101,3 +101,24 @@ test.serial("a node that comes back at another address is found there", async (t
   });
   t.pass();
 });
+
+test.serial(
+  "a directory of another founding is not taken into the cluster of --join",
+  async (t) => {
+    t.timeout(120_000);
+    const up = await cluster(t, 1);
+    const [node] = up.nodes;
+    if (node === undefined) throw new Error("no node");
+    const data = join(up.directory, "newcomer");
+    const start = ["start", "--name", "n9", "--data-dir", data, "--slots", "0"];
+    // Its founding comes to nothing: the port is taken. What it was to found stays in its directory.
+    const places = ["--listen", node.peerAddress, "--http", node.httpAddress];
+    const founded = await idunno([...start, ...places, "--bootstrap", `n9=${node.peerAddress}`]);
+    t.is(founded.code, 5, founded.err);
+    t.regex(founded.err, /PORT_IN_USE/);
+    const joined = await idunno([...start, ...places, "--join", node.httpAddress]);
+    t.is(joined.code, 5, joined.err);
+    t.regex(joined.err, /WRONG_DIRECTORY/);
+    t.regex(joined.err, /another --data-dir/);
+  },
+);

@@ -8,7 +8,7 @@ import type { CollectionTimes } from "../../src/node/collector.ts";
 import type { Random } from "../../src/lib/random.ts";
 import { Scope } from "../../src/lib/scope.ts";
 import type { ChunkHash, NodeId } from "../../src/lib/types.ts";
-import { foreignIncarnation } from "../../src/node/admission.ts";
+import { foreignIncarnation, listing } from "../../src/node/admission.ts";
 import { LogClock } from "../../src/node/log-clock.ts";
 import { Node } from "../../src/node/node.ts";
 import { makeRaft, makeRegistration } from "../../src/node/opening.ts";
@@ -185,7 +185,8 @@ export class SimulatedMachine {
     });
     let node: Node | undefined;
     const callers = new Callers();
-    const peers = this.#listen({ process, identity, boot, raft, machine, callers }, () => node);
+    const heard = { process, identity, boot, raft, machine, state: stores.state, callers };
+    const peers = this.#listen(heard, () => node);
     const chunkStore = new SimulatedChunks(this.chunks, {
       process,
       onDamage: (hash) => node?.onDamage(hash),
@@ -235,11 +236,12 @@ export class SimulatedMachine {
   #listen(
     parts: Pick<RunningNode, "process" | "identity" | "boot" | "raft"> & {
       readonly machine: OpenedStores["machine"];
+      readonly state: OpenedStores["state"];
       readonly callers: Callers;
     },
     node: () => Node | undefined,
   ): SimulatedPeers {
-    const { process, identity, boot, raft, machine, callers } = parts;
+    const { process, identity, boot, raft, callers } = parts;
     const { cluster, generation, incarnation } = identity;
     return new SimulatedPeers(
       this.#network,
@@ -256,11 +258,12 @@ export class SimulatedMachine {
               boot,
               damaged: raft.isDamaged,
               address: `${this.id}:7000`,
+              ...listing(parts, { node: this.id, incarnation }),
             },
             to,
             lane,
           ),
-        admit: (hello) => foreignIncarnation(machine, hello),
+        admit: (hello) => foreignIncarnation(parts, hello),
         onSend: (to, payload) => this.#watch.sent(this, to, payload),
       },
       {

@@ -126,6 +126,22 @@ export interface JoinedCluster {
   readonly members: readonly Founder[];
 }
 
+/**
+ * A directory that was made for one cluster, by a founding that came to nothing perhaps, is not taken to another.
+ * @throws IDunnoError WRONG_DIRECTORY
+ */
+export function checkSameCluster(
+  directory: string,
+  { cluster }: Pick<Identity, "cluster">,
+  joined: Pick<JoinedCluster, "cluster">,
+): void {
+  if (joined.cluster !== cluster)
+    throw new IDunnoError("WRONG_DIRECTORY", {
+      directory,
+      why: "it belongs to another cluster than the nodes of --join: leave --join out to go on in its own, or give another --data-dir",
+    });
+}
+
 /** A new identity in a cluster that exists, to be kept with {@link keepIdentity} once the log is made. */
 export function joinIdentity(node: string, joined: JoinedCluster): Identity {
   return parse({
