@@ -6,8 +6,11 @@ import { createHistogram } from "node:perf_hooks";
 import type { Runtime, Timer } from "../lib/runtime.ts";
 import type { LoopDelay } from "./ports.ts";
 
-/** A look each; a block shorter than this is seen with the probability that a message meets it. */
-export const lookMs = 100;
+/**
+ * A look each: a block of an election's time-out (600 ms and more) is met by one for certain, a shorter one as likely as it would
+ * be by a message. To look more often costs a busy machine more than it tells.
+ */
+export const lookMs = 500;
 const nanosecondsPerMillisecond = 1e6;
 
 export class LoopWatch implements LoopDelay {

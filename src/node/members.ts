@@ -22,8 +22,8 @@ export const downAfterMs = 1_000;
 const upWithinMs = 400;
 /** Boots looked for and remembered: above any cluster. */
 const bootsKept = 4_096;
-/** How often the leader looks, in ms. */
-const sweepMs = 100;
+/** How soon the leader looks again at a member that may come back, or that it could not mark, in ms. */
+const lookAgainMs = 100;
 /** How long one try to register may take, in ms; then it is tried again. */
 const registerMs = 5_000;
 
@@ -58,12 +58,13 @@ export class Members {
 
   start(): void {
     this.#registering = this.#register();
-    this.#timer = this.#ports.runtime.every(sweepMs, () => this.sweep());
+    this.sweep();
   }
 
   connected(peer: NodeId, boot: string): void {
     this.#boots.set(peer, boot);
     this.#dead.delete(peer);
+    this.sweep();
   }
 
   /** The peer's process is dead. */
@@ -78,16 +79,37 @@ export class Members {
     this.#leadingSince = leads ? this.#ports.runtime.now() : 0;
   }
 
-  /** As the leader: marks whoever died, fell silent or came back. */
+  /**
+   * As the leader: marks whoever died, fell silent or came back, and looks again when the next one may have. To be called when
+   * the leadership begins, when the member list has changed, and when a peer connects or dies.
+   */
   sweep(): void {
-    const { driver, machine } = this.#ports;
-    if (!driver.isReadyLeader) return;
+    const { driver, machine, runtime } = this.#ports;
+    this.#timer?.cancel();
+    if (!driver.isReadyLeader || this.#closing.signal.aborted) return;
+    let againMs = Infinity;
     for (const member of machine.members.values()) {
-      if (member.state === "left" || this.#marking.has(member.node)) continue;
-      const state = this.#judge(member);
-      // Failures are logged there.
-      if (state !== undefined && state !== member.state) void this.#mark(member, state);
+      if (member.state === "left") continue;
+      if (!this.#marking.has(member.node)) {
+        const state = this.#judge(member);
+        // Failures are logged there.
+        if (state !== undefined && state !== member.state) void this.#mark(member, state);
+      }
+      againMs = Math.min(againMs, this.#nextLookMs(member));
     }
+    if (againMs < Infinity) this.#timer = runtime.after(againMs, () => this.sweep());
+  }
+
+  /** How long nothing can happen to a member that would not call {@link sweep}. */
+  #nextLookMs(member: MemberRecord): number {
+    if (this.#marking.has(member.node)) return lookAgainMs;
+    if (member.node === this.#ports.self.node) return Infinity;
+    if (member.state === "up") return Math.max(1, downAfterMs - this.#silentMs(member));
+    return this.#boots.get(member.node) === member.boot ? lookAgainMs : Infinity;
+  }
+
+  #silentMs(member: MemberRecord): number {
+    return this.#ports.runtime.now() - Math.max(this.#heard(member), this.#leadingSince);
   }
 
   #judge(member: MemberRecord): "up" | "down" | undefined {
@@ -95,11 +117,11 @@ export class Members {
     // Whoever leads is up, also if the leader before could not hear it.
     if (member.node === self.node) return member.boot === self.boot ? "up" : undefined;
     const heard = this.#heard(member);
-    const silentMs = runtime.now() - Math.max(heard, this.#leadingSince);
     const diedBoot = this.#dead.get(member.node);
     const died =
       this.#dead.has(member.node) && (diedBoot === undefined || diedBoot === member.boot);
-    if (member.state === "up") return died || silentMs > downAfterMs ? "down" : undefined;
+    if (member.state === "up")
+      return died || this.#silentMs(member) > downAfterMs ? "down" : undefined;
     const back = this.#boots.get(member.node) === member.boot && runtime.now() - heard < upWithinMs;
     return back && !died ? "up" : undefined;
   }

@@ -228,6 +228,7 @@ export class Node {
     if (machine.memberChanges === this.#memberChanges) return;
     this.#memberChanges = machine.memberChanges;
     this.#parts.callers.forget(machine.members.values());
+    this.#members?.sweep();
     this.#setPeers();
     // Again when whoever has left has had time to hear of it.
     this.#parting?.cancel();

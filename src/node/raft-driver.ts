@@ -293,6 +293,8 @@ export class RaftDriver {
     const due = this.#ports.raft.deadline;
     if (this.#timer !== undefined && this.#timer.due <= due) return;
     this.#timer?.handle.cancel();
+    this.#timer = undefined;
+    if (due === Number.POSITIVE_INFINITY) return;
     const { raft, runtime } = this.#ports;
     const handle = runtime.after(Math.max(0, due - runtime.now()), () => {
       this.#timer = undefined;

@@ -49,13 +49,15 @@ export class Raft {
     this.#reportedConfiguration = inForce(this.#state);
   }
 
-  /** When the next `tick` is wanted, in the same milliseconds as `now`. */
+  /** When the next `tick` is wanted, in the same milliseconds as `now`; Infinity: not before something else happens. */
   get deadline(): number {
     const { role, electionDue } = this.#state;
     if (role.kind !== "leader") return electionDue;
     const { heartbeatDue, quorumCheckDue, commitNoticeDue, isNoticePending, handover } = role;
-    const noticeDue = isNoticePending ? commitNoticeDue : Number.POSITIVE_INFINITY;
     const handoverDue = handover?.due ?? Number.POSITIVE_INFINITY;
+    // Who leads nobody has nobody to tell anything, and nobody to be heard by.
+    if (role.progress.size === 0) return handoverDue;
+    const noticeDue = isNoticePending ? commitNoticeDue : Number.POSITIVE_INFINITY;
     return Math.min(heartbeatDue, quorumCheckDue, noticeDue, handoverDue);
   }
 

@@ -129,6 +129,7 @@ export class Drivers {
     const { raft, life } = node;
     if (raft === undefined) return;
     const due = Math.max(this.#world.events.now, node.global(raft.deadline));
+    if (due === Infinity) return;
     if (node.armed !== undefined && node.armed <= due) return;
     node.armed = due;
     this.#world.events.after(due - this.#world.events.now, () => {
