@@ -2,7 +2,7 @@
 import test from "ava";
 import { LogIndex, Term } from "../../src/lib/types.ts";
 import { defaultTimings } from "../../src/raft/types.ts";
-import { Alone, n2, n3 } from "./alone.ts";
+import { Alone, n1, n2, n3 } from "./alone.ts";
 import { Cluster } from "./cluster.ts";
 
 const { electionMinMs, electionMaxMs } = defaultTimings;
@@ -195,4 +195,21 @@ test("a dead leader is followed quickly, on disks slower than the survivors' hur
         `${syncMs} ms`,
       );
     }
+});
+
+test("who leads nobody asks for no tick, until there is somebody to lead", (t) => {
+  const node = new Alone({ voters: [n1] });
+  node.timeOut();
+  t.is(node.kind, "leader");
+  t.is(node.raft.deadline, Infinity);
+  node.now += 10 * electionMaxMs;
+  const request = { changes: [{ kind: "addLearner", node: n2 }], transition: "auto" } as const;
+  t.is(node.raft.changeConfiguration(request, node.now).kind, "accepted");
+  node.turn();
+  node.said();
+  t.true(node.raft.deadline <= node.now, "the newcomer hears of it at once");
+  node.step({ kind: "tick" });
+  t.like(node.said("heartbeat"), [{ to: n2 }]);
+  t.is(node.kind, "leader", "a learner that has not answered yet unseats nobody");
+  t.is(node.raft.deadline, node.now + Math.min(defaultTimings.heartbeatMs, electionMinMs / 2));
 });

@@ -283,6 +283,15 @@ const nodes: readonly Mutant[] = [
     world: "cluster",
     seenBy: "a member down whose boot is connected, in calm",
   },
+  {
+    name: "nobody-looks-again",
+    bug: "the leader looks at its members when one connects or dies, and never when one falls silent or is heard again",
+    file: "src/node/members.ts",
+    find: "if (againMs < Infinity)",
+    replace: "if (againMs < 0)",
+    world: "cluster",
+    seenBy: "a member down whose boot is connected, in calm",
+  },
 ];
 
 export const jobMutants: readonly Mutant[] = [
