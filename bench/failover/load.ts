@@ -6,12 +6,16 @@ import { WorkFollower } from "../work-follower.ts";
 
 /** A slot that was given nothing for so long is broken. */
 const busyMs = 60_000;
+/** A node that has just been restarted loads its models while the others run the job to its end: then another one is begun. */
+const mostStarts = 5;
+/** How often to look how much is left of it, in ms. */
+const lookMs = 20;
 
 export interface LoadOptions {
   readonly model: string;
   /** Folders of inputs in SDFS: the longer the job, the seldomer another has to be submitted. */
   readonly folders: number;
-  /** Inputs that must be left at a start: more than a trial uses. */
+  /** Inputs that must be left when it has been started: more than a trial uses. */
   readonly leastInputs: number;
 }
 
@@ -33,20 +37,31 @@ export class Load {
     throw new IDunnoError("INTERNAL", { message: "the load has not been started" });
   }
 
-  /** Runs; resolves when every node has completed a query since, so that all models are warm and all slots busy. */
+  /**
+   * Runs; resolves when every node has completed a query since, so that all models are warm and all slots busy, and enough
+   * inputs are left.
+   * @throws INTERNAL when the job is too short for that
+   */
   async start(): Promise<void> {
     const { leader } = await this.#cluster.healthy();
     await using follower = await WorkFollower.start(this.#cluster.client(leader), 10);
-    await this.#resume();
-    const withinMs = busyMs;
-    await Promise.all(
-      this.#cluster.names.map(async (name) =>
-        follower.first((completed) => completed.node === name && completed.job === this.#job, {
-          what: `a query of ${this.#options.model} on ${name}`,
-          withinMs,
-        }),
-      ),
-    );
+    for (let starts = 0; starts < mostStarts; starts += 1) {
+      await this.#resume();
+      if (await this.#isEverywhere(follower)) return;
+    }
+    throw new IDunnoError("INTERNAL", { message: "the load ends before every node has run it" });
+  }
+
+  /** Whether that comes about while enough inputs are left. */
+  async #isEverywhere({ completed }: WorkFollower): Promise<boolean> {
+    const { names } = this.#cluster;
+    const what = `a query of ${this.#options.model} on every node`;
+    return until({ what, withinMs: busyMs, everyMs: lookMs, signal: this.#signal }, async () => {
+      if (!(await this.#hasEnough())) return false;
+      const ours = completed.filter(({ job }) => job === this.#job);
+      const ran = new Set(ours.map(({ node }) => node));
+      return names.every((name) => ran.has(name)) ? true : undefined;
+    });
   }
 
   /** Makes room in a job that is left running for long. */
