@@ -191,9 +191,7 @@ export async function failover(context: BenchContext): Promise<Figures> {
   const { quick, scope, signal, say } = context;
   const models = await makeModels(join(build, "models"), { only: [light, heavy] });
   const photos = await makePhotos(join(build, "bench-photos"), photosPerFolder);
-  const folders = quick ? 8 : 24;
-  // A trial's results come within a second, of some 130 inputs.
-  const leastInputs = quick ? 200 : 400;
+  const folders = quick ? 16 : 24;
   const cluster = scope.use(await BenchCluster.up({ nodes, slots: 1, signal }));
   const [lightModel, heavyModel] = [light, heavy].map((name) =>
     models.find(({ manifest }) => manifest.name === name),
@@ -207,7 +205,7 @@ export async function failover(context: BenchContext): Promise<Figures> {
   const bench = new Failover(context, cluster);
   await bench.leaderDeaths("SIGKILL", target);
   await bench.leaderDeaths("SIGSTOP", target);
-  const lightLoad = new Load(cluster, { model: light, folders, leastInputs }, signal);
+  const lightLoad = new Load(cluster, { model: light, folders, leastInputs: 400 }, signal);
   await bench.leaderDeathsUnderLoad(target, lightLoad);
   await bench.workerDeaths(lightLoad);
   await lightLoad.stop();

@@ -90,45 +90,46 @@ export class Members {
     let againMs = Infinity;
     for (const member of machine.members.values()) {
       if (member.state === "left") continue;
+      const heard = this.#heard(member);
       if (!this.#marking.has(member.node)) {
-        const state = this.#judge(member);
+        const state = this.#judge(member, heard);
         // Failures are logged there.
         if (state !== undefined && state !== member.state) void this.#mark(member, state);
       }
-      againMs = Math.min(againMs, this.#nextLookMs(member));
+      againMs = Math.min(againMs, this.#nextLookMs(member, heard));
     }
     if (againMs < Infinity) this.#timer = runtime.after(againMs, () => this.sweep());
   }
 
   /** How long nothing can happen to a member that would not call {@link sweep}. */
-  #nextLookMs(member: MemberRecord): number {
+  #nextLookMs(member: MemberRecord, heard: number): number {
     if (this.#marking.has(member.node)) return lookAgainMs;
     if (member.node === this.#ports.self.node) return Infinity;
-    if (member.state === "up") return Math.max(1, downAfterMs - this.#silentMs(member));
+    if (member.state === "up") return Math.max(1, downAfterMs - this.#silentMs(heard));
     return this.#boots.get(member.node) === member.boot ? lookAgainMs : Infinity;
   }
 
-  #silentMs(member: MemberRecord): number {
-    return this.#ports.runtime.now() - Math.max(this.#heard(member), this.#leadingSince);
+  #silentMs(heard: number): number {
+    return this.#ports.runtime.now() - Math.max(heard, this.#leadingSince);
   }
 
-  #judge(member: MemberRecord): "up" | "down" | undefined {
+  #judge(member: MemberRecord, heard: number): "up" | "down" | undefined {
     const { runtime, self } = this.#ports;
     // Whoever leads is up, also if the leader before could not hear it.
     if (member.node === self.node) return member.boot === self.boot ? "up" : undefined;
-    const heard = this.#heard(member);
     const diedBoot = this.#dead.get(member.node);
     const died =
       this.#dead.has(member.node) && (diedBoot === undefined || diedBoot === member.boot);
     if (member.state === "up")
-      return died || this.#silentMs(member) > downAfterMs ? "down" : undefined;
+      return died || this.#silentMs(heard) > downAfterMs ? "down" : undefined;
     const back = this.#boots.get(member.node) === member.boot && runtime.now() - heard < upWithinMs;
     return back && !died ? "up" : undefined;
   }
 
   /** When it was last heard. Whoever is not in the Raft group says nothing on its own: its connection stands for it. */
   #heard({ node, boot }: MemberRecord): number {
-    const { raft, runtime } = this.#ports;
+    const { raft, runtime, self } = this.#ports;
+    if (node === self.node) return runtime.now();
     const peer = raft.peer(node);
     if (peer !== undefined) return peer.lastContact;
     return this.#boots.get(node) === boot

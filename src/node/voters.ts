@@ -20,7 +20,7 @@ import type { Repairer } from "./repairer.ts";
 import { planVoters, type PlannedNode } from "./voter-plan.ts";
 
 /** How often the leader looks when nothing else makes it, in ms. */
-const sweepMs = 500;
+const sweepMs = 250;
 /** A learner this many entries behind the leader has caught up: what a loaded cluster commits in a moment. */
 const caughtUpEntries = 1_000;
 /** And it was heard within this, in ms: several heartbeats. */
