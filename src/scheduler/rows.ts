@@ -52,6 +52,7 @@ export function writeProgress(rows: Rows, job: JobRecord): void {
     priority: job.priority,
     servedAt: job.servedAt,
     failures: job.failures,
+    speculativeAttempts: job.speculativeAttempts,
   };
   progresses.put(rows, job.id, progress);
 }

@@ -72,7 +72,7 @@ export interface JobProgress {
   readonly doneInputs: number;
   readonly errorInputs: number;
   readonly doneQueries: number;
-  /** Attempts beyond the first of each query. */
+  /** Attempts at what had none under way: an earlier one was lost with its node, or gave up, or it is half of a query that did. */
   readonly retries: number;
   /** Result rows of queries below this number have been pruned (after the job ended). */
   readonly prunedQueries: number;
@@ -83,6 +83,8 @@ export interface JobProgress {
   readonly servedAt?: LogTime | undefined;
   /** How often its queries, and halves of them, ended an executor (scheduler/failure.ts). Absent: never. */
   readonly failures?: number | undefined;
+  /** Attempts at late queries while another went on (F7). Absent: none. */
+  readonly speculativeAttempts?: number | undefined;
 }
 
 /** A job as everybody reads it: both of its rows in one. */

@@ -275,6 +275,10 @@ function tryAgain(
     attempts: [...others, { attempt, node, boot, at: now }],
   };
   queries.put(rows, id, query);
-  jobs.set({ ...job, retries: job.retries + 1 });
+  jobs.set(
+    others.length === 0
+      ? { ...job, retries: job.retries + 1 }
+      : { ...job, speculativeAttempts: (job.speculativeAttempts ?? 0) + 1 },
+  );
   return query;
 }

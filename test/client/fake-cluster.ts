@@ -96,6 +96,7 @@ export const sampleJob: JobView = {
   openQueries: 1,
   doneQueries: 2,
   retries: 0,
+  speculativeAttempts: 0,
   submittedAtMs: 5_000,
   elapsedMs: 61_000,
   statistics: {

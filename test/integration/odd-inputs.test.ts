@@ -7,7 +7,15 @@ import type { ResultLine } from "../../src/lib/api/jobs.ts";
 import { inputErrors } from "../../src/scheduler/results.ts";
 import { makePhotos } from "../../tools/photos/photos.ts";
 import { type OddPicture, oddPictures } from "./odd-pictures.ts";
-import { addModel, clientOf, cluster, jobDone, resultsOf, uploadPhotos } from "./support.ts";
+import {
+  addModel,
+  clientOf,
+  cluster,
+  daemonLog,
+  jobDone,
+  resultsOf,
+  uploadPhotos,
+} from "./support.ts";
 
 const goodPhotos = 228;
 /** Which photograph the odd ones show: none of those that the job takes. */
@@ -55,7 +63,11 @@ test("a job over broken and unusual files has one answer for each, and all other
   t.is(job.state, "done");
   t.is(job.totalInputs, goodPhotos + odd.length);
   t.is(job.errorInputs, odd.filter(({ expected }) => expected.kind === "error").length);
-  t.is(job.retries, 0, "no query had to be run twice");
+  t.is(job.retries, 0, "no query was lost with its node or executor");
+  for (const { name } of three.nodes) {
+    const log = await daemonLog(three, name);
+    t.false(log.includes('"executor-failed"'), `${name} kept its executor`);
+  }
 
   const order = text
     .split("\n")

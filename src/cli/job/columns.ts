@@ -41,6 +41,10 @@ export const jobDetails: readonly Column<JobView>[] = [
   { name: "done queries", value: ({ doneQueries }) => doneQueries },
   { name: "retries", value: ({ retries }) => retries },
   {
+    name: "speculative attempts",
+    value: ({ speculativeAttempts }) => speculativeAttempts,
+  },
+  {
     name: "submitted",
     value: ({ submittedAtMs }) => submittedAtMs,
     human: ({ submittedAtMs }) => humanLogTime(submittedAtMs),

@@ -94,7 +94,10 @@ export const JobView = Type.Object(
     priority: Type.Integer(),
     openQueries: Count,
     doneQueries: Count,
+    /** Attempts at queries whose earlier one was lost. */
     retries: Count,
+    /** Attempts at late queries while another went on: the first result counts. */
+    speculativeAttempts: Count,
     submittedAtMs: Count,
     /** Log time from submission to the end, or to now. */
     elapsedMs: Count,

@@ -56,6 +56,7 @@ export function jobView(job: JobRecord, now: LogTime): JobView {
     openQueries: job.openQueries,
     doneQueries: job.doneQueries,
     retries: job.retries,
+    speculativeAttempts: job.speculativeAttempts ?? 0,
     submittedAtMs: job.submittedAt,
     elapsedMs: Math.max(0, (job.endedAt ?? now) - job.submittedAt),
     statistics: statisticsView(job, now),
