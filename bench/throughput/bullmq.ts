@@ -22,8 +22,6 @@ import { type Ran, steadyRate } from "./steady.ts";
 
 const host = "127.0.0.1";
 const queueName = "photos";
-/** Photos of a job, and of a query of the clusters beside it: fewer would cost more trips to Redis. */
-export const photosPerJob = 16;
 /** One in the network, one being decoded. */
 const concurrency = 2;
 const readyMs = 60_000;
@@ -33,6 +31,8 @@ const withinMs = 10 * 60_000;
 export interface BullmqOptions extends Pick<BareThreadData, "model" | "photos"> {
   /** Images of one run of the network: what the search found best. */
   readonly batch: number;
+  /** Photos of a job, as many as the clusters have in a query: fewer would cost more trips to Redis. */
+  readonly photosPerJob: number;
   readonly signal: AbortSignal;
 }
 
@@ -86,7 +86,7 @@ export class BullmqPeer implements AsyncDisposable {
 
   /** Images per second of a run over at least so many. @throws TIMED_OUT, INTERNAL when a process ends */
   async rate(images: number): Promise<number> {
-    const { photos, signal } = this.#options;
+    const { photos, photosPerJob, signal } = this.#options;
     const jobs = Math.ceil(images / photosPerJob);
     const done: Ran[] = [];
     const note = (message: FromBullmq): void => {
@@ -98,7 +98,7 @@ export class BullmqPeer implements AsyncDisposable {
     try {
       await this.#queue.addBulk(
         Array.from({ length: jobs }, (_, job) => {
-          const data: BullmqJob = { photos: slice(photos, job * photosPerJob) };
+          const data: BullmqJob = { photos: slice(photos, job * photosPerJob, photosPerJob) };
           return { name: queueName, data };
         }),
       );
@@ -121,8 +121,8 @@ export class BullmqPeer implements AsyncDisposable {
 }
 
 /** So many photos from there on, round and round. */
-function slice(photos: readonly string[], from: number): string[] {
-  return Array.from({ length: photosPerJob }, (_, i) => photos[(from + i) % photos.length] ?? "");
+function slice(photos: readonly string[], from: number, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => photos[(from + i) % photos.length] ?? "");
 }
 
 async function answers({ host: to, port }: RedisAddress): Promise<boolean> {

@@ -37,3 +37,16 @@ export function bestOf(findings: readonly BareFinding[]): BareFinding {
   if (first === undefined) throw new TypeError("nothing has been measured");
   return others.reduce((best, each) => (each.perSecond > best.perSecond ? each : best), first);
 }
+
+/** Photos of a query: fewer are more work for whoever hands them out, more keep a slot from others for longer. */
+const queryPhotos = { least: 16, most: 64 } as const;
+
+/**
+ * How many photos a query has, of the clusters as of BullMQ: about what a core decodes and infers in a second, as a power of two.
+ * Of a light network that is more: what is done for each query is then as small beside it as with a heavy one.
+ * @param perSecond images per second of the bare loop on all cores
+ */
+export function photosPerQuery(perSecond: number, cores: number): number {
+  const near = 2 ** Math.round(Math.log2(perSecond / cores));
+  return Math.min(queryPhotos.most, Math.max(queryPhotos.least, near));
+}

@@ -17,12 +17,12 @@ import { type Figures, figure } from "../report.ts";
 import { table } from "../table.ts";
 import { warmUp } from "../warm-up.ts";
 import { BareLoop } from "./bare.ts";
-import { BullmqPeer, photosPerJob } from "./bullmq.ts";
+import { BullmqPeer } from "./bullmq.ts";
 import { jobRate } from "./job-rate.ts";
 import { plotLatency } from "./latency.ts";
 import { missingRedis } from "./redis.ts";
 import { compare, type Comparison, inTurn, type Round, tellCount } from "./rounds.ts";
-import { bestOf, mostThreads, searchBare } from "./search.ts";
+import { bestOf, mostThreads, photosPerQuery, searchBare } from "./search.ts";
 
 /** A hundred megabytes of ResNet-50 are too much for a rough answer. */
 const modelNames = {
@@ -76,17 +76,22 @@ export async function throughput(context: BenchContext): Promise<Figures> {
   const missing = await missingRedis();
   if (missing !== undefined) say(`BullMQ is not measured beside: ${missing}`);
   const stage: Stage = { one, five, photos, pace, hasBullmq: missing === undefined };
-  const comparisons: [string, Comparison][] = [];
+  const comparisons: [string, Compared][] = [];
   for (const model of models)
     comparisons.push([model.manifest.name, await compareModel(context, stage, model)]);
   return conclude(context, comparisons);
+}
+
+interface Compared extends Comparison {
+  /** Photos of a query. */
+  readonly batchSize: number;
 }
 
 async function compareModel(
   context: BenchContext,
   stage: Stage,
   { manifest, onnxFile }: ReadyModel,
-): Promise<Comparison> {
+): Promise<Compared> {
   const { signal, say } = context;
   const { one, five, photos, pace, hasBullmq } = stage;
   const { name, sha256 } = manifest;
@@ -105,11 +110,15 @@ async function compareModel(
   const wanted = Math.ceil((best.perSecond * ms) / 1000 / photosPerFolder[pace]);
   const folders = Math.min(mostFolders[pace], wanted);
   // Micro-batch sizes are tried, and what executors and workers do often is compiled.
-  const job = { model: name, folders, batchSize: photosPerJob, signal };
+  const batchSize = photosPerQuery(best.perSecond, availableParallelism());
+  say(`${name}: ${batchSize} photos a query, and a job of BullMQ`);
+  const job = { model: name, folders, batchSize, signal };
   for (const cluster of [one, five]) await cluster.awake(async () => jobRate(cluster, job));
 
   const { batch } = best;
-  const bullmq = hasBullmq ? await BullmqPeer.start({ ...loop, batch, signal }) : undefined;
+  const bullmq = hasBullmq
+    ? await BullmqPeer.start({ ...loop, batch, photosPerJob: batchSize, signal })
+    : undefined;
   await using peer = new Scope();
   if (bullmq !== undefined) {
     peer.use(bullmq);
@@ -118,6 +127,7 @@ async function compareModel(
   const measured = await playRounds(context, stage, {
     name,
     folders,
+    batchSize,
     bare: async () => bare.rate({ ms, ...best }),
     bareProcesses: async () => bareMany.rate({ ms, batch }),
     bullmq: async () => bullmq?.rate(folders * photosPerFolder[pace]) ?? NaN,
@@ -130,12 +140,13 @@ async function compareModel(
     const half = Math.max(1, Math.ceil(folders / 2));
     await plotLatency(context, { model: name, folders: half, clusters, bare: findings });
   }
-  return compare(measured);
+  return { ...compare(measured), batchSize };
 }
 
 interface RoundsOptions {
   readonly name: string;
   readonly folders: number;
+  readonly batchSize: number;
   /** Each measures once, in images per second. */
   readonly bare: () => Promise<number>;
   readonly bareProcesses: () => Promise<number>;
@@ -146,10 +157,10 @@ interface RoundsOptions {
 async function playRounds(
   { signal, say, trials }: BenchContext,
   { one, five, pace }: Stage,
-  { name, folders, bare, bareProcesses, bullmq }: RoundsOptions,
+  { name, folders, batchSize, bare, bareProcesses, bullmq }: RoundsOptions,
 ): Promise<Round[]> {
   const measured: Round[] = [];
-  const job = { model: name, folders, batchSize: photosPerJob, signal };
+  const job = { model: name, folders, batchSize, signal };
   const count = trials ?? rounds[pace];
   for (let i = 0; i < count; i += 1) {
     signal.throwIfAborted();
@@ -185,11 +196,11 @@ async function playRounds(
 
 function conclude(
   { say }: BenchContext,
-  comparisons: readonly (readonly [string, Comparison])[],
+  comparisons: readonly (readonly [string, Compared])[],
 ): Figures {
   const figures: Record<string, Figures[string]> = {};
   const rows = comparisons.flatMap(([name, comparison]) => {
-    const { counted, bare, bareProcesses, oneNode, fiveNodes } = comparison;
+    const { counted, batchSize, bare, bareProcesses, oneNode, fiveNodes } = comparison;
     const { oneNodeToBare, fiveNodesToBare, fiveNodesToBareProcesses } = comparison;
     const { bullmq, oneNodeToBullmq, fiveNodesToBullmq } = comparison;
     const hasBullmq = !Number.isNaN(bullmq);
@@ -205,6 +216,7 @@ function conclude(
       [`${name}.bareProcesses`]: figure(bareProcesses, "images/s"),
       [`${name}.oneNode`]: figure(oneNode, "images/s"),
       [`${name}.fiveNodes`]: figure(fiveNodes, "images/s"),
+      [`${name}.photosPerQuery`]: figure(batchSize, "photos"),
       [`${name}.roundsCounted`]: figure(counted, "rounds"),
       ...(hasBullmq
         ? {

@@ -1,7 +1,7 @@
 import test from "ava";
 import { barePoints } from "../../bench/throughput/latency.ts";
 import { compare } from "../../bench/throughput/rounds.ts";
-import { bestOf } from "../../bench/throughput/search.ts";
+import { bestOf, photosPerQuery } from "../../bench/throughput/search.ts";
 
 const finding = (threads: number, batch: number, perSecond: number) => {
   return { threads, batch, perSecond };
@@ -31,4 +31,9 @@ test("without BullMQ there is no ratio to it, and the others stand", (t) => {
   ]);
   t.is(beside.bullmq, 42);
   t.is(beside.fiveNodesToBullmq, 1.75);
+});
+
+test("a query has about what a core does in a second, between 16 photos and 64", (t) => {
+  const of = (perSecond: number, cores: number): number => photosPerQuery(perSecond, cores);
+  t.deepEqual([of(25, 2), of(35, 2), of(64, 2), of(140, 2), of(900, 2)], [16, 16, 32, 64, 64]);
 });
