@@ -109,9 +109,9 @@ async function compareModel(
   const ms = runMs[pace];
   const wanted = Math.ceil((best.perSecond * ms) / 1000 / photosPerFolder[pace]);
   const folders = Math.min(mostFolders[pace], wanted);
-  // Micro-batch sizes are tried, and what executors and workers do often is compiled.
   const batchSize = photosPerQuery(best.perSecond, availableParallelism());
   say(`${name}: ${batchSize} photos a query, and a job of BullMQ`);
+  // Micro-batch sizes are tried, and what executors and workers do often is compiled.
   const job = { model: name, folders, batchSize, signal };
   for (const cluster of [one, five]) await cluster.awake(async () => jobRate(cluster, job));
 

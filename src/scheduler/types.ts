@@ -72,7 +72,7 @@ export interface JobProgress {
   readonly doneInputs: number;
   readonly errorInputs: number;
   readonly doneQueries: number;
-  /** Attempts at what had none under way: an earlier one was lost with its node, or gave up, or it is half of a query that did. */
+  /** Attempts at queries whose earlier one was lost or gave up, and at their halves. */
   readonly retries: number;
   /** Result rows of queries below this number have been pruned (after the job ended). */
   readonly prunedQueries: number;

@@ -40,10 +40,7 @@ export const jobDetails: readonly Column<JobView>[] = [
   { name: "open queries", value: ({ openQueries }) => openQueries },
   { name: "done queries", value: ({ doneQueries }) => doneQueries },
   { name: "retries", value: ({ retries }) => retries },
-  {
-    name: "speculative attempts",
-    value: ({ speculativeAttempts }) => speculativeAttempts,
-  },
+  { name: "speculative attempts", value: ({ speculativeAttempts }) => speculativeAttempts },
   {
     name: "submitted",
     value: ({ submittedAtMs }) => submittedAtMs,

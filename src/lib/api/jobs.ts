@@ -94,7 +94,7 @@ export const JobView = Type.Object(
     priority: Type.Integer(),
     openQueries: Count,
     doneQueries: Count,
-    /** Attempts at queries whose earlier one was lost. */
+    /** Attempts at queries whose earlier one was lost or gave up, and at their halves. */
     retries: Count,
     /** Attempts at late queries while another went on: the first result counts. */
     speculativeAttempts: Count,
