@@ -51,7 +51,7 @@ export interface RetryOptions {
 
 /**
  * @param attempt asks one node; throws {@link Unanswered} or {@link TryElsewhere} to have another tried, else finally
- * @throws UNREACHABLE nobody answered at all; NO_LEADER they said so to the end; TIMED_OUT otherwise
+ * @throws UNREACHABLE nobody was there; NO_LEADER they said so to the end; TIMED_OUT otherwise
  */
 export async function untilAnswered<T>(
   options: RetryOptions,
@@ -100,11 +100,13 @@ function verdict(
   );
   const last = answers.at(-1);
   if (last === undefined) {
-    // A mutation that was sent may have been carried out, though nobody said so.
-    const unsure =
-      mutates &&
-      failures.some((failure) => failure instanceof Unanswered && failure.kind !== "refused");
-    if (!unsure) return new IDunnoError("UNREACHABLE", { nodes: ring.nodes }, { cause });
+    // Somebody was there and had too little time; or a mutation that was sent may have been carried out, though nobody said so.
+    const isOver = failures.some(
+      (failure) =>
+        failure instanceof Unanswered &&
+        (failure.kind === "silent" || (mutates && failure.kind === "dropped")),
+    );
+    if (!isOver) return new IDunnoError("UNREACHABLE", { nodes: ring.nodes }, { cause });
   } else if (hasCode(last, "NO_LEADER") || hasCode(last, "NOT_LEADER")) {
     return new IDunnoError("NO_LEADER", { waitedMs: deadline.elapsedMs }, { cause });
   } else if (!hasCode(last, "CLOSED")) {

@@ -289,6 +289,8 @@ test("a network is added from a URL when its hash is given and right", async (t)
       env: { IDUNNO_NODE: node.address },
     });
   t.regex((await add()).err, /--sha256, so that nobody .*\[USAGE\]/);
+  const ftp = await idunno(["model", "add", "mine", "ftp://a/net.onnx", "--preset", "tf"]);
+  t.regex(ftp.err, /only http:\/\/ and https:\/\/ .*\[USAGE\]/);
   t.regex((await add("--sha256", "ab".repeat(32))).err, /hashes to .*\[BAD_MODEL\]/);
   t.is(node.cluster.files.size, 0, "nothing is put before the hash is right");
   const { code, err } = await add("--sha256", sha256("weights"));

@@ -19,7 +19,7 @@ import {
   optionOf,
   pointlessIn,
 } from "./describing-options.ts";
-import { download, downloadLimits, isUrl } from "./download.ts";
+import { download, downloadLimits, isOtherUrl, isUrl } from "./download.ts";
 import { untilLoaded } from "./loading.ts";
 
 /** The node fetches the model, opens it and runs it once before it answers: minutes for a large one on a busy machine. */
@@ -136,6 +136,10 @@ function checkOptions(path: string, options: AddOptions): string | undefined {
     throw usage(`--manifest says all that --${optionOf(said)} would: give one or the other`);
   const wrong = pointlessIn(options);
   if (wrong !== undefined) throw usage(wrong);
+  if (isOtherUrl(path))
+    throw usage(
+      `${path}: only http:// and https:// can be fetched from; download it, and give the file`,
+    );
   if (isUrl(path) && options.sha256 === undefined)
     throw usage(
       `${path}: give the hash of the file with --sha256, so that nobody can put another in its place`,

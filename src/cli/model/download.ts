@@ -31,6 +31,11 @@ export function isUrl(text: string): boolean {
   return /^https?:\/\//i.test(text);
 }
 
+/** A URL of a kind that nothing is fetched from, such as `ftp://`, rather than the name of a file. */
+export function isOtherUrl(text: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(text) && !isUrl(text);
+}
+
 export interface Wanted {
   readonly url: string;
   /** Of the model, for errors. */
