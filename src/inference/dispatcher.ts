@@ -305,7 +305,7 @@ export class Dispatcher {
 }
 
 /** The times of what one thread did at one go. */
-export function spanned(timings: ThreadTimings, waitMs: number): QueryTimings {
+function spanned(timings: ThreadTimings, waitMs: number): QueryTimings {
   return { waitMs, ...timings, spanMs: timings.totalMs };
 }
 

@@ -21,7 +21,7 @@ sharp.cache(false);
 export const MAX_IMAGE_BYTES = 128 * 1024 * 1024;
 
 /** 100 Mpixel: above any camera's, and 300 MB when decoded whole. */
-export const MAX_IMAGE_PIXELS = 100_000_000;
+const MAX_IMAGE_PIXELS = 100_000_000;
 
 export interface Target {
   readonly width: number;

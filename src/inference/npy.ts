@@ -36,7 +36,7 @@ export type ReadArray =
   | { readonly kind: "error"; readonly code: InputErrorCode };
 
 /** Whether the bytes begin as a `.npy` file does. */
-export function isNpy(bytes: Uint8Array): boolean {
+function isNpy(bytes: Uint8Array): boolean {
   return magic.equals(bytes.subarray(0, magic.length));
 }
 

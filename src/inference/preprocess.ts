@@ -16,7 +16,7 @@ export interface Pixels {
 export type Batch = Float32Array | Uint8Array;
 
 /** All zeros. @param type as in the manifest: absent for float32 */
-export function batchOf(type: "uint8" | undefined, shape: readonly number[]): Batch {
+function batchOf(type: "uint8" | undefined, shape: readonly number[]): Batch {
   const length = shape.reduce((a, b) => a * b, 1);
   return type === "uint8" ? new Uint8Array(length) : new Float32Array(length);
 }

@@ -24,7 +24,7 @@ export function startWithinMs(failures: number): number {
 /** Opening and warming a network takes 0.1 to 2 s on a busy machine; big ones may take a minute. */
 export const LOAD_WITHIN_MS = 120_000;
 /** Nothing is under way then, so threads end at once. */
-export const CLOSE_WITHIN_MS = 3_000;
+const CLOSE_WITHIN_MS = 3_000;
 /** After the first failed start; doubled by each further one. */
 const BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5_000;
