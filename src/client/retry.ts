@@ -51,7 +51,7 @@ export interface RetryOptions {
 
 /**
  * @param attempt asks one node; throws {@link Unanswered} or {@link TryElsewhere} to have another tried, else finally
- * @throws UNREACHABLE nobody was there; NO_LEADER they said so to the end; TIMED_OUT otherwise
+ * @throws UNREACHABLE every try was refused or broken off; NO_LEADER they said so to the end; TIMED_OUT otherwise
  */
 export async function untilAnswered<T>(
   options: RetryOptions,
@@ -100,7 +100,7 @@ function verdict(
   );
   const last = answers.at(-1);
   if (last === undefined) {
-    // Somebody was there and had too little time; or a mutation that was sent may have been carried out, though nobody said so.
+    // Somebody may be there who had too little time, or has carried a mutation out and could not say so.
     const isOver = failures.some(
       (failure) =>
         failure instanceof Unanswered &&

@@ -126,14 +126,17 @@ test.serial(
   },
 );
 
-test.serial("TIMED_OUT when a node said nothing to a question: it is there", async (t) => {
-  await using node = await FakeNode.start();
-  node.faults.push(...Array.from({ length: 100 }, () => ({ kind: "silent" }) as const));
-  const nodes = [node.address, await deadAddress()];
-  const error = await t.throwsAsync(new IDunnoClient({ nodes, timeoutMs: shortMs }).jobs());
-  t.true(hasCode(error, "TIMED_OUT"), error?.message);
-  t.regex(error?.message ?? "", /GET \/v1\/jobs .*--timeout/);
-});
+test.serial(
+  "TIMED_OUT when a node said nothing to a question, since it may only be slow",
+  async (t) => {
+    await using node = await FakeNode.start();
+    node.faults.push(...Array.from({ length: 100 }, () => ({ kind: "silent" }) as const));
+    const nodes = [node.address, await deadAddress()];
+    const error = await t.throwsAsync(new IDunnoClient({ nodes, timeoutMs: shortMs }).jobs());
+    t.true(hasCode(error, "TIMED_OUT"), error?.message);
+    t.regex(error?.message ?? "", /GET \/v1\/jobs .*--timeout/);
+  },
+);
 
 test.serial("a mutation that was sent and never answered is not called unreachable", async (t) => {
   await using node = await FakeNode.start();
