@@ -44,6 +44,7 @@ export class Machine {
   #keys = new KeyOrder();
   #memberChanges = 0;
   #chunkLosses = 0;
+  #lackingChanges = 0;
   #modelChanges = 0;
   #jobEnds = 0;
 
@@ -67,6 +68,8 @@ export class Machine {
     this.#hot.clear();
     this.#keys = new KeyOrder();
     this.#memberChanges += 1;
+    this.#chunkLosses += 1;
+    this.#lackingChanges += 1;
     this.#modelChanges += 1;
     this.#jobEnds += 1;
     for (const [key, value] of rows) this.loadRow(key, value);
@@ -103,6 +106,11 @@ export class Machine {
   /** Grows whenever chunks are said to be lost: what had enough copies may want more. Of this process, not replicated. */
   get chunkLosses(): number {
     return this.#chunkLosses;
+  }
+
+  /** Grows whenever the list of chunks with too few copies changes. Of this process, not replicated. */
+  get lackingChanges(): number {
+    return this.#lackingChanges;
   }
 
   /** Grows whenever models or aliases change. Of this process, not replicated. */
@@ -172,6 +180,7 @@ export class Machine {
 
   #commit(mutations: readonly Mutation[]): void {
     for (const { key, value } of mutations) {
+      if (key.startsWith("lacking/")) this.#lackingChanges += 1;
       if (!isHot(key)) continue;
       this.#hot.set(key, value);
       if (key.startsWith("member/")) this.#memberChanges += 1;

@@ -42,13 +42,13 @@ const pagesPerSweep = 10;
 export interface RepairerPorts {
   readonly self: NodeId;
   readonly machine: Machine;
-  readonly state: StateStore;
-  readonly store: Chunks;
-  readonly chunks: ChunkService;
-  readonly peers: Peers;
-  readonly coordination: Coordination;
-  readonly driver: RaftDriver;
-  readonly logClock: LogClock;
+  readonly state: Pick<StateStore, "get" | "rows">;
+  readonly store: Pick<Chunks, "id">;
+  readonly chunks: Pick<ChunkService, "copyHere">;
+  readonly peers: Pick<Peers, "request">;
+  readonly coordination: Pick<Coordination, "decide" | "proposeHere">;
+  readonly driver: Pick<RaftDriver, "isReadyLeader">;
+  readonly logClock: Pick<LogClock, "now">;
   readonly runtime: Runtime;
   readonly log: Logger;
 }
@@ -75,8 +75,10 @@ export class Repairer {
   #timer: Timer | undefined;
   /** Lost stores of which the catalog says nothing any more; none of them ever gets a chunk again. */
   readonly #writtenOff = new Set<StoreId>();
-  /** Lists in which nothing was left to copy, until the members change or chunks are lost. */
+  /** Lists in which nothing was left to copy, until the members change, chunks are lost, or the list itself does. */
   readonly #settled = new Set<string>();
+  /** How often the list of those that want copies had changed when it was begun to be read. */
+  #lackingAt = -1;
   /** The last row of the page before the one that is being repaired, by list. */
   readonly #cursors = new Map<string, string>();
   #seen = "";
@@ -122,8 +124,8 @@ export class Repairer {
     const absent = stores
       .filter(({ live, leaving }) => !live || leaving)
       .map(({ store }) => heldBy(store));
-    // Chunks that want copies change while the members stay, so that list is never settled.
-    for (const list of ["lacking/", ...absent]) {
+    this.#lookAgainAtLacking();
+    for (const list of [lacking, ...absent]) {
       if (this.#settled.has(list)) continue;
       const { next, copies, wanting, heldUp } = await this.#plan(list, stores);
       this.#wanting.set(list, wanting);
@@ -136,11 +138,22 @@ export class Repairer {
       const waiting = (this.#cursors.has(list) ? (this.#heldUp.get(list) ?? 0) : 0) + heldUp;
       this.#heldUp.set(list, waiting);
       if (next !== undefined) this.#cursors.set(list, next);
-      else if (list === "lacking/" || waiting > 0) this.#cursors.delete(list);
-      else this.#settled.add(list);
+      else this.#cursors.delete(list);
+      if (next === undefined && waiting === 0) this.#settled.add(list);
       isCalm &&= next === undefined && waiting === 0;
     }
     if (isCalm) await this.#balancer.step(stores.filter(({ live, leaving }) => live && !leaving));
+  }
+
+  /**
+   * Chunks come to want copies while the members stay. In a cluster of fewer nodes than copies every chunk does, for ever, so
+   * the list is read again only when it has changed since its beginning was.
+   */
+  #lookAgainAtLacking(): void {
+    const { lackingChanges } = this.#ports.machine;
+    if (this.#lackingAt !== lackingChanges) this.#settled.delete(lacking);
+    if (!this.#settled.has(lacking) && !this.#cursors.has(lacking))
+      this.#lackingAt = lackingChanges;
   }
 
   /** What there is to tell, while this node leads. */
@@ -205,7 +218,7 @@ export class Repairer {
     for await (const [key, value] of state.rows(list, this.#cursors.get(list))) {
       scanned += 1;
       // In a cluster of fewer nodes than copies every chunk wants more, and none can have them.
-      const hopeless = list === "lacking/" && (value as number) >= most;
+      const hopeless = list === lacking && (value as number) >= most;
       const record = hopeless
         ? undefined
         : state.get(`chunk/${key.slice(key.lastIndexOf("/") + 1)}`);
@@ -241,6 +254,9 @@ export class Repairer {
     await this.#duty.close();
   }
 }
+
+/** The list of chunks that have fewer copies than are wanted. */
+const lacking = "lacking/";
 
 /** The list of what a store should hold. */
 function heldBy(store: StoreId): string {
