@@ -36,6 +36,15 @@ const loser: readonly Mutant[] = [
     world: "cluster",
     seenBy: "J7, S2",
   },
+  {
+    name: "late-attempt-counts-as-a-retry",
+    bug: "what is run beside a late attempt is told as if something had been lost",
+    file: "src/scheduler/work.ts",
+    find: "others.length === 0",
+    replace: "others.length >= 0",
+    world: "cluster",
+    seenBy: "J7",
+  },
 ];
 
 const retries = mutants({ file: "src/node/retry.ts", world: "cluster" }, [
