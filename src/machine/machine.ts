@@ -103,7 +103,7 @@ export class Machine {
     return this.#memberChanges;
   }
 
-  /** Grows whenever chunks are said to be lost: what had enough copies may want more. Of this process, not replicated. */
+  /** Grows whenever chunks are said to be lost, or may have been: what had enough copies may want more. Of this process, not replicated. */
   get chunkLosses(): number {
     return this.#chunkLosses;
   }

@@ -22,6 +22,9 @@ import type { Chunks, Peers } from "./ports.ts";
 import type { RaftDriver } from "./raft-driver.ts";
 import type { StateStore } from "./stores/state-store.ts";
 
+/** The list of chunks that have fewer copies than are wanted. */
+const lacking = "lacking/";
+
 /**
  * A node down for this long has its chunks copied elsewhere, in ms of log time: most restarts are over by then. Those of
  * which few copies are left do not wait (R4).
@@ -254,9 +257,6 @@ export class Repairer {
     await this.#duty.close();
   }
 }
-
-/** The list of chunks that have fewer copies than are wanted. */
-const lacking = "lacking/";
 
 /** The list of what a store should hold. */
 function heldBy(store: StoreId): string {

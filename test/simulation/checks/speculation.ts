@@ -43,6 +43,7 @@ export class Speculation {
       throw new Error(`J12: ${where} as well, before all inputs of the job are handed out`);
     this.times += 1;
   }
+
   #count({ job, attempts }: QueryRecord): void {
     const { retries, speculative } = this.again(job);
     const isAlone = attempts.length === 1;
