@@ -13,7 +13,7 @@
 import type { Clock } from "./clock.ts";
 import type { FromThread, ToThread, Upward } from "./protocol.ts";
 
-/** Twice what a brief query takes, or thereabouts. */
+/** Twice what the briefest queries take, or thereabouts. */
 export const ANSWER_WAIT_MS = 15;
 /** Queries that a thread still has to run while the daemon hears and sends more. */
 export const REFILL_AT = 2;

@@ -6,7 +6,7 @@
  *  I1 a query's pieces are its inputs in order, each input in exactly one; its result is theirs, in that order. Of a query for
  *     arrays there is one piece, since its arrays are one file;
  *  I2 only so many pieces are cut that each thread has one to run and one ahead, or brief ones of a job that is alone here for
- *     some 50 ms; what comes next is decided then;
+ *     some 160 ms; what comes next is decided then;
  *  I3 the next piece is of the job that has made the least progress here, and of its queries of the one that came first.
  *     A job's progress grows by the part that a piece is of its query, per weight, when the piece is cut;
  *  I4 a job that is new here starts at the least progress of those here, or at the most that any had when none is; one
@@ -35,9 +35,10 @@ const PIECES_PER_QUERY = 32;
 const LEAST_MS = 20;
 /**
  * A piece of less than this, of a job that has the node for itself, is brief: it takes a part of a place only, so that threads
- * have some more of them, and its answer may wait for others (answer-relay.ts).
+ * have some more of them, as many inputs as begin to be decoded together (thread-query.ts), and its answer may wait for others
+ * (answer-relay.ts).
  */
-const BRIEF_MS = 25;
+const BRIEF_MS = 80;
 /** A place's parts; a piece takes so many of them as its time is of {@link BRIEF_MS}. */
 const PARTS = 8;
 const LEAST_PARTS = (PARTS * HELD_PER_SLOT) / BRIEF_PER_SLOT;

@@ -232,13 +232,13 @@ test("a query for arrays is one piece, beside others too, and its file is the qu
   t.false("tensors" in (await other));
 });
 
-test("alone, a job has more of brief pieces, for some 50 ms of each thread, and they say so (I2)", async (t) => {
-  const node = new Node(1, { ja: 1, jb: 8, jc: 1 });
+test("alone, a job has more of brief pieces, for some 160 ms of each thread, and they say so (I2)", async (t) => {
+  const node = new Node(1, { ja: 3, jb: 12, jc: 1 });
   for (let n = 0; n < 40; n += 1) void node.submit(`ja/${n}/1`, 8);
   t.is(node.placed.length, HELD_PER_SLOT, "nothing is known of what they take");
   t.false(node.placed[0]?.request.brief);
   for (let n = 0; n < 10; n += 1) await node.step();
-  t.is(node.placed.length, 6, "of 8 ms each");
+  t.is(node.placed.length, 6, "of 24 ms each");
   t.true(node.placed.every(({ request }) => request.brief));
   for (let n = 0; n < 10; n += 1) void node.submit(`jc/${n}/1`, 8);
   for (let n = 0; n < 10; n += 1) await node.step();
@@ -247,6 +247,6 @@ test("alone, a job has more of brief pieces, for some 50 ms of each thread, and 
   while (await node.step());
   for (let n = 0; n < 10; n += 1) void node.submit(`jb/${n}/1`, 8);
   for (let n = 0; n < 5; n += 1) await node.step();
-  t.is(node.placed.length, HELD_PER_SLOT, "of 64 ms each");
+  t.is(node.placed.length, HELD_PER_SLOT, "of 96 ms each");
   t.false(node.placed[0]?.request.brief);
 });
