@@ -59,7 +59,7 @@ export interface QueryRequest {
    * stands still until its first micro-batch is done. Default: no.
    */
   readonly express?: boolean;
-  /** It is known to take a few milliseconds only, so its answer may wait for others. Default: no. */
+  /** It is known to take less than 80 ms, so its answer may wait for others'. Default: no. */
   readonly brief?: boolean;
   /** Of its job beside others on this node. Default: 1. */
   readonly weight?: number;

@@ -177,7 +177,11 @@ export class RaftDriver {
     const end = this.#ports.runtime.now() + handOverMs;
     while (!this.#stopped && this.role.kind === "leader" && this.role.term === term) {
       const leftMs = end - this.#ports.runtime.now();
-      if (leftMs <= 0) throw new IDunnoError("CONFLICT", { what, why: "its heir did not take it" });
+      if (leftMs <= 0)
+        throw new IDunnoError("CONFLICT", {
+          what,
+          why: "its heir did not take it: name another voter, or try again",
+        });
       await new Promise<void>((resolve) => {
         const timer = this.#ports.runtime.after(leftMs, resolve);
         this.#roleChanged.push(() => {

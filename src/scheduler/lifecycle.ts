@@ -244,5 +244,6 @@ function noSuchJob(id: JobId): Outcome {
 }
 
 function ended(job: JobRecord): Outcome {
-  return refuse("CONFLICT", { what: `job ${job.id}`, why: `it has ended: ${job.status.kind}` });
+  const why = `it has ended (${job.status.kind}): 'idunno job retry ${job.id}' runs what it left undone, as a new job`;
+  return refuse("CONFLICT", { what: `job ${job.id}`, why });
 }
