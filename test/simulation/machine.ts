@@ -19,6 +19,7 @@ import { type OpenedStores, openStores } from "../../src/node/stores/open-stores
 import { greet } from "../../src/net/handshake.ts";
 import type { Raft } from "../../src/raft/core.ts";
 import type { RaftLimits, RaftTimings } from "../../src/raft/types.ts";
+import type { AnswerCounts } from "./checks/answers.ts";
 import type { PreemptionCounts } from "./checks/preemption.ts";
 import { ChunkDisk, chunkHash, SimulatedCache, SimulatedChunks } from "./chunks.ts";
 import { SimulatedDisk } from "./disk/simulated-disk.ts";
@@ -89,6 +90,7 @@ export class SimulatedMachine {
   executorFaults: ExecutorFaults = calmExecutor;
   /** Of all its executors. */
   readonly preemptions: PreemptionCounts = { newcomers: 0, yields: 0, stands: 0, lost: 0 };
+  readonly answers: AnswerCounts = { waited: 0 };
   process: SimulatedProcess | undefined;
   running: RunningNode | undefined;
   /** Restarts so far. */
@@ -291,6 +293,7 @@ export class SimulatedMachine {
       random: this.#random.fork(),
       faults: () => this.executorFaults,
       counts: this.preemptions,
+      answers: this.answers,
       isWhole: (part) => {
         if ("content" in part) return chunkHash(part.content) === part.hash;
         const { path, hash } = part;

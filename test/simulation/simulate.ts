@@ -39,6 +39,8 @@ export interface Report {
   /** Queries of jobs on probation that were handed out beside others. */
   readonly probationHandOuts: number;
   readonly preemptions: PreemptionCounts;
+  /** Results that waited for others on their way out of an executor. */
+  readonly answersWaited: number;
   /** Queries that two nodes worked on at a time, and jobs that retried others. */
   readonly speculations: number;
   readonly retries: number;
@@ -116,6 +118,10 @@ export async function simulatePlan(
     largestGap: world.product.fairTime.largestGap,
     probationHandOuts: world.product.fairTime.probationShare.judged,
     preemptions: preemptionsOf(world),
+    answersWaited: [...world.machines.values()].reduce(
+      (sum, { answers }) => sum + answers.waited,
+      0,
+    ),
     speculations: world.product.speculation.times,
     retries: world.product.retries.size,
     traceHash: (world.trace.hash ^ world.time.hash) >>> 0,

@@ -7,6 +7,7 @@ import { AnswerRelay } from "../../../src/inference/answer-relay.ts";
 import type { Blame } from "../../../src/inference/executor-process.ts";
 import type { ModelPlan, QueryAnswer, ToThread, Upward } from "../../../src/inference/protocol.ts";
 import type { LocalChunk } from "../../../src/inference/types.ts";
+import { AnswerChecks, type AnswerCounts } from "../checks/answers.ts";
 import type { SimulatedProcess } from "../process.ts";
 import type { VirtualTime } from "../virtual-time.ts";
 import { type Fate, SimulatedThread } from "./thread.ts";
@@ -34,6 +35,7 @@ export interface ChildPorts {
   readonly process: SimulatedProcess;
   readonly random: Random;
   readonly faults: () => ExecutorFaults;
+  readonly answers: AnswerCounts;
   readonly isWhole: (part: LocalChunk) => boolean;
   readonly costMs: (plan: ModelPlan) => number;
   readonly model: (key: number) => ModelPlan | undefined;
@@ -50,6 +52,7 @@ export class SimulatedChild {
   readonly #ports: ChildPorts;
   readonly #threads: readonly SimulatedThread[];
   readonly #relay: AnswerRelay;
+  readonly #answers: AnswerChecks;
   readonly #messageMs: number;
   readonly #microBatch: number;
   #killed: Blame | undefined;
@@ -59,9 +62,15 @@ export class SimulatedChild {
     this.#ports = ports;
     this.#messageMs = ports.random.pick(messageMs) ?? 0.06;
     this.#microBatch = ports.random.pick(microBatches) ?? 1;
+    const { time, process, answers: counts } = ports;
+    const isAlive = (): boolean => !this.#isDead && process.isAlive;
+    this.#answers = new AnswerChecks(threads, { counts, time, isAlive });
     this.#relay = new AnswerRelay(threads, {
       clock: { after: (ms, run) => this.#after(ms, run) },
-      send: (together) => this.#tell(() => this.#hear(together)),
+      send: (together) => {
+        this.#answers.sent(together);
+        this.#tell(() => this.#hear(together));
+      },
     });
     this.#threads = Array.from({ length: threads }, (_, slot) => this.#thread(slot));
   }
@@ -90,6 +99,7 @@ export class SimulatedChild {
       throw new Error(`no simulated thread is told to ${kind}`);
     this.#ports.onSent(slot, message);
     this.#later(this.#messageMs, () => {
+      this.#answers.given(slot, message);
       this.#relay.given(slot, message);
       this.#threads[slot]?.receive(message);
     });
@@ -109,7 +119,7 @@ export class SimulatedChild {
     return new SimulatedThread({
       now: () => time.now,
       later: (ms, run) => this.#later(ms, run),
-      send: (message) => this.#relay.said(slot, message),
+      send: (message) => this.#answers.said(slot, message, () => this.#relay.said(slot, message)),
       model,
       microBatch: (plan) => this.microBatch(plan),
       costMs,

@@ -20,6 +20,7 @@ import type {
 import type { Network } from "../../../src/lib/network.ts";
 import type { Random } from "../../../src/lib/random.ts";
 import type { Inference } from "../../../src/node/ports.ts";
+import type { AnswerCounts } from "../checks/answers.ts";
 import { PreemptionChecks, type PreemptionCounts } from "../checks/preemption.ts";
 import type { SimulatedProcess } from "../process.ts";
 import type { VirtualTime } from "../virtual-time.ts";
@@ -40,6 +41,7 @@ export interface SimulatedExecutorPorts {
   readonly random: Random;
   readonly faults: () => ExecutorFaults;
   readonly counts: PreemptionCounts;
+  readonly answers: AnswerCounts;
   /** Whether a chunk's bytes, as they lie on this machine now, are what its name says. */
   readonly isWhole: (part: LocalChunk) => boolean;
   /** Milliseconds that an input takes with the model of this SHA-256 on this machine. */
@@ -230,12 +232,13 @@ export class SimulatedExecutor implements Inference {
   // --- its process --------------------------------------------------------------------------------------------------
 
   #start(): void {
-    const { time, process, random, faults, isWhole, costMs } = this.#ports;
+    const { time, process, random, faults, answers, isWhole, costMs } = this.#ports;
     this.#child = new SimulatedChild(this.slots + 1, {
       time,
       process,
       random: random.fork(),
       faults,
+      answers,
       isWhole,
       costMs: ({ sha256 }) => costMs(sha256),
       model: (key) => [...this.#models.values()].find(({ plan }) => plan.key === key)?.plan,

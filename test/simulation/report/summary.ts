@@ -50,6 +50,7 @@ export class Summary {
       `preemption: ${sum(({ preemptions }) => preemptions.newcomers)} newcomers found every slot busy, ` +
         `${sum(({ preemptions }) => preemptions.stands)} slots stood still for one, ` +
         `${sum(({ preemptions }) => preemptions.lost)} when their process ended`,
+      `${sum(({ answersWaited }) => answersWaited)} results of brief pieces waited for others`,
       `${sum(({ speculations }) => speculations)} late queries were given to a second node, ` +
         `${sum(({ retries }) => retries)} jobs retried others`,
     ];

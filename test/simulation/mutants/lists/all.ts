@@ -1,5 +1,6 @@
 /** All mutants, by what they are mistakes in. */
 import type { Mutant } from "../mutant.ts";
+import { answerMutants } from "./answers.ts";
 import { electionMutants } from "./elections.ts";
 import { fileMutants } from "./files.ts";
 import { foundMutants } from "./found.ts";
@@ -18,6 +19,7 @@ const listed: readonly Mutant[] = [
   ...jobMutants,
   ...secondTryMutants,
   ...preemptionMutants,
+  ...answerMutants,
   ...fileMutants,
   ...stateMutants,
   ...foundMutants,
